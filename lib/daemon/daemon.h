@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.h - the skeleton of every server: a program is one struct
+ *
+ * Order of events in daemon_main():
+ *
+ *   1. arguments (-n service, -t type, -o name=value ..., -v), main.cf, parameters
+ *   2. logging, descriptors handed over by master (listening sockets, services)
+ *   3. start()          still privileged: the last step that may open files
+ *   4. user, groups, capabilities, no_new_privs, Landlock, seccomp as `sandbox` says
+ *   5. ready()          as the final user, in the loop's first fiber (optional)
+ *   6. accept loop: one fiber a connection, session() called in it
+ *   7. load and liveness reported to master; retired after max_use sessions or
+ *      max_idle seconds, or when master asks to drain: no more accepts, idle
+ *      fibers cancelled, exit when the last session has ended
+ *
+ * Errors before 6 are logged as "fatal:" and end the process; master backs off.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "conf/conf.h"
+#include "io/socket.h"
+#include "io/stream.h"
+#include "ipc/callers.h"
+
+/* What the skeleton hands a program. One per process. */
+struct server {
+    const struct daemon *daemon;
+    const struct conf *conf;        /* for names outside params.def */
+    const struct params *params;
+    const char *service;            /* master.cf name: "smtp", "submission", "cleanup" */
+    bool single_user;               /* not started by root: no change of user, privileges not separated */
+    void *state;                    /* the program's own, set by start() */
+};
+
+/* Who is on the other side. For Unix sockets: uid. */
+struct peer {
+    bool is_unix;
+    union sockaddr_any remote, local;
+    pid_t pid;
+    uid_t uid;
+    gid_t gid;
+};
+
+enum sandbox_flags {
+    SANDBOX_INET_CLIENT = 1 << 0,   /* may make outgoing inet connections (smtp; DNS needs it as well) */
+    SANDBOX_SETUID      = 1 << 1,   /* keeps CAP_SETUID and CAP_SETGID (local, virtual, imapd, pop3d) */
+    SANDBOX_FORK        = 1 << 2,   /* may fork (a process a session) */
+    SANDBOX_EXEC        = 1 << 3,   /* may execute programs (pipe, local commands) */
+    SANDBOX_ALL_FILES   = 1 << 4,   /* file access is the user's own; no Landlock (local, virtual, imapd, pop3d) */
+    SANDBOX_NSS         = 1 << 5,   /* may use NSS: read /etc, talk to Unix sockets of nscd, sssd */
+};
+
+struct sandbox {
+    enum run_as user;
+    unsigned flags;
+    /* Directories below which it may read / also write, create, rename and delete; "$name" expands as
+     * in main.cf. NULL-terminated. Files of open lookup tables are added by themselves (read-only). */
+    const char *read[8];
+    const char *write[8];
+};
+
+enum daemon_mode {
+    DAEMON_FIBERS,                  /* a fiber a connection, many per process */
+    DAEMON_PROCESS,                 /* a forked child a connection (imapd, pop3d): it inherits the
+                                       started and sandboxed parent, so no exec in a client's way */
+};
+
+struct daemon {
+    const char *name;
+    enum daemon_mode mode;
+    struct sandbox sandbox;
+    /* Open tables, keys, directories. sv->state = ... Returns 0, or negative after having logged why. */
+    int (*start)(struct server *sv);
+    int (*ready)(struct server *sv);                      /* may be NULL; may wait and start fibers */
+    /* Serve one connection; the skeleton frees the stream afterwards. Its return value is ignored:
+     * the session has logged what mattered. MAY_WAIT. */
+    void (*session)(struct server *sv, struct stream *client, const struct peer *peer);
+    void (*stop)(struct server *sv);                      /* may be NULL: draining has begun */
+};
+
+/* Never returns to a caller's cleanup: exits. */
+int daemon_main(const struct daemon *d, int argc, char **argv);
+
+/* Draining has begun (reload, stop, max_use): sessions should end at the next good moment. */
+bool daemon_draining(const struct server *sv);
+
+/* Default lookup for "may this uid be a caller": used by the skeleton; programs with public sockets
+ * (pickup, qmgr) look at peer->uid themselves. */
+bool daemon_is_superuser(const struct server *sv, uid_t uid);  /* root, mail_owner, or single user */
+
+#endif

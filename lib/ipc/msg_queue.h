@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * msg_queue.h - what others say to qmgr: a new message is there, list, act
+ *
+ *     cleanup:     queue_new (no answer)
+ *     postqueue:   queue_list       -> { queue_entry, queue_entry_rcpt * n_rcpt } ... queue_list_end
+ *     postqueue, postsuper, sendmail -q:
+ *                  queue_command    -> queue_command_done
+ */
+#ifndef IPC_MSG_QUEUE_H
+#define IPC_MSG_QUEUE_H
+
+#include "ipc/ipc.h"
+#include "ipc/msg_submit.h"
+
+struct queue_new {
+    char queue_id[64];
+};
+IPC_SHAPE(queue_new, IPC_STR(queue_new, queue_id),);
+
+struct queue_list {
+    char site[256];             /* only messages with recipients in this domain; empty: all */
+};
+IPC_SHAPE(queue_list, IPC_STR(queue_list, site),);
+
+enum queue_state { QUEUE_STATE_INCOMING, QUEUE_STATE_ACTIVE, QUEUE_STATE_DEFERRED, QUEUE_STATE_HOLD,
+                   QUEUE_STATE_LAST = QUEUE_STATE_HOLD };
+
+struct queue_entry {
+    uint32_t state;
+    char queue_id[64];
+    uint64_t arrival;           /* seconds */
+    uint64_t size;
+    uint32_t forced_expire;
+    struct str sender;
+    uint32_t n_rcpt;            /* unsettled ones, which follow */
+};
+IPC_SHAPE(queue_entry, IPC_U32(queue_entry, state, QUEUE_STATE_LAST), IPC_STR(queue_entry, queue_id),
+    IPC_U64(queue_entry, arrival, INT64_MAX), IPC_U64(queue_entry, size, INT64_MAX),
+    IPC_U32(queue_entry, forced_expire, 1), IPC_DYN(queue_entry, sender, SUBMIT_ADDRESS_MAX),
+    IPC_U32(queue_entry, n_rcpt, 1000000),);
+
+struct queue_entry_rcpt {
+    struct str address, orig;
+    struct str reason;          /* delay reason, empty if none */
+};
+IPC_SHAPE(queue_entry_rcpt, IPC_DYN(queue_entry_rcpt, address, SUBMIT_ADDRESS_MAX),
+    IPC_DYN(queue_entry_rcpt, orig, SUBMIT_ADDRESS_MAX), IPC_DYN(queue_entry_rcpt, reason, 1024),);
+
+struct queue_list_end {
+    uint32_t count;
+};
+IPC_SHAPE(queue_list_end, IPC_U32(queue_list_end, count, UINT32_MAX),);
+
+enum queue_action {
+    QUEUE_FLUSH,                /* id "ALL", or one id: try now */
+    QUEUE_FLUSH_SITE,           /* site: try now what waits for it */
+    QUEUE_DELETE, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REQUEUE, QUEUE_EXPIRE,   /* root or mail_owner only */
+    QUEUE_ACTION_LAST = QUEUE_EXPIRE,
+};
+
+struct queue_command {
+    uint32_t action;
+    char queue_id[64];          /* or "ALL" */
+    char state[16];             /* with ALL: incoming, active, deferred, hold, or empty for every one */
+    char site[256];
+};
+IPC_SHAPE(queue_command, IPC_U32(queue_command, action, QUEUE_ACTION_LAST),
+    IPC_STR(queue_command, queue_id), IPC_STR(queue_command, state), IPC_STR(queue_command, site),);
+
+struct queue_command_done {
+    uint32_t status;            /* enum submit_status; PERMANENT: refused, text says why */
+    uint32_t count;             /* messages acted on */
+    char text[512];
+};
+IPC_SHAPE(queue_command_done, IPC_U32(queue_command_done, status, SUBMIT_STATUS_LAST),
+    IPC_U32(queue_command_done, count, UINT32_MAX), IPC_STR(queue_command_done, text),);
+
+#endif

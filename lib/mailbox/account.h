@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * account.h - a user's mailboxes through the index: UIDs, flags, modification sequences
+ *
+ * One LMDB environment per account (MAILDIR/postern.index/) indexes every mailbox of it. Files are the
+ * truth for content, flags letters and existence; the index is a cache of them, except for UIDs, UIDVALIDITY,
+ * keywords and modseqs, which are flushed before a client is told of them. If it is
+ * lost or damaged it is rebuilt under a new UIDVALIDITY. Other programs may change the Maildir at any time;
+ * several sessions may have the account open.
+ *
+ * All calls block (disk) and belong in a one-session process or under offload().
+ */
+#ifndef MAILBOX_ACCOUNT_H
+#define MAILBOX_ACCOUNT_H
+
+#include <stdbool.h>
+
+#include "base/own.h"
+#include "base/str.h"
+#include "mailbox/maildir.h"
+
+struct account;
+struct mailbox;
+
+int account_open(const char *maildir, struct account **ret, struct str *err);
+void account_close(struct account *a);
+DEFINE_CLEANUP(struct account, account_close);
+
+/* ---- mailboxes by IMAP name (UTF-8, '/' separator, INBOX in any case) ---- */
+
+struct mailbox_info {
+    char *name;
+    bool selectable;            /* false: only a parent of others */
+    bool has_children, subscribed, marked;
+    const char *special_use;    /* "\\Sent" ... or NULL */
+};
+/* All mailboxes, sorted by name; also subscribed names that do not exist (selectable false). */
+int account_list(struct account *a, struct mailbox_info **ret, size_t *ret_len);
+void account_list_free(struct mailbox_info *l, size_t len);
+
+/* 0; -EEXIST, -ENOENT, -EINVAL (bad name), -ENOTEMPTY, -EPERM (INBOX). Creating makes missing parents;
+ * renaming moves inferiors and keeps UIDVALIDITY and UIDs; renaming INBOX moves its messages (RFC 3501 6.3.5). */
+int account_create(struct account *a, struct span name);
+int account_delete(struct account *a, struct span name);
+int account_rename(struct account *a, struct span from, struct span to);
+int account_subscribe(struct account *a, struct span name, bool on);
+
+struct mailbox_status {
+    uint32_t messages, recent, unseen, uidnext, uidvalidity;
+    uint64_t highestmodseq, size;
+    uint32_t deleted;
+};
+/* Synchronises with the Maildir first. -ENOENT. */
+int account_status(struct account *a, struct span name, struct mailbox_status *ret);
+
+/* ---- one open mailbox: a snapshot that moves only at mailbox_sync() ---- */
+
+struct mail_entry {
+    uint32_t uid;
+    uint32_t flags;             /* enum mail_flags */
+    uint64_t keywords;          /* bit i: mailbox_keyword(mb, i) */
+    uint64_t modseq;
+    uint64_t vsize;             /* RFC822.SIZE, with CRLF line ends */
+    int64_t received;           /* INTERNALDATE, seconds */
+    bool recent;                /* first session to see it */
+    bool expunged;              /* gone on disk; still has its sequence number until the client is told */
+};
+
+enum mailbox_open_flags { MAILBOX_READ_ONLY = 1 << 0 };
+int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret);
+void mailbox_close(struct mailbox *mb);
+DEFINE_CLEANUP(struct mailbox, mailbox_close);
+
+uint32_t mailbox_uidvalidity(const struct mailbox *mb);
+uint32_t mailbox_uidnext(const struct mailbox *mb);
+uint64_t mailbox_highestmodseq(const struct mailbox *mb);
+bool mailbox_read_only(const struct mailbox *mb);
+
+/* Sequence numbers are 1 .. mailbox_count(). The entry is valid until the next sync. */
+uint32_t mailbox_count(const struct mailbox *mb);
+const struct mail_entry *mailbox_entry(const struct mailbox *mb, uint32_t seq);
+/* Sequence number of the message with this UID, 0 if none; and of the first with UID >= uid (count+1 if none). */
+uint32_t mailbox_seq(const struct mailbox *mb, uint32_t uid);
+uint32_t mailbox_seq_from(const struct mailbox *mb, uint32_t uid);
+
+size_t mailbox_keywords(const struct mailbox *mb);
+const char *mailbox_keyword(const struct mailbox *mb, size_t i);
+/* Bit index of a keyword; made if missing. -ENOSPC when 64 are in use. */
+int mailbox_keyword_make(struct mailbox *mb, struct span name);
+
+/*
+ * Look at what other sessions, deliveries and programs have done, and report it: expunge is called with the
+ * sequence number at that moment, in the order to be sent (only if `allow_expunge`, else such
+ * messages stay with expunged = true); flags for changed flags or modseq; exists once if messages were added.
+ * Cheap when nothing happened (two stat calls).
+ */
+struct mailbox_changes {
+    void (*expunge)(uint32_t seq, uint32_t uid, void *arg);
+    void (*flags)(uint32_t seq, void *arg);
+    void (*exists)(uint32_t count, uint32_t recent, void *arg);
+    void *arg;
+};
+int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_changes *report);
+
+/* A descriptor that becomes readable when the mailbox may have changed (inotify); read and sync then. -errno */
+int mailbox_watch(struct mailbox *mb);
+void mailbox_watch_clear(struct mailbox *mb);   /* read away what made it readable */
+
+/* Change flags of messages given by sequence numbers. mode: add, remove, replace. unchanged_since: messages with a
+ * higher modseq are left alone and their seqs reported in *ret_modified (may be NULL; UINT64_MAX: always). */
+enum flags_mode { FLAGS_ADD, FLAGS_REMOVE, FLAGS_SET };
+int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags_mode mode, uint32_t flags,
+                  uint64_t keywords, uint64_t unchanged_since,
+                  void (*modified)(uint32_t seq, void *arg), void *arg);
+
+/* Open a message file for reading. The descriptor, or -ENOENT when it was expunged meanwhile. */
+int mailbox_open_message(struct mailbox *mb, uint32_t seq);
+
+/* Remove messages with \Deleted (uids NULL: all such; else only those among the UIDs). The effect is seen by
+ * the next mailbox_sync(). */
+int mailbox_expunge(struct mailbox *mb, const uint32_t *uids, size_t n);
+
+/* Add a message (APPEND); keywords by name. *ret_uid. The mailbox may be one that is not open. */
+int account_append(struct account *a, struct span mailbox, const struct maildir_save *m,
+                   const char *const *keywords, uint32_t *ret_uidvalidity, uint32_t *ret_uid);
+/* Copy (hard links where possible) messages of mb to another mailbox; all or nothing. ret_uids[i] is the new UID of
+ * seqs[i]. move: also expunge here. -ENOENT: no such mailbox. */
+int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span to, bool move,
+                 uint32_t *ret_uidvalidity, uint32_t *ret_uids);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue.h - queue files, format 1, and the directories they live in
+ *
+ * One message, one file:
+ *
+ *     fixed header, 64 bytes   magic "PSTQ", version, flags, offsets and sizes, see below
+ *     envelope records         type byte, u32 length, bytes (record.def)
+ *     content                  raw bytes, CRLF lines, one contiguous run
+ *     journal records          appended: what became of recipient N, next retry, ...
+ *
+ * The header is written last (with content size and end offset), before the flush, so that a file
+ * without it is incomplete. A torn journal record at the end is ignored by readers and
+ * cut off by the next append. Numbers are little-endian.
+ *
+ * State by place (each step one rename): tmp/ID being received -> new/ID accepted -> cur/ID qmgr's;
+ * hold/ID, corrupt/ID; maildrop/ID left by postdrop (same format, origin local).
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include "base/own.h"
+#include "base/str.h"
+#include "ipc/msg_deliver.h"
+#include "ipc/msg_submit.h"
+
+#define QUEUE_ID_MAX 31
+
+enum queue_place { QUEUE_TMP, QUEUE_NEW, QUEUE_CUR, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_MAILDROP, QUEUE_PLACES };
+
+/* Directory descriptors of a queue. */
+struct queue_dirs {
+    int fd[QUEUE_PLACES];
+};
+/* Open those in `places` (bit 1 << place) below queue_directory. Others are -1. */
+int queue_dirs_open(const char *queue_directory, unsigned places, struct queue_dirs *ret);
+void queue_dirs_close(struct queue_dirs *d);
+const char *queue_place_name(enum queue_place p);           /* "tmp", "new", ... */
+
+/* A fresh id: long form (facts: time in base 52, 'z', then a per-process unique part), sortable by time,
+ * never reused. */
+void queue_id_new(char ret[static QUEUE_ID_MAX + 1]);
+/* [0-9A-Za-z]{1,31}? Ids from outside must pass before they are used as a file name. */
+bool queue_id_valid(struct span id);
+/* Microseconds since the epoch that an id carries, or -EINVAL. */
+int queue_id_time(struct span id, int64_t *ret_us);
+
+/* ---- the envelope in memory ---- */
+
+struct queue_rcpt {
+    char *address, *orig, *dsn_orcpt;       /* orig, dsn_orcpt: NULL if none */
+    uint32_t dsn_notify;
+    /* from the journal: */
+    enum queue_rcpt_state { RCPT_PENDING, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED, RCPT_REPORTED } state;
+    uint32_t attempts;
+    char dsn[16];
+    char *text, *relay, *remote_mta, *remote_reply;    /* last outcome; NULL if none */
+    int64_t last_us;
+};
+
+struct queue_envelope {
+    char id[QUEUE_ID_MAX + 1];
+    int64_t arrival_us;
+    uint32_t origin, flags;                 /* enum submit_origin, submit_flags */
+    char *sender;                           /* "" null sender */
+    uint32_t dsn_ret;
+    char *dsn_envid;                        /* NULL if none */
+    char *client_name, *client_addr, *helo, *proto, *service, *sasl_method, *sasl_username, *sasl_sender; /* NULL if none */
+    uint32_t client_port;
+    uint64_t uid;
+    struct queue_rcpt *rcpts;
+    size_t n_rcpts;
+    uint64_t content_offset, content_size, journal_offset;
+    /* from the journal: */
+    int64_t next_retry;                     /* seconds, 0: none recorded */
+    uint32_t attempts;                      /* of the message */
+    bool expire;                            /* force-expired */
+    bool delay_reported;
+};
+void queue_envelope_done(struct queue_envelope *e);
+
+/* ---- writing ---- */
+
+struct queue_writer;
+
+/* Create PLACE/ID and write the envelope records (from e; recipients included). */
+int queue_create(const struct queue_dirs *d, enum queue_place place, const struct queue_envelope *e,
+                 struct queue_writer **ret);
+/* Append content; buffered so that a small message costs one write. */
+int queue_write(struct queue_writer *w, struct span bytes);
+uint64_t queue_written(const struct queue_writer *w);
+/* Write what is left and the header, flush to disk (blocking: call it by offload), close. Not yet renamed.
+ * queue_commit may run on another thread; it touches only *w. */
+int queue_commit(struct queue_writer *w);
+/* Rename from its place to `to`; the writer is freed. On failure the file stays. */
+int queue_publish(struct queue_writer *w, const struct queue_dirs *d, enum queue_place to);
+/* Give up: unlink and free. NULL is allowed. */
+void queue_abort(struct queue_writer *w);
+DEFINE_CLEANUP(struct queue_writer, queue_abort);
+
+int queue_move(const struct queue_dirs *d, enum queue_place from, enum queue_place to, const char *id);
+int queue_unlink(const struct queue_dirs *d, enum queue_place place, const char *id);
+
+/* ---- reading: input may be a damaged file, so everything is bounded and checked ---- */
+
+struct queue_limits {
+    uint64_t max_envelope;      /* bytes of envelope records */
+    uint64_t max_rcpts;
+    uint64_t max_journal;
+};
+extern const struct queue_limits queue_default_limits;
+
+/* Open PLACE/ID read-only (the descriptor) or read-write for journalling. */
+int queue_open(const struct queue_dirs *d, enum queue_place place, const char *id, int oflags);
+/* Read envelope and journal of an open file. -EBADMSG: not a complete queue file (*err says what),
+ * else -errno. */
+int queue_read(int fd, const char *id, const struct queue_limits *l, struct queue_envelope *ret, struct str *err);
+
+/* ---- journal: each call appends one record (a single write) ---- */
+int journal_outcome(int fd, const struct outcome *o, int64_t now_us);
+int journal_retry(int fd, int64_t next_retry, uint32_t attempts);
+int journal_reported(int fd, uint32_t first_rcpt, uint32_t n);      /* their failure has been reported */
+int journal_delay_reported(int fd);
+int journal_expire(int fd);
+
+/* Visit every record with its offset, for postcat; type names from record.def. */
+int queue_dump(int fd, int (*fn)(uint64_t offset, int type, const char *type_name, struct span bytes, void *arg),
+               void *arg);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * table.h - lookup tables "type:name": a key gives a text
+ *
+ * Types: hash btree (Berkeley DB) lmdb texthash inline static regexp pcre cidr
+ * unix (passwd.byname, group.byname) proxy (through proxymap) fail; one row each in the table
+ * of types. Keys are folded to lower case by the types that Postfix folds. A table's file is
+ * looked at again when it changes on disk (checked at most once a second); a broken
+ * new version is refused and the old one stays in use (table_problem()).
+ */
+#ifndef TABLE_TABLE_H
+#define TABLE_TABLE_H
+
+#include <stdbool.h>
+
+#include "base/own.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "io/fiber.h"
+
+struct table;
+
+/* Open "type:name". 0; -EINVAL (unknown type, syntax error in a file: *err names file, line and the
+ * accepted form), -ENOENT and others with *err. */
+int table_open(struct span type_name, struct table **ret, struct str *err);
+void table_free(struct table *t);
+DEFINE_CLEANUP(struct table, table_free);
+const char *table_name(const struct table *t);              /* "type:name" */
+
+/* 1: found, *value set (appended after a reset); 0: not there; negative: temporary failure. */
+MAY_WAIT int table_get(struct table *t, struct span key, struct str *value);
+
+/* regexp, pcre, cidr match the whole key: callers must not try parts of an address or parent domains. */
+bool table_is_pattern(const struct table *t);
+
+/* A message once per failed reload, or NULL; the caller logs it. */
+const char *table_problem(struct table *t);
+
+/* Every file that open tables of this process may read again (for the sandbox). */
+void table_foreach_path(void (*fn)(const char *path, void *arg), void *arg);
+
+/* Types this build offers, NULL-terminated, sorted (postconf -m). */
+const char *const *table_types(void);
+
+/* ---- lists of tables, as "virtual_alias_maps" ---- */
+
+struct maps;
+
+/* Open every table in a list separated by blanks or commas; "" gives an empty list. */
+int maps_open(const char *list, struct maps **ret, struct str *err);
+void maps_free(struct maps *m);
+DEFINE_CLEANUP(struct maps, maps_free);
+bool maps_empty(const struct maps *m);
+
+/* The first table that has the key; as table_get. */
+MAY_WAIT int maps_get(struct maps *m, struct span key, struct str *value);
+
+/*
+ * Search for an address as the Postfix manual pages describe (virtual(5), transport(5)):
+ * with `delimiters` (recipient_delimiter, may be "") and the wanted forms in `forms`, in this order.
+ * *ext gets the extension that was cut off ("" if none); may be NULL.
+ */
+enum maps_forms {
+    MAPS_FULL      = 1 << 0,    /* user+ext@domain, user@domain */
+    MAPS_LOCALPART = 1 << 1,    /* user+ext, user: only given when the caller says the domain is local */
+    MAPS_AT_DOMAIN = 1 << 2,    /* @domain */
+    MAPS_DOMAIN    = 1 << 3,    /* domain, then parents ".parent" */
+};
+MAY_WAIT int maps_get_address(struct maps *m, struct span address, const char *delimiters,
+                              unsigned forms, struct str *value, struct str *ext);
+
+/* ---- match lists, as "mydestination" and "mynetworks" ---- */
+
+struct match_list;
+
+enum match_kind { MATCH_DOMAIN, MATCH_DOMAIN_PARENTS, MATCH_HOST_ADDR, MATCH_ADDRESS };
+
+/*
+ * Items: text, "!item", "/file/name" with more items, "type:table". DOMAIN compares names;
+ * DOMAIN_PARENTS also matches subdomains (relay_domains with parent_domain_matches_subdomains);
+ * HOST_ADDR takes host names, IP addresses and networks "192.0.2.0/24", "[2001:db8::]/32".
+ */
+int match_list_open(const char *list, enum match_kind kind, struct match_list **ret, struct str *err);
+void match_list_free(struct match_list *l);
+DEFINE_CLEANUP(struct match_list, match_list_free);
+
+/* 1 match, 0 none, negative: temporary failure of a table. */
+MAY_WAIT int match_list_has(struct match_list *l, struct span text);
+/* HOST_ADDR: name may be "unknown". */
+MAY_WAIT int match_list_has_client(struct match_list *l, struct span name, struct span addr);
+
+#endif
