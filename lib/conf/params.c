@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * params.c - typed parameters, all made from params.def
+ *
+ * Runs in: every program, at start, on the administrator's text. Logs nothing.
+ */
+#include <errno.h>
+
+#include "base/chars.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+
+const struct param_row param_rows[] = {
+#define PARAM(name, type, def, min, max, text) { #name, PARAM_##type, def, min, max, text },
+#include "conf/params.def"
+#undef PARAM
+};
+const size_t param_rows_len = ARRAY_LEN(param_rows);
+
+static const size_t param_offsets[] = {
+#define PARAM(name, type, def, min, max, text) offsetof(struct params, name),
+#include "conf/params.def"
+#undef PARAM
+};
+
+static int compare_row(const void *key, const void *row)
+{
+    return strcmp(key, ((const struct param_row *)row)->name);
+}
+
+const struct param_row *param_find(const char *name)
+{
+    return bsearch(name, param_rows, param_rows_len, sizeof param_rows[0], compare_row);
+}
+
+int conf_parse_time(struct span text, char unit, int64_t *ret_seconds)
+{
+    static const struct {
+        char unit;
+        int64_t seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 }, { 'w', 604800 } };
+    uint64_t n;
+
+    if (text.len > 0 && char_is(text.ptr[text.len - 1], CHAR_ALPHA)) {
+        unit = char_lower(text.ptr[text.len - 1]);
+        text.len--;
+    }
+    int r = span_u64(text, INT64_MAX / 604800, &n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (units[i].unit == unit) {
+            *ret_seconds = (int64_t)n * units[i].seconds;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+/* The unit of a bare number is that of the default value ("300s" -> 's'). */
+static char default_unit(const char *def)
+{
+    size_t n = strlen(def);
+
+    return n > 0 && char_is(def[n - 1], CHAR_ALPHA) ? def[n - 1] : 's';
+}
+
+static const char *accepted_form(enum param_type type)
+{
+    switch (type) {
+    case PARAM_INT:
+    case PARAM_SIZE:
+        return "a whole number";
+    case PARAM_BOOL:
+        return "yes or no";
+    case PARAM_TIME:
+        return "a time such as 30s, 5m, 2h, 1d or 1w";
+    case PARAM_STR:
+        break;
+    }
+    return "text";
+}
+
+static int refuse(const struct param_row *row, struct span value, struct str *err)
+{
+    str_addf(err, "bad value for parameter %s: \"", row->name);
+    str_add_escaped(err, value, 80, STR_ASCII);
+    str_addf(err, "\": expected %s", accepted_form(row->type));
+    if (*row->min && *row->max)
+        str_addf(err, " from %s to %s", row->min, row->max);
+    return -EINVAL;
+}
+
+static int parse_bool(struct span v, bool *ret)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = { { "yes", true }, { "no", false }, { "true", true }, { "false", false } };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (span_eq_nocase_str(v, words[i].word)) {
+            *ret = words[i].value;
+            return 0;
+        }
+    return -EINVAL;
+}
+
+static int parse_number(const struct param_row *row, struct span v, int64_t *ret)
+{
+    if (row->type == PARAM_TIME)
+        return conf_parse_time(v, default_unit(row->def), ret);
+    return span_i64(v, ret);
+}
+
+/* A number of an INT, SIZE or TIME row, in range; bounds of the table are trusted. */
+static int parse_ranged(const struct param_row *row, struct span v, int64_t *ret)
+{
+    int64_t n, bound;
+
+    if (parse_number(row, v, &n) < 0)
+        return -EINVAL;
+    if (*row->min && parse_number(row, span_of(row->min), &bound) == 0 && n < bound)
+        return -ERANGE;
+    if (*row->max && parse_number(row, span_of(row->max), &bound) == 0 && n > bound)
+        return -ERANGE;
+    *ret = n;
+    return 0;
+}
+
+static int set_member(const struct param_row *row, struct span value, void *member, struct str *err)
+{
+    bool flag;
+    int64_t n;
+
+    switch (row->type) {
+    case PARAM_STR:
+        *(char **)member = mem_dup_span(value);
+        return 0;
+    case PARAM_BOOL:
+        if (parse_bool(span_trim(value), &flag) < 0)
+            return refuse(row, value, err);
+        *(bool *)member = flag;
+        return 0;
+    case PARAM_INT:
+    case PARAM_TIME:
+    case PARAM_SIZE:
+        if (parse_ranged(row, span_trim(value), &n) < 0)
+            return refuse(row, value, err);
+        *(int64_t *)member = n;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int conf_params(const struct conf *c, struct params **ret, struct str *err)
+{
+    _cleanup_(params_free_ptr_) struct params *p = mem_new(struct params);
+
+    for (size_t i = 0; i < param_rows_len; i++) {
+        _cleanup_(str_free) struct str value = STR_INIT;
+        int r = conf_get(c, param_rows[i].name, &value, err);
+        if (r == 0)
+            r = set_member(&param_rows[i], str_span(&value), (char *)p + param_offsets[i], err);
+        if (r < 0)
+            return r;
+    }
+    *ret = TAKE_PTR(p);
+    return 0;
+}
+
+void params_free(struct params *p)
+{
+    if (!p)
+        return;
+    for (size_t i = 0; i < param_rows_len; i++)
+        if (param_rows[i].type == PARAM_STR)
+            free(*(char **)((char *)p + param_offsets[i]));
+    free(p);
+}
+
+/* A value that params.def does not list, judged as if it did. */
+static int get_as(const struct conf *c, const char *name, enum param_type type, int64_t fallback, int64_t *ret,
+                  struct str *err)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+    struct param_row row = { name, type, "0s", "", "", "" };
+    int r = conf_get(c, name, &value, err);
+
+    if (r == -ENOENT) {
+        *ret = fallback;
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    if (parse_number(&row, span_trim(str_span(&value)), ret) < 0)
+        return refuse(&row, str_span(&value), err);
+    return 0;
+}
+
+int conf_get_int(const struct conf *c, const char *name, int64_t fallback, int64_t *ret, struct str *err)
+{
+    return get_as(c, name, PARAM_INT, fallback, ret, err);
+}
+
+int conf_get_time(const struct conf *c, const char *name, int64_t fallback, int64_t *ret, struct str *err)
+{
+    return get_as(c, name, PARAM_TIME, fallback, ret, err);
+}
