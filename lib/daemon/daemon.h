@@ -10,14 +10,19 @@
  *   4. user, groups, capabilities, no_new_privs, Landlock, seccomp as `sandbox` says
  *   5. ready()          as the final user, in the loop's first fiber (optional)
  *   6. accept loop: one fiber a connection, session() called in it
- *   7. load and liveness reported to master; retired after max_use sessions or
- *      max_idle seconds, or when master asks to drain: no more accepts, idle
- *      fibers cancelled, exit when the last session has ended
+ *   7. load reported to master; retired after max_use sessions or max_idle
+ *      seconds (unless `resident`), or when master asks to drain: no more
+ *      accepts, idle fibers cancelled, exit when the last fiber has ended (so a
+ *      fiber that ready() started marks itself idle while it waits for work)
+ *   8. when master stops the suite, or is gone, draining has a deadline: five seconds
+ *      later all sessions are cancelled
  *
  * Errors before 6 are logged as "fatal:" and end the process; master backs off.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
+
+#include <sys/types.h>
 
 #include "conf/conf.h"
 #include "io/socket.h"
@@ -78,6 +83,10 @@ struct daemon {
      * the session has logged what mattered. MAY_WAIT. */
     void (*session)(struct server *sv, struct stream *client, const struct peer *peer);
     void (*stop)(struct server *sv);                      /* may be NULL: draining has begun */
+    /* Master's wakeup timer of master.cf ("wakeup"), or bytes in a FIFO. May be NULL. A fiber of its own,
+     * never two at a time. MAY_WAIT. */
+    void (*wakeup)(struct server *sv);
+    bool resident;                                        /* keeps state: not retired by max_use, max_idle */
 };
 
 /* Never returns to a caller's cleanup: exits. */
@@ -89,5 +98,12 @@ bool daemon_draining(const struct server *sv);
 /* Default lookup for "may this uid be a caller": used by the skeleton; programs with public sockets
  * (pickup, qmgr) look at peer->uid themselves. */
 bool daemon_is_superuser(const struct server *sv, uid_t uid);  /* root, mail_owner, or single user */
+
+/*
+ * Become a mailbox owner for good (SANDBOX_SETUID; imapd, pop3d, pipe's child): group, supplementary
+ * groups, user, and no capability left. In single-user mode it only checks that uid is one's own.
+ * groups may be NULL when n is 0. 0 or -errno (-EPERM: uid 0 is never taken).
+ */
+int daemon_become_user(const struct server *sv, uid_t uid, gid_t gid, const gid_t *groups, size_t n);
 
 #endif
