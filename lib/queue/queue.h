@@ -10,8 +10,8 @@
  *     journal records          appended: what became of recipient N, next retry, ...
  *
  * The header is written last (with content size and end offset), before the flush, so that a file
- * without it is incomplete. A torn journal record at the end is ignored by readers and
- * cut off by the next append. Numbers are little-endian.
+ * without it is incomplete. A torn journal record at the end is ignored by readers, and cut off by
+ * queue_read() when the descriptor is writable. Numbers are little-endian.
  *
  * State by place (each step one rename): tmp/ID being received -> new/ID accepted -> cur/ID qmgr's;
  * hold/ID, corrupt/ID; maildrop/ID left by postdrop (same format, origin local).
@@ -42,7 +42,7 @@ const char *queue_place_name(enum queue_place p);           /* "tmp", "new", ...
 void queue_id_new(char ret[static QUEUE_ID_MAX + 1]);
 /* [0-9A-Za-z]{1,31}? Ids from outside must pass before they are used as a file name. */
 bool queue_id_valid(struct span id);
-/* Microseconds since the epoch that an id carries, or -EINVAL. */
+/* Microseconds since the epoch that an id carries. 0, or -EINVAL: it is of another form. */
 int queue_id_time(struct span id, int64_t *ret_us);
 
 /* ---- the envelope in memory ---- */
@@ -54,6 +54,7 @@ struct queue_rcpt {
     enum queue_rcpt_state { RCPT_PENDING, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED, RCPT_REPORTED } state;
     uint32_t attempts;
     char dsn[16];
+    bool relayed_dsn;                       /* the next hop was told of DSN: no success report from us */
     char *text, *relay, *remote_mta, *remote_reply;    /* last outcome; NULL if none */
     int64_t last_us;
 };
@@ -83,7 +84,8 @@ void queue_envelope_done(struct queue_envelope *e);
 
 struct queue_writer;
 
-/* Create PLACE/ID and write the envelope records (from e; recipients included). */
+/* Create PLACE/ID (in maildrop/: ".ID", until it is published) for the envelope records (from e; recipients
+ * included). 0; -EMSGSIZE, -ERANGE: a member is larger than record.def allows; -EEXIST and others of open(2). */
 int queue_create(const struct queue_dirs *d, enum queue_place place, const struct queue_envelope *e,
                  struct queue_writer **ret);
 /* Append content; buffered so that a small message costs one write. */
@@ -92,14 +94,20 @@ uint64_t queue_written(const struct queue_writer *w);
 /* Write what is left and the header, flush to disk (blocking: call it by offload), close. Not yet renamed.
  * queue_commit may run on another thread; it touches only *w. */
 int queue_commit(struct queue_writer *w);
-/* Rename from its place to `to`; the writer is freed. On failure the file stays. */
+/* Rename from its place to `to`. 0: the writer is freed. Else it is still the caller's to abort. */
 int queue_publish(struct queue_writer *w, const struct queue_dirs *d, enum queue_place to);
 /* Give up: unlink and free. NULL is allowed. */
 void queue_abort(struct queue_writer *w);
 DEFINE_CLEANUP(struct queue_writer, queue_abort);
 
+/* 0 or -errno. */
 int queue_move(const struct queue_dirs *d, enum queue_place from, enum queue_place to, const char *id);
 int queue_unlink(const struct queue_dirs *d, enum queue_place place, const char *id);
+
+/* Call fn for each file of a place whose name is a valid id, in no order; stops when fn returns a negative
+ * value, and returns it. */
+int queue_scan(const struct queue_dirs *d, enum queue_place place, int (*fn)(const char *id, void *arg),
+               void *arg);
 
 /* ---- reading: input may be a damaged file, so everything is bounded and checked ---- */
 
@@ -110,21 +118,30 @@ struct queue_limits {
 };
 extern const struct queue_limits queue_default_limits;
 
-/* Open PLACE/ID read-only (the descriptor) or read-write for journalling. */
+/* Open PLACE/ID; oflags: O_RDONLY, or O_RDWR for journalling. The descriptor or -errno. */
 int queue_open(const struct queue_dirs *d, enum queue_place place, const char *id, int oflags);
-/* Read envelope and journal of an open file. -EBADMSG: not a complete queue file (*err says what),
- * else -errno. */
+/* Read envelope and journal of an open file. 0; -EBADMSG: not a complete queue file (*err says what; err may be
+ * NULL), else -errno. *ret is written only on success. */
 int queue_read(int fd, const char *id, const struct queue_limits *l, struct queue_envelope *ret, struct str *err);
 
-/* ---- journal: each call appends one record (a single write) ---- */
+/*
+ * Compare the content with the sum in the header. 0, -EBADMSG, or -errno. For a file found in tmp/ after a
+ * crash: it may have a header and still have holes, if the power failed before its flush had ended.
+ */
+int queue_verify(int fd);
+
+/* ---- journal: each call appends one record (a single write); 0 or -errno, nothing is left behind then ---- */
 int journal_outcome(int fd, const struct outcome *o, int64_t now_us);
 int journal_retry(int fd, int64_t next_retry, uint32_t attempts);
 int journal_reported(int fd, uint32_t first_rcpt, uint32_t n);      /* their failure has been reported */
 int journal_delay_reported(int fd);
 int journal_expire(int fd);
 
-/* Visit every record with its offset, for postcat; type names from record.def. */
+/* Visit every record of envelope and journal with its offset, for postcat; type names from record.def ("unknown"
+ * for others). 0; -EBADMSG at the first place that is no record; or the negative value that fn stopped it with. */
 int queue_dump(int fd, int (*fn)(uint64_t offset, int type, const char *type_name, struct span bytes, void *arg),
                void *arg);
+/* Append what postcat shows of a record: "sender: ann@example.com", "named_attribute: service=smtp". */
+void queue_record_print(int type, struct span bytes, struct str *ret);
 
 #endif
