@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 
+#include "base/own.h"
 #include "base/span.h"
 
 struct str {

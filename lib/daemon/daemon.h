@@ -79,8 +79,8 @@ struct daemon {
     /* Open tables, keys, directories. sv->state = ... Returns 0, or negative after having logged why. */
     int (*start)(struct server *sv);
     int (*ready)(struct server *sv);                      /* may be NULL; may wait and start fibers */
-    /* Serve one connection; the skeleton frees the stream afterwards. Its return value is ignored:
-     * the session has logged what mattered. MAY_WAIT. */
+    /* Serve one connection. The stream is the session's: it frees it, or the ipc it has made of it
+     * (ipc_new takes it). It has logged what mattered. MAY_WAIT. */
     void (*session)(struct server *sv, struct stream *client, const struct peer *peer);
     void (*stop)(struct server *sv);                      /* may be NULL: draining has begun */
     /* Master's wakeup timer of master.cf ("wakeup"), or bytes in a FIFO. May be NULL. A fiber of its own,

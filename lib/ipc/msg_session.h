@@ -32,8 +32,9 @@ IPC_SHAPE(session_start, IPC_STR(session_start, ticket), IPC_STR(session_start, 
 
 struct session_started {
     uint32_t status;            /* 0: the session has the connection; 1: temporary failure, the front answers */
+    uint32_t pid;               /* of the session process, for the log */
     char text[256];
 };
-IPC_SHAPE(session_started, IPC_U32(session_started, status, 1), IPC_STR(session_started, text),);
+IPC_SHAPE(session_started, IPC_U32(session_started, status, 1), IPC_U32(session_started, pid, INT32_MAX), IPC_STR(session_started, text),);
 
 #endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - one caller's requests, one after another (ipc/msg_auth.h)
+ *
+ * Runs in: auth. What a client of a caller sent is hostile; callers are not trusted either.
+ */
+#include "auth/auth.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+struct auth_caller {
+    struct server *sv;
+    struct auth *auth;
+    struct ipc *ipc;
+    const struct peer *peer;
+};
+
+static void auth_start_done(struct auth_start *m)
+{
+    str_free(&m->initial);
+    str_free(&m->channel_binding);
+}
+
+static void auth_answer_done(struct auth_answer *m)
+{
+    str_free(&m->data);
+}
+
+/* Send a challenge and receive the answer. 0, -EINVAL when the client gave up, or the stream's error. */
+static int ask_client(struct auth_caller *c, struct str *challenge, struct str *answer)
+{
+    struct auth_challenge ask = { .data = *challenge };
+    _cleanup_(auth_answer_done) struct auth_answer reply = { .data = STR_INIT };
+
+    ipc_send(c->ipc, &auth_challenge_shape, &ask);
+    str_reset(challenge);
+    int r = ipc_recv(c->ipc, &auth_answer_shape, &reply);
+    if (r < 0)
+        return r;
+    if (reply.cancelled)
+        return -EINVAL;
+    str_set(answer, str_span(&reply.data));
+    return 0;
+}
+
+/* Run the exchange to its end. 0: credentials are there; -EINVAL malformed or cancelled; stream errors. */
+static int run_exchange(struct auth_caller *c, const struct auth_start *start, struct sasl_exchange *x)
+{
+    _cleanup_(str_free) struct str challenge = STR_INIT, answer = STR_INIT;
+    struct span data = SPAN_NULL;
+
+    if (start->has_initial)
+        data = start->initial.len ? str_span(&start->initial) : span_make("", 0);
+    for (;;) {
+        int r = sasl_step(x, data, &challenge);
+        if (r <= 0)
+            return r;
+        r = ask_client(c, &challenge, &answer);
+        if (r < 0)
+            return r;
+        data = span_make(str_cstr(&answer), answer.len);
+    }
+}
+
+static int answer_start(struct auth_caller *c, const struct auth_start *start, struct auth_result *res)
+{
+    struct sasl_exchange x;
+    int r;
+
+    if (sasl_start(&x, span_of(start->mechanism)) < 0) {
+        res->status = AUTH_NO_MECHANISM;
+        snprintf(res->text, sizeof res->text, "mechanism not offered");
+        return 0;
+    }
+    r = run_exchange(c, start, &x);
+    if (r == 0) {
+        res->status = passdb_check(c->auth, &x.credentials, &res->user, res->text);
+    } else if (r == -EINVAL) {
+        res->status = AUTH_MALFORMED;
+        snprintf(res->text, sizeof res->text, "malformed or cancelled exchange");
+        r = 0;
+    }
+    sasl_credentials_done(&x.credentials);
+    if (res->status == AUTH_OK && start->want_ticket)
+        ticket_issue(c->auth->tickets, start->protocol, str_span(&res->user), clock_ms(), res->ticket);
+    if (res->status == AUTH_REFUSED)
+        fiber_sleep_until(clock_deadline_ms(c->sv->params->auth_failure_delay * 1000));
+    return r;
+}
+
+static int serve_start(struct auth_caller *c)
+{
+    _cleanup_(auth_start_done) struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
+    struct auth_result res = { .status = AUTH_MALFORMED, .user = STR_INIT };
+
+    int r = ipc_recv(c->ipc, &auth_start_shape, &start);
+    if (r == 0)
+        r = answer_start(c, &start, &res);
+    if (r == 0) {
+        ipc_send(c->ipc, &auth_result_shape, &res);
+        r = ipc_flush(c->ipc);
+    }
+    str_free(&res.user);
+    return r;
+}
+
+static void ticket_user_done(struct ticket_user *m)
+{
+    str_free(&m->user);
+    str_free(&m->home);
+    str_free(&m->maildir);
+}
+
+/* Where the mail of a user is who has a good ticket */
+static void fill_user(struct auth_caller *c, struct ticket_user *res)
+{
+    _cleanup_(location_done) struct location where = { 0 };
+    _cleanup_(str_free) struct str err = STR_INIT;
+
+    int r = locate(c->auth->locator, str_span(&res->user), &where, &err);
+    if (r <= 0) {
+        log_warn("no mailbox for user %s: %s", str_cstr(&res->user),
+                 err.len ? str_cstr(&err) : r < 0 ? strerror(-r) : "not in the mailbox tables");
+        res->status = AUTH_TEMPORARY;
+        return;
+    }
+    res->status = AUTH_OK;
+    res->uid = where.uid;
+    res->gid = where.gid;
+    str_set(&res->home, span_of(where.home));
+    str_set(&res->maildir, span_of(where.maildir));
+}
+
+static int serve_ticket(struct auth_caller *c)
+{
+    struct ticket_redeem request;
+    _cleanup_(ticket_user_done) struct ticket_user res = {
+        .status = AUTH_REFUSED, .user = STR_INIT, .home = STR_INIT, .maildir = STR_INIT };
+
+    int r = ipc_recv(c->ipc, &ticket_redeem_shape, &request);
+    if (r < 0)
+        return r;
+    /* Fronts hold tickets but may not ask what they are worth: only session processes may. */
+    if (!daemon_is_superuser(c->sv, c->peer->uid))
+        log_warn("refused: ticket of a mailbox session shown by uid %u", (unsigned)c->peer->uid);
+    else if (ticket_redeem(c->auth->tickets, request.ticket, request.protocol, clock_ms(), &res.user))
+        fill_user(c, &res);
+    ipc_send(c->ipc, &ticket_user_shape, &res);
+    return ipc_flush(c->ipc);
+}
+
+void auth_session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    static const struct {
+        struct span type;
+        int (*serve)(struct auth_caller *c);
+    } requests[] = {
+        { SPAN("auth_start"), serve_start },
+        { SPAN("ticket_redeem"), serve_ticket },
+    };
+    struct auth_caller c = { sv, sv->state, ipc_new(client), peer };
+    struct span type;
+    int r = 0;
+
+    while (r == 0 && ipc_wait_request(c.ipc, &type) == 0) {
+        r = -EPROTO;
+        for (size_t i = 0; i < ARRAY_LEN(requests); i++)
+            if (span_eq(type, requests[i].type)) {
+                r = requests[i].serve(&c);
+                break;
+            }
+    }
+    if (r == -EPROTO)
+        log_warn("malformed request from uid %u", (unsigned)peer->uid);
+    ipc_free(c.ipc);
+}

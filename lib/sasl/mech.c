@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mech.c - PLAIN (RFC 4616) and LOGIN (the de-facto mechanism of old clients: two prompts)
+ *
+ * Runs in: auth; the client's data is hostile. Logs nothing.
+ */
+#include "sasl/mech.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+
+#include "base/mem.h"
+
+struct sasl_mech {
+    struct span name;
+    int (*step)(struct sasl_exchange *x, struct span data, struct str *challenge);
+};
+
+void sasl_credentials_done(struct sasl_credentials *c)
+{
+    if (c->password.data)
+        OPENSSL_cleanse(c->password.data, c->password.cap);
+    str_free(&c->password);
+    str_free(&c->user);
+}
+
+int sasl_plain_parse(struct span message, struct sasl_credentials *ret)
+{
+    if (span_chr(message, '\0') < 0)
+        return -EINVAL;
+    struct span authzid = span_cut(&message, '\0');
+    if (span_chr(message, '\0') < 0)
+        return -EINVAL;
+    struct span authcid = span_cut(&message, '\0');
+    if (authcid.len == 0 || span_chr(message, '\0') >= 0)
+        return -EINVAL;
+    if (authzid.len > 0 && !span_eq(authzid, authcid))
+        return -EINVAL;
+    str_set(&ret->user, authcid);
+    str_set(&ret->password, message);
+    return SASL_DONE;
+}
+
+static int step_plain(struct sasl_exchange *x, struct span data, struct str *challenge)
+{
+    (void)challenge;    /* the empty challenge asks for the message */
+    if (!data.ptr && x->step++ == 0)
+        return SASL_CHALLENGE;
+    return sasl_plain_parse(data, &x->credentials);
+}
+
+static int step_login(struct sasl_exchange *x, struct span data, struct str *challenge)
+{
+    if (!data.ptr) {
+        if (x->step > 0)
+            return -EINVAL;
+        str_add_str(challenge, "Username:");
+        return SASL_CHALLENGE;
+    }
+    if (span_chr(data, '\0') >= 0)
+        return -EINVAL;
+    if (x->step++ == 0) {
+        if (data.len == 0)
+            return -EINVAL;
+        str_set(&x->credentials.user, data);
+        str_add_str(challenge, "Password:");
+        return SASL_CHALLENGE;
+    }
+    str_set(&x->credentials.password, data);
+    return SASL_DONE;
+}
+
+static const struct sasl_mech mechs[] = {
+    { SPAN("PLAIN"), step_plain },
+    { SPAN("LOGIN"), step_login },
+};
+
+int sasl_start(struct sasl_exchange *x, struct span mechanism)
+{
+    for (size_t i = 0; i < ARRAY_LEN(mechs); i++)
+        if (span_eq_nocase(mechanism, mechs[i].name)) {
+            *x = (struct sasl_exchange){ .mech = &mechs[i] };
+            return 0;
+        }
+    return -ENOTSUP;
+}
+
+int sasl_step(struct sasl_exchange *x, struct span data, struct str *challenge)
+{
+    return x->mech->step(x, data, challenge);
+}
