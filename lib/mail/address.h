@@ -30,11 +30,11 @@ int address_parse_path(struct span *in, unsigned flags, size_t max, struct str *
 struct span address_local(struct span addr);
 struct span address_domain(struct span addr);
 
-/* Split user+ext at the first delimiter; ext empty when there is none. owner-x and x-request are
- * never split when '-' is a delimiter, nor are mailer-daemon, postmaster, double-bounce. */
+/* Split user+ext at the first delimiter, which belongs to neither; ext empty when there is none. owner-x
+ * and x-request are never split when '-' is a delimiter, nor are mailer-daemon, postmaster, double-bounce. */
 void address_split_extension(struct span local, const char *delimiters, struct span *user, struct span *ext);
 
-/* External form -> wire form: the local part quoted where RFC 5321 needs it. */
+/* External form -> wire form: the local part quoted where RFC 5321 needs it. Appended. */
 void address_quote(struct str *ret, struct span addr);
 
 /* Is the domain part syntactically a host name / an address literal? */
@@ -42,10 +42,10 @@ bool address_domain_valid(struct span domain);
 /* "[192.0.2.1]", "[IPv6:2001:db8::1]": the inner text, or false. */
 bool address_literal(struct span domain, struct span *ret);
 
-/* ---- header fields (RFC 5322 section 3.4, with obsolete syntax and common errors tolerated) ---- */
+/* ---- header fields (RFC 5322 section 3.4, with obsolete syntax and common errors tolerated): address_header.c ---- */
 
 struct header_address {
-    struct span display;        /* raw phrase or comment, without enclosing quotes; points into input or buffer */
+    struct span display;        /* raw phrase or comment, or the group's name; enclosing quotes removed; points into list.text */
     struct str mailbox;         /* local part, unquoted */
     struct str host;            /* domain; empty if none */
     enum { HDR_ADDR_MAILBOX, HDR_ADDR_GROUP_START, HDR_ADDR_GROUP_END } kind;
@@ -57,12 +57,12 @@ struct header_address_list {
     struct str text;            /* unfolded copy that displays point into */
 };
 
-/* Parse an address list; at most max items. Never fails: what cannot be parsed is skipped. */
+/* Parse an address list; at most max items. Never fails: what cannot be parsed is skipped. *ret is set. */
 void header_addresses_parse(struct span value, size_t max, struct header_address_list *ret);
 void header_addresses_done(struct header_address_list *l);
 
 /* Rewrite every address of a header value through fn (external form in and out; returns 1 if changed);
- * display names and comments stay as they are. 1 if the value changed (*ret set), 0 not. */
+ * display names, comments and folding stay as they are. 1 if the value changed (*ret set), 0 not. */
 int header_addresses_rewrite(struct span value, int (*fn)(struct span in, struct str *out, void *arg),
                              void *arg, struct str *ret);
 

@@ -17,17 +17,18 @@ struct header_field {
 };
 
 /* Take the next field off the front of *in. 1: *ret set. 0: end of the header section; an empty
- * line has been taken off, so *in is the body. -EMSGSIZE: a field longer than max; *ret.raw is its first max
- * bytes and the rest will be read as a field of its own by the next call. */
+ * line has been taken off, so *in is the body. -EMSGSIZE: a field longer than max has been taken off;
+ * *ret is set, raw is all of it, name and value are cut to what lies in its first max bytes. */
 int header_next(struct span *in, size_t max, struct header_field *ret);
 
 /* The first field of that name; false if none. */
 bool header_find(struct span header, const char *name, struct span *ret_value);
 
-/* Unfold: line ends before white space removed; other control characters become blanks. */
+/* Unfold: line ends removed; other control characters become blanks. Appended. */
 void header_unfold(struct span value, struct str *ret);
 
-/* Decode RFC 2047 encoded words to UTF-8 (iconv); what cannot be decoded is kept as it is. */
+/* Unfold and decode RFC 2047 encoded words to UTF-8 (iconv); what cannot be decoded is kept as it is.
+ * Appended. */
 void header_decode(struct span value, struct str *ret);
 
 #endif
