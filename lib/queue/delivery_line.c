@@ -2,7 +2,8 @@
 /*
  * delivery_line.c - the log line that every delivery agent writes for each recipient
  *
- * Runs in: qmgr, smtp, local, virtual, pipe, error, discard. Addresses and texts are hostile: escaped, cut.
+ * Runs in: qmgr, smtp, local, virtual, pipe, error, discard. Addresses and texts are hostile:
+ * escaped, cut.
  */
 #include "queue/delivery_line.h"
 
@@ -25,7 +26,7 @@ const char *outcome_status_name(uint32_t status)
 
 void delivery_delay_add(struct str *ret, int64_t us, int resolution)
 {
-    static const int64_t unit_us[] = { 1000000, 100000, 10000, 1000, 100, 10, 1 };
+    static const int64_t unit_us[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
     int digits = 0; /* decimals wanted for two significant digits */
 
     if (us < 0)
@@ -46,7 +47,7 @@ void delivery_delay_add(struct str *ret, int64_t us, int resolution)
 
 static void add_delays(struct str *ret, const struct delivery_times *t, int resolution)
 {
-    int64_t points[] = { t->arrival_us, t->active_us, t->handoff_us, t->setup_us, t->done_us };
+    int64_t points[] = {t->arrival_us, t->active_us, t->handoff_us, t->setup_us, t->done_us};
 
     str_add_str(ret, ", delay=");
     delivery_delay_add(ret, t->done_us - t->arrival_us, resolution);

@@ -16,11 +16,24 @@ static void test_delays_have_two_significant_digits(void **state)
         int resolution;
         const char *want;
     } rows[] = {
-        { 0, 2, "0" },           { 4000, 2, "0" },         { 5000, 2, "0.01" },    { 34000, 2, "0.03" },
-        { 100000, 2, "0.1" },    { 148000, 2, "0.15" },    { 999999, 2, "1" },     { 1240000, 2, "1.2" },
-        { 2000000, 2, "2" },     { 9960000, 2, "10" },     { 12600000, 2, "13" },  { 122000000, 2, "122" },
-        { -5, 2, "0" },          { 1260000, 0, "1" },      { 34567, 6, "0.035" },  { 345, 6, "0.00034" },
-        { 7, 6, "0.000007" },    { 250000, 1, "0.3" },
+        {0,         2, "0"       },
+        {4000,      2, "0"       },
+        {5000,      2, "0.01"    },
+        {34000,     2, "0.03"    },
+        {100000,    2, "0.1"     },
+        {148000,    2, "0.15"    },
+        {999999,    2, "1"       },
+        {1240000,   2, "1.2"     },
+        {2000000,   2, "2"       },
+        {9960000,   2, "10"      },
+        {12600000,  2, "13"      },
+        {122000000, 2, "122"     },
+        {-5,        2, "0"       },
+        {1260000,   0, "1"       },
+        {34567,     6, "0.035"   },
+        {345,       6, "0.00034" },
+        {7,         6, "0.000007"},
+        {250000,    1, "0.3"     },
     };
 
     (void)state;
@@ -42,7 +55,7 @@ static void test_the_line_has_the_keys_in_the_known_order(void **state)
         .orig = SPAN("a\n@example.com"),
         .relay = SPAN("mx1.example.com[192.0.2.7]:25"),
         .conn_use = 2,
-        .times = { 1000000, 1100000, 1100000, 1500000, 1800000 },
+        .times = {1000000, 1100000, 1100000, 1500000, 1800000},
         .resolution = 2,
         .dsn = "2.0.0",
         .status = outcome_status_name(OUTCOME_SENT),
@@ -64,7 +77,10 @@ static void test_steps_that_were_not_reached_take_no_time(void **state)
         .to = SPAN("ann@example.com"),
         .orig = SPAN("ann@example.com"),
         .relay = SPAN("none"),
-        .times = { .arrival_us = 1000000, .active_us = 1100000, .handoff_us = 1200000, .done_us = 3200000 },
+        .times = {.arrival_us = 1000000,
+                  .active_us = 1100000,
+                  .handoff_us = 1200000,
+                  .done_us = 3200000},
         .resolution = 2,
         .dsn = "4.4.1",
         .status = outcome_status_name(OUTCOME_DEFERRED),
@@ -73,8 +89,9 @@ static void test_steps_that_were_not_reached_take_no_time(void **state)
 
     (void)state;
     delivery_line_add(&s, &l);
-    assert_string_equal(str_cstr(&s), "A: to=<ann@example.com>, relay=none, delay=2.2, delays=0.1/0.1/2/0, "
-                                      "dsn=4.4.1, status=deferred (connect to mx: timed out)");
+    assert_string_equal(str_cstr(&s),
+                        "A: to=<ann@example.com>, relay=none, delay=2.2, delays=0.1/0.1/2/0, "
+                        "dsn=4.4.1, status=deferred (connect to mx: timed out)");
 }
 
 int main(void)

@@ -2,8 +2,8 @@
 /*
  * dirs.c - the directories of a queue and the steps between them
  *
- * Runs in: cleanup, pickup, qmgr, the command-line tools. Ids that come from outside must have passed
- * queue_id_valid() before they get here.
+ * Runs in: cleanup, pickup, qmgr, the command-line tools. Ids that come from outside must have
+ * passed queue_id_valid() before they get here.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -64,7 +64,8 @@ void queue_dirs_close(struct queue_dirs *d)
     }
 }
 
-int queue_move(const struct queue_dirs *d, enum queue_place from, enum queue_place to, const char *id)
+int queue_move(const struct queue_dirs *d, enum queue_place from, enum queue_place to,
+               const char *id)
 {
     return renameat(d->fd[from], id, d->fd[to], id) < 0 ? -errno : 0;
 }

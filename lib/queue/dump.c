@@ -20,7 +20,7 @@ struct dump {
     int fd;
     int (*fn)(uint64_t offset, int type, const char *type_name, struct span bytes, void *arg);
     void *arg;
-    char *buf;              /* DUMP_RECORD_MAX + RECORD_HEAD_SIZE */
+    char *buf; /* DUMP_RECORD_MAX + RECORD_HEAD_SIZE */
 };
 
 static int dump_section(const struct dump *d, uint64_t at, uint64_t end)
@@ -38,7 +38,8 @@ static int dump_section(const struct dump *d, uint64_t at, uint64_t end)
 
         while (record_next(&in, &rec) == 1) {
             const struct record_row *row = record_find(rec.type);
-            int r = d->fn(at, (unsigned char)rec.type, row ? row->name : "unknown", rec.bytes, d->arg);
+            int r =
+                d->fn(at, (unsigned char)rec.type, row ? row->name : "unknown", rec.bytes, d->arg);
 
             if (r < 0)
                 return r;
@@ -51,11 +52,13 @@ static int dump_section(const struct dump *d, uint64_t at, uint64_t end)
     return 0;
 }
 
-int queue_dump(int fd, int (*fn)(uint64_t offset, int type, const char *type_name, struct span bytes, void *arg),
+int queue_dump(int fd,
+               int (*fn)(uint64_t offset, int type, const char *type_name, struct span bytes,
+                         void *arg),
                void *arg)
 {
     _cleanup_free_ char *buf = mem_realloc(NULL, DUMP_RECORD_MAX + RECORD_HEAD_SIZE, 1);
-    struct dump d = { fd, fn, arg, buf };
+    struct dump d = {fd, fn, arg, buf};
     char first[QUEUE_HEADER_SIZE];
     struct queue_header h;
     struct stat st;
@@ -91,7 +94,7 @@ static void print_number(struct str *s, struct span bytes)
 
 static void print_outcome(struct str *s, struct span bytes)
 {
-    static const char *const words[] = { "sent", "deferred", "bounced" };
+    static const char *const words[] = {"sent", "deferred", "bounced"};
     struct outcome_record o;
 
     if (outcome_record_parse(bytes, &o) < 0) {

@@ -14,16 +14,16 @@
 
 const struct record_row record_rows[] = {
 #define ENVELOPE(letter, NAME, name, kind, member, most)                                           \
-    { letter, #name, SECTION_ENVELOPE, KIND_##kind, offsetof(struct queue_envelope, member), most },
+    {letter, #name, SECTION_ENVELOPE, KIND_##kind, offsetof(struct queue_envelope, member), most},
 #define RECIPIENT(letter, NAME, name, kind, member, most)                                          \
-    { letter, #name, SECTION_RECIPIENT, KIND_##kind, offsetof(struct queue_rcpt, member), most },
+    {letter, #name, SECTION_RECIPIENT, KIND_##kind, offsetof(struct queue_rcpt, member), most},
 #define JOURNAL(letter, NAME, name)                                                                \
-    { letter, #name, SECTION_JOURNAL, KIND_STRUCT, 0, JOURNAL_RECORD_MAX },
+    {letter, #name, SECTION_JOURNAL, KIND_STRUCT, 0, JOURNAL_RECORD_MAX},
 #include "queue/record.def"
 };
 const size_t record_rows_len = ARRAY_LEN(record_rows);
 
-static const char magic[4] = { 'P', 'S', 'T', 'Q' };
+static const char magic[4] = {'P', 'S', 'T', 'Q'};
 
 const struct record_row *record_find(char letter)
 {
@@ -51,7 +51,7 @@ int record_next(struct span *in, struct record *ret)
 
 void record_add(struct str *s, char type, struct span bytes)
 {
-    char head[RECORD_HEAD_SIZE] = { type };
+    char head[RECORD_HEAD_SIZE] = {type};
 
     le32_put(head + 1, (uint32_t)bytes.len);
     str_add(s, span_make(head, sizeof head));
@@ -88,7 +88,7 @@ void queue_sum_add(struct queue_sum *s, struct span bytes)
 
 uint64_t queue_sum_end(const struct queue_sum *s)
 {
-    char last[8] = { 0 };
+    char last[8] = {0};
 
     memcpy(last, s->rest, s->n_rest);
     return sum_word(s->state + s->n_rest, last);
@@ -112,7 +112,7 @@ const char *queue_header_get(struct span in, uint64_t file_size, struct queue_he
     if (in.len < QUEUE_HEADER_SIZE)
         return "shorter than its header";
     if (le32_get(in.ptr) == 0)
-        return "not complete";          /* the header is written last */
+        return "not complete"; /* the header is written last */
     if (memcmp(in.ptr, magic, sizeof magic) != 0)
         return "not a queue file";
     if (le16_get(in.ptr + 4) != QUEUE_VERSION)

@@ -2,12 +2,14 @@
 /*
  * id.c - queue ids: the long form that log readers of Postfix know
  *
- *     seconds (base 52, 6 digits) microseconds (base 52, 4 digits) 'z' process (base 51, 4 digits) salt (1 digit)
+ *     seconds (base 52, 6 digits) microseconds (base 52, 4 digits) 'z' process (base 51, 4 digits)
+ * salt (1 digit)
  *
- * No vowels, so that no words appear; digits ascend as their characters do, so that names sort by time. Base 51
- * lacks 'z', therefore the last 'z' separates. Postfix puts the inode behind the 'z'; an id must be known before
- * there is a file, so here stands the process, which takes no microsecond twice. The salt differs from process
- * to process, for the case that the clock is set back and a process number comes again.
+ * No vowels, so that no words appear; digits ascend as their characters do, so that names sort by
+ * time. Base 51 lacks 'z', therefore the last 'z' separates. Postfix puts the inode behind the 'z';
+ * an id must be known before there is a file, so here stands the process, which takes no
+ * microsecond twice. The salt differs from process to process, for the case that the clock is set
+ * back and a process number comes again.
  *
  * Runs in: cleanup, postdrop (new ids); all that take an id from outside.
  */
@@ -50,7 +52,7 @@ static int64_t unique_us(void)
 
 static unsigned process_salt(pid_t pid)
 {
-    static _Atomic int64_t known;           /* pid and salt, so that a forked child draws its own */
+    static _Atomic int64_t known; /* pid and salt, so that a forked child draws its own */
     int64_t k = atomic_load(&known);
 
     if (k / BASE_UNIQUE != pid) {

@@ -3,8 +3,9 @@
  * journal.c - what became of the recipients, appended to the queue file
  *
  * Each record is one write with RWF_APPEND, so that a crash can only tear the
- * last one. A write that ends early (disk full) is undone at once, lest the next record stand behind a
- * fragment. Nothing is flushed here: a lost record costs a second delivery, never a message.
+ * last one. A write that ends early (disk full) is undone at once, lest the next record stand
+ * behind a fragment. Nothing is flushed here: a lost record costs a second delivery, never a
+ * message.
  *
  * Runs in: qmgr (appends), all readers of queue files (apply).
  */
@@ -19,8 +20,11 @@
 
 static int append(int fd, char type, struct span bytes)
 {
-    char head[RECORD_HEAD_SIZE] = { type };
-    struct iovec iov[2] = { { head, sizeof head }, { (void *)bytes.ptr, bytes.len } };
+    char head[RECORD_HEAD_SIZE] = {type};
+    struct iovec iov[2] = {
+        {head,              sizeof head},
+        {(void *)bytes.ptr, bytes.len  }
+    };
     struct stat st;
     ssize_t n;
 
@@ -137,7 +141,9 @@ static void set_text(char **member, const char *text)
 static int apply_outcome(struct span bytes, struct queue_envelope *e)
 {
     static const enum queue_rcpt_state state_of[] = {
-        [OUTCOME_SENT] = RCPT_SENT, [OUTCOME_DEFERRED] = RCPT_DEFERRED, [OUTCOME_BOUNCED] = RCPT_BOUNCED,
+        [OUTCOME_SENT] = RCPT_SENT,
+        [OUTCOME_DEFERRED] = RCPT_DEFERRED,
+        [OUTCOME_BOUNCED] = RCPT_BOUNCED,
     };
     struct outcome_record o;
 

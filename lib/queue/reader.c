@@ -3,9 +3,10 @@
  * reader.c - read envelope and journal of a queue file that may be damaged
  *
  * A small fresh file costs one pread: what comes back short tells the file's size as
- * well. Sections are bounded by limits before memory is taken for them; the journal, which may be long,
- * passes through a window. Where the journal stops making sense it was torn by a crash; the rest is ignored,
- * and cut off when the descriptor is writable, so that the next record is not lost behind it.
+ * well. Sections are bounded by limits before memory is taken for them; the journal, which may be
+ * long, passes through a window. Where the journal stops making sense it was torn by a crash; the
+ * rest is ignored, and cut off when the descriptor is writable, so that the next record is not lost
+ * behind it.
  *
  * Runs in: qmgr, bounce, pickup, postcat, postsuper.
  */
@@ -70,7 +71,8 @@ static int file_open(struct file *f, int fd, struct str *err)
 }
 
 /* The envelope's bytes: within the first read, or in *own. */
-static int file_envelope(const struct file *f, uint64_t max, char **own, struct span *ret, struct str *err)
+static int file_envelope(const struct file *f, uint64_t max, char **own, struct span *ret,
+                         struct str *err)
 {
     size_t len = f->header.content_offset - QUEUE_HEADER_SIZE;
 
@@ -95,10 +97,10 @@ static int file_envelope(const struct file *f, uint64_t max, char **own, struct 
 
 struct envelope_parser {
     struct queue_envelope *e;
-    size_t cap;                 /* of e->rcpts */
+    size_t cap; /* of e->rcpts */
     uint64_t max_rcpts;
-    struct queue_rcpt rcpt;     /* details so far of the recipient to come */
-    uint64_t seen;              /* rows, by index; those of a recipient are cleared with it */
+    struct queue_rcpt rcpt; /* details so far of the recipient to come */
+    uint64_t seen;          /* rows, by index; those of a recipient are cleared with it */
 };
 
 static const char *set_number(const struct record_row *row, struct span bytes, void *member)
@@ -156,8 +158,8 @@ static const char *envelope_record(struct envelope_parser *p, const struct recor
     if (p->seen & bit)
         return "the same record twice";
     p->seen |= bit;
-    const char *why = set_member(row, rec->bytes,
-                                 row->section == SECTION_RECIPIENT ? (void *)&p->rcpt : (void *)p->e);
+    const char *why = set_member(
+        row, rec->bytes, row->section == SECTION_RECIPIENT ? (void *)&p->rcpt : (void *)p->e);
 
     if (why || row->letter != REC_RCPT)
         return why;
@@ -165,7 +167,7 @@ static const char *envelope_record(struct envelope_parser *p, const struct recor
         return "more recipients than the header says";
     MEM_GROW(p->e->rcpts, p->e->n_rcpts, p->cap);
     p->e->rcpts[p->e->n_rcpts++] = p->rcpt;
-    p->rcpt = (struct queue_rcpt){ 0 };
+    p->rcpt = (struct queue_rcpt){0};
     p->seen &= ~recipient_rows();
     return NULL;
 }
@@ -188,7 +190,7 @@ static void parser_done(struct envelope_parser *p)
 
 static const char *parse_envelope(struct span in, uint32_t n_rcpts, struct queue_envelope *e)
 {
-    _cleanup_(parser_done) struct envelope_parser p = { .e = e, .max_rcpts = n_rcpts };
+    _cleanup_(parser_done) struct envelope_parser p = {.e = e, .max_rcpts = n_rcpts};
     struct record rec;
     int r;
 
@@ -211,7 +213,8 @@ static const char *parse_envelope(struct span in, uint32_t n_rcpts, struct queue
 
 /* ---- the journal ---- */
 
-/* Apply the whole records in the window, and say how many bytes they were; torn: what follows makes no sense. */
+/* Apply the whole records in the window, and say how many bytes they were; torn: what follows makes
+ * no sense. */
 static ssize_t apply_window(struct span window, struct queue_envelope *e, bool *torn)
 {
     struct span rest = window;
@@ -231,7 +234,8 @@ static ssize_t apply_window(struct span window, struct queue_envelope *e, bool *
     }
 }
 
-static int read_journal(int fd, uint64_t offset, struct queue_envelope *e, bool *torn, uint64_t *end)
+static int read_journal(int fd, uint64_t offset, struct queue_envelope *e, bool *torn,
+                        uint64_t *end)
 {
     _cleanup_free_ char *window = mem_realloc(NULL, JOURNAL_WINDOW, 1);
 
@@ -260,7 +264,8 @@ static int cut_torn_tail(int fd, uint64_t end)
     return ftruncate(fd, (off_t)end) < 0 ? -errno : 0;
 }
 
-static int file_journal(const struct file *f, uint64_t max, struct queue_envelope *e, struct str *err)
+static int file_journal(const struct file *f, uint64_t max, struct queue_envelope *e,
+                        struct str *err)
 {
     bool torn = false;
     uint64_t end;
@@ -284,14 +289,14 @@ void queue_envelope_done(struct queue_envelope *e)
     for (size_t i = 0; i < e->n_rcpts; i++)
         rcpt_done(&e->rcpts[i]);
     free(e->rcpts);
-    *e = (struct queue_envelope){ 0 };
+    *e = (struct queue_envelope){0};
 }
 
-static int read_envelope(const struct file *f, const struct queue_limits *l, struct queue_envelope *e,
-                         struct str *err)
+static int read_envelope(const struct file *f, const struct queue_limits *l,
+                         struct queue_envelope *e, struct str *err)
 {
     _cleanup_free_ char *own = NULL;
-    struct queue_sum sum = { 0 };
+    struct queue_sum sum = {0};
     struct span records;
 
     if (f->header.n_rcpts > l->max_rcpts)
@@ -308,10 +313,11 @@ static int read_envelope(const struct file *f, const struct queue_limits *l, str
     return why ? bad(err, why) : 0;
 }
 
-int queue_read(int fd, const char *id, const struct queue_limits *l, struct queue_envelope *ret, struct str *err)
+int queue_read(int fd, const char *id, const struct queue_limits *l, struct queue_envelope *ret,
+               struct str *err)
 {
-    _cleanup_(file_done) struct file f = { 0 };
-    _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
+    _cleanup_(file_done) struct file f = {0};
+    _cleanup_(queue_envelope_done) struct queue_envelope e = {0};
     int r = file_open(&f, fd, err);
 
     if (r < 0)
@@ -326,15 +332,15 @@ int queue_read(int fd, const char *id, const struct queue_limits *l, struct queu
     if (r < 0)
         return r;
     *ret = e;
-    e = (struct queue_envelope){ 0 };
+    e = (struct queue_envelope){0};
     return 0;
 }
 
 int queue_verify(int fd)
 {
-    _cleanup_(file_done) struct file f = { 0 };
+    _cleanup_(file_done) struct file f = {0};
     _cleanup_free_ char *buf = mem_realloc(NULL, JOURNAL_WINDOW, 1);
-    struct queue_sum sum = { 0 };
+    struct queue_sum sum = {0};
     int r = file_open(&f, fd, NULL);
 
     if (r < 0)

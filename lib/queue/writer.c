@@ -21,11 +21,11 @@
 #define WRITER_BUFFER 65536
 
 struct queue_writer {
-    int fd, dirfd;                  /* dirfd is borrowed from struct queue_dirs */
-    char name[QUEUE_ID_MAX + 2];    /* in its first place */
+    int fd, dirfd;               /* dirfd is borrowed from struct queue_dirs */
+    char name[QUEUE_ID_MAX + 2]; /* in its first place */
     char id[QUEUE_ID_MAX + 1];
-    int error;                      /* the first failure; all later calls return it */
-    struct str buf;                 /* what comes after the `written` bytes in the file */
+    int error;      /* the first failure; all later calls return it */
+    struct str buf; /* what comes after the `written` bytes in the file */
     uint64_t written;
     struct queue_header header;
     struct queue_sum sum;
@@ -82,8 +82,8 @@ static int add_section(struct str *s, enum record_section section, const void *o
 
 static int add_envelope(struct queue_writer *w, const struct queue_envelope *e)
 {
-    char blank[QUEUE_HEADER_SIZE] = { 0 };
-    struct queue_sum sum = { 0 };
+    char blank[QUEUE_HEADER_SIZE] = {0};
+    struct queue_sum sum = {0};
 
     if (!e->sender || e->n_rcpts > UINT32_MAX)
         return -EINVAL;
@@ -125,7 +125,8 @@ int queue_create(const struct queue_dirs *d, enum queue_place place, const struc
     int r = queue_id_valid(span_of(e->id)) ? add_envelope(w, e) : -EINVAL;
 
     if (r == 0) {
-        w->fd = openat(w->dirfd, w->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        w->fd =
+            openat(w->dirfd, w->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
         r = w->fd < 0 ? -errno : 0;
     }
     if (r < 0) {
