@@ -6,6 +6,8 @@
  */
 #include "auth/auth.h"
 
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * authenticate.c - one SASL exchange between the client and auth (ipc/msg_auth.h)
+ *
+ * Runs in: imapd-login, pop3d-login. Passwords pass through and are not kept.
+ */
+#include <errno.h>
+#include <openssl/crypto.h>
+
+#include "base/clock.h"
+#include "login/login.h"
+
+enum { USER_LOG_MAX = 128, AUTH_TIMEOUT_MS = 60000 };
+
+static void wipe(struct str *s)
+{
+    if (s->data)
+        OPENSSL_cleanse(s->data, s->cap);
+    str_free(s);
+}
+
+/* Ask the client: 0, -EINVAL undecodable, -ECANCELED it sent "*", or the stream's error. */
+static int ask_client(struct login *l, struct span challenge, struct str *reply)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+    struct span line;
+
+    str_add_base64(&text, challenge);
+    stream_printf(l->client, "+ %s\r\n", str_cstr(&text));
+    int r = stream_getline(l->client, LOGIN_LINE_MAX, &line);
+    if (r == -EMSGSIZE)
+        return -EINVAL;
+    if (r < 0)
+        return r;
+    if (span_eq_str(line, "*"))
+        return -ECANCELED;
+    return str_add_unbase64(reply, line);
+}
+
+/* auth wants more of the client. */
+static int pass_challenge(struct login *l, struct ipc *auth)
+{
+    struct auth_challenge ask = { .data = STR_INIT };
+    struct auth_answer answer = { .data = STR_INIT };
+    int r = ipc_recv(auth, &auth_challenge_shape, &ask);
+
+    if (r == 0)
+        r = ask_client(l, str_span(&ask.data), &answer.data);
+    if (r == -EINVAL || r == -ECANCELED) {
+        answer.cancelled = 1;
+        str_reset(&answer.data);
+        r = 0;
+    }
+    if (r == 0)
+        ipc_send(auth, &auth_answer_shape, &answer);
+    str_free(&ask.data);
+    wipe(&answer.data);
+    return r;
+}
+
+static int exchange(struct login *l, struct ipc *auth, const struct auth_start *start,
+                    struct auth_result *ret)
+{
+    struct span type;
+
+    ipc_send(auth, &auth_start_shape, start);
+    for (;;) {
+        int r = ipc_peek_type(auth, &type);
+        if (r < 0)
+            return r;
+        if (!span_eq_str(type, "auth_challenge"))
+            return ipc_recv(auth, &auth_result_shape, ret);
+        r = pass_challenge(l, auth);
+        if (r < 0)
+            return r;
+    }
+}
+
+static void fill_start(const struct login *l, struct span mechanism, struct auth_start *start)
+{
+    snprintf(start->protocol, sizeof start->protocol, "%s", l->server->protocol->name);
+    snprintf(start->service, sizeof start->service, "%s", l->sv->service);
+    struct span name = span_first(mechanism, sizeof start->mechanism - 1);
+    for (size_t i = 0; i < name.len && name.ptr[i] >= ' ' && name.ptr[i] < 127; i++)
+        start->mechanism[i] = name.ptr[i] >= 'a' && name.ptr[i] <= 'z' ? name.ptr[i] - 32 : name.ptr[i];
+    snprintf(start->client_addr, sizeof start->client_addr, "%s", l->remote);
+    snprintf(start->local_addr, sizeof start->local_addr, "%s", l->local);
+    start->tls = l->tls;
+    start->want_ticket = 1;
+}
+
+void login_authenticate(struct login *l, struct span mechanism, const struct str *initial,
+                        struct auth_result *ret)
+{
+    struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
+    _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
+
+    *ret = (struct auth_result){ .status = AUTH_TEMPORARY, .user = STR_INIT };
+    fill_start(l, mechanism, &start);
+    memcpy(l->method, start.mechanism, sizeof l->method);
+    if (initial) {
+        start.has_initial = 1;
+        str_add(&start.initial, str_span(initial));
+    }
+    uint64_t deadline = clock_deadline_ms(AUTH_TIMEOUT_MS);
+    int r = ipc_pool_get(l->server->auth, deadline, &auth);
+    if (r == 0) {
+        stream_set_deadline(ipc_stream(auth), deadline);
+        r = exchange(l, auth, &start, ret);
+    }
+    if (r == 0)
+        ipc_pool_put(l->server->auth, TAKE_PTR(auth));
+    else
+        ret->status = AUTH_TEMPORARY;
+    wipe(&start.initial);
+    str_reset(&l->user);
+    str_add_escaped(&l->user, str_span(&ret->user), USER_LOG_MAX, STR_ASCII);
+    if (ret->status == AUTH_REFUSED)
+        l->failures++;
+}
+
+void login_password(struct login *l, struct span user, struct span password, struct auth_result *ret)
+{
+    struct str message = STR_INIT;
+
+    str_add_char(&message, '\0');
+    str_add(&message, user);
+    str_add_char(&message, '\0');
+    str_add(&message, password);
+    login_authenticate(l, span_of("PLAIN"), &message, ret);
+    wipe(&message);
+}

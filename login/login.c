@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login.c - what both fronts have in common: start, addresses, TLS, log lines
+ *
+ * Runs in: imapd-login, pop3d-login; the client is hostile.
+ */
+#include "login/login.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rand.h"
+#include "tls/tls.h"
+
+enum { USER_LOG_MAX = 128, POOL_IDLE = 100 };
+
+static int open_tls(struct server *sv, struct login_server *s, struct str *err)
+{
+    const struct params *p = sv->params;
+    struct tls_server_config cfg = {
+        .cert_file = p->imap_tls_cert_file,
+        .key_file = p->imap_tls_key_file,
+        .protocols = p->smtpd_tls_mandatory_protocols,
+    };
+
+    s->wrapper = strcmp(p->imap_tls_security_level, "wrapper") == 0;
+    if (strcmp(p->imap_tls_security_level, "none") == 0)
+        return 0;
+    if (!s->wrapper && strcmp(p->imap_tls_security_level, "may") != 0) {
+        str_addf(err, "bad value for parameter imap_tls_security_level: \"%s\": expected none, may or wrapper",
+                 p->imap_tls_security_level);
+        return -EINVAL;
+    }
+    if (!*p->imap_tls_cert_file) {
+        str_add_str(err, "wrapper mode needs a certificate: set imap_tls_cert_file");
+        return s->wrapper ? -EINVAL : 0;
+    }
+    return tls_server_context(&cfg, &s->tls, err);
+}
+
+int login_start(struct server *sv, const struct login_protocol *protocol)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct login_server *s = mem_new(struct login_server);
+
+    s->protocol = protocol;
+    if (open_tls(sv, s, &err) < 0 ||
+        match_list_open(sv->params->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok, &err) < 0) {
+        log_error("%s", str_cstr(&err));
+        return -1;
+    }
+    s->auth = ipc_pool_new("auth", sv->params->ipc_idle * 1000, POOL_IDLE);
+    sv->state = s;
+    return 0;
+}
+
+bool login_may_sign_in(const struct login *l)
+{
+    return l->tls || l->plaintext_ok;
+}
+
+int login_start_tls(struct login *l)
+{
+    size_t early = stream_discard_input(l->client);
+
+    if (early > 0)
+        log_warn("%s-login: discarded %zu bytes of plaintext before TLS: rip=%s",
+                 l->server->protocol->name, early, l->remote);
+    int r = stream_start_tls(l->client, tls_accept(l->server->tls));
+    if (r < 0)
+        log_info("%s-login: Disconnected: TLS handshake failed: %s: rip=%s, lip=%s, session=<%s>",
+                 l->server->protocol->name, stream_tls_error(l->client), l->remote, l->local, l->session_id);
+    l->tls = r == 0;
+    return r;
+}
+
+static void make_session_id(struct login *l)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+    unsigned char id[12];
+
+    rand_bytes(id, sizeof id);
+    str_add_base64(&text, span_make(id, sizeof id));
+    snprintf(l->session_id, sizeof l->session_id, "%s", str_cstr(&text));
+}
+
+void login_log_success(const struct login *l, unsigned session_pid)
+{
+    log_info("%s-login: Login: user=<%s>, method=%s, rip=%s, lip=%s, mpid=%u%s, session=<%s>",
+             l->server->protocol->name, str_cstr((struct str *)&l->user), l->method, l->remote, l->local,
+             session_pid, l->tls ? ", TLS" : "", l->session_id);
+}
+
+/* The 2.3 form of Dovecot, which published filters of log watchers match. */
+void login_log_failure(const struct login *l, const char *reason)
+{
+    const char *name = l->server->protocol->name;
+    unsigned secs = (unsigned)((clock_ms() - l->started_ms) / 1000);
+
+    if (l->failures > 0)
+        log_info("%s-login: Disconnected (auth failed, %d attempts in %u secs): user=<%s>, method=%s, "
+                 "rip=%s, lip=%s%s, session=<%s>", name, l->failures, secs, str_cstr((struct str *)&l->user),
+                 l->method, l->remote, l->local, l->tls ? ", TLS" : "", l->session_id);
+    else
+        log_info("%s-login: Disconnected%s (no auth attempts in %u secs): user=<>, rip=%s, lip=%s%s, "
+                 "session=<%s>", name, reason, secs, l->remote, l->local, l->tls ? ", TLS" : "",
+                 l->session_id);
+}
+
+void login_session(struct server *sv, struct stream *client, const struct peer *peer,
+                   void (*talk)(struct login *l))
+{
+    struct login l = { .sv = sv, .server = sv->state, .client = client, .started_ms = clock_ms() };
+
+    socket_addr_print(&peer->remote, l.remote);
+    socket_addr_print(&peer->local, l.local);
+    l.remote_port = socket_addr_port(&peer->remote);
+    l.local_port = socket_addr_port(&peer->local);
+    make_session_id(&l);
+    l.plaintext_ok =
+        match_list_has_client(l.server->plaintext_ok, span_of("unknown"), span_of(l.remote)) > 0;
+    stream_set_deadline(client, clock_deadline_ms(sv->params->imap_login_timeout * 1000));
+    if (!l.server->wrapper || login_start_tls(&l) == 0)
+        talk(&l);
+    stream_free(l.client);
+    str_free(&l.user);
+}

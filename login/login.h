@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login.h - the fronts of IMAP and POP3: they hold the client's connection and its TLS and know no mailbox
+ *
+ *     main_imap.c, main_pop3.c   what each process is
+ *     imap.c, pop3.c             the few commands before sign-in
+ *     authenticate.c             one SASL exchange with auth
+ *     handoff.c, relay.c         the connection goes to a session process; TLS stays here
+ */
+#ifndef LOGIN_LOGIN_H
+#define LOGIN_LOGIN_H
+
+#include <openssl/types.h>
+
+#include "daemon/daemon.h"
+#include "ipc/msg_auth.h"
+#include "table/table.h"
+
+/* Longest command line before sign-in; RFC 5034 section 4 and RFC 4954 need 12288 for an AUTH exchange. */
+enum { LOGIN_LINE_MAX = 16384 };
+
+struct login_protocol {
+    const char *name;               /* "imap": for auth, and "imap-login" in the log */
+    const char *session_service;    /* "imapd" */
+};
+
+/* The process: what start() opened. */
+struct login_server {
+    const struct login_protocol *protocol;
+    SSL_CTX *tls;                   /* NULL: no certificate configured */
+    bool wrapper;                   /* TLS from the first byte */
+    struct match_list *plaintext_ok;
+    struct ipc_pool *auth;
+};
+
+/* One client until it has signed in. */
+struct login {
+    struct server *sv;
+    struct login_server *server;
+    struct stream *client;
+    char remote[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN];
+    unsigned remote_port, local_port;
+    char session_id[40];
+    bool tls, plaintext_ok, done;
+    int failures, bad_commands;
+    char method[32];                /* last mechanism tried */
+    struct str user;                /* last user tried, escaped for the log */
+    uint64_t started_ms;
+};
+
+/* start() of both programs. */
+int login_start(struct server *sv, const struct login_protocol *protocol);
+
+/* Accept a client: addresses, TLS in wrapper mode. talk() then speaks the protocol until l->done. */
+MAY_WAIT void login_session(struct server *sv, struct stream *client, const struct peer *peer,
+                            void (*talk)(struct login *l));
+
+/* May the client send its password on this connection? */
+bool login_may_sign_in(const struct login *l);
+/* Switch TLS on after the go-ahead was flushed; plaintext that came early is discarded. 0, or
+ * negative: the connection is useless. */
+MAY_WAIT int login_start_tls(struct login *l);
+
+/*
+ * One SASL exchange; challenges go to the client as "+ base64" (RFC 3501 section 6.2.2, RFC 5034 section 4).
+ * initial: the initial response, decoded; NULL if none. Fills *ret (free ret->user); its status is
+ * AUTH_TEMPORARY when auth cannot be reached.
+ */
+MAY_WAIT void login_authenticate(struct login *l, struct span mechanism, const struct str *initial,
+                                 struct auth_result *ret);
+/* The same with name and password at hand (LOGIN, USER/PASS). */
+MAY_WAIT void login_password(struct login *l, struct span user, struct span password,
+                             struct auth_result *ret);
+
+/*
+ * Hand the signed-in client to a session process, and copy bytes where TLS stays here, until the session
+ * ends. tag: of the sign-in command, "" for POP3. 0: the connection has been served and is over;
+ * negative: no session could be had, the client still waits for its answer.
+ */
+MAY_WAIT int login_hand_off(struct login *l, const char *ticket, struct span tag);
+
+/* Copy between client and session until the session ends. Takes both streams. */
+MAY_WAIT void login_relay(struct stream *client, struct stream *session);
+
+void login_log_success(const struct login *l, unsigned session_pid);
+void login_log_failure(const struct login *l, const char *reason);
+
+#endif

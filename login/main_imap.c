@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main_imap.c - imapd-login: IMAP before sign-in
+ *
+ * Parameters: imap_tls_*, imap_allow_plaintext_auth, imap_login_timeout, imap_line_limit, auth_mechanisms.
+ * Sandbox: user net_owner; reaches its client, auth and imapd; reads no file but its tables, writes none.
+ */
+#include "login/imap.h"
+#include "login/login.h"
+
+static int start(struct server *sv)
+{
+    static const struct login_protocol imap = { "imap", "imapd" };
+
+    return login_start(sv, &imap);
+}
+
+static void session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    login_session(sv, client, peer, imap_talk);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon imapd_login = {
+        .name = "imapd-login",
+        .sandbox = { .user = RUN_AS_NET },
+        .start = start,
+        .session = session,
+    };
+    return daemon_main(&imapd_login, argc, argv);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main_pop3.c - pop3d-login: POP3 before sign-in
+ *
+ * Parameters: those of imapd-login: imap_tls_*,
+ * imap_allow_plaintext_auth, imap_login_timeout, auth_mechanisms.
+ * Sandbox: user net_owner; reaches its client, auth and pop3d; reads no file but its tables, writes none.
+ */
+#include "login/pop3.h"
+#include "login/login.h"
+
+static int start(struct server *sv)
+{
+    static const struct login_protocol pop3 = { "pop3", "pop3d" };
+
+    return login_start(sv, &pop3);
+}
+
+static void session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    login_session(sv, client, peer, pop3_talk);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon pop3d_login = {
+        .name = "pop3d-login",
+        .sandbox = { .user = RUN_AS_NET },
+        .start = start,
+        .session = session,
+    };
+    return daemon_main(&pop3d_login, argc, argv);
+}
