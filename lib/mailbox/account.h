@@ -60,7 +60,7 @@ struct mail_entry {
     uint32_t flags;             /* enum mail_flags */
     uint64_t keywords;          /* bit i: mailbox_keyword(mb, i) */
     uint64_t modseq;
-    uint64_t vsize;             /* RFC822.SIZE, with CRLF line ends */
+    uint64_t vsize;             /* RFC822.SIZE, with CRLF line ends; 0: not known yet, see mailbox_measure */
     int64_t received;           /* INTERNALDATE, seconds */
     bool recent;                /* first session to see it */
     bool expunged;              /* gone on disk; still has its sequence number until the client is told */
@@ -82,6 +82,13 @@ const struct mail_entry *mailbox_entry(const struct mailbox *mb, uint32_t seq);
 /* Sequence number of the message with this UID, 0 if none; and of the first with UID >= uid (count+1 if none). */
 uint32_t mailbox_seq(const struct mailbox *mb, uint32_t uid);
 uint32_t mailbox_seq_from(const struct mailbox *mb, uint32_t uid);
+
+/*
+ * Learn the sizes of messages first .. last (sequence numbers) that have vsize 0, because the program that stored
+ * them did not put the size into their names; they are kept in the index. Call it before vsize is used.
+ * Reads files; free when all are known.
+ */
+int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last);
 
 size_t mailbox_keywords(const struct mailbox *mb);
 const char *mailbox_keyword(const struct mailbox *mb, size_t i);

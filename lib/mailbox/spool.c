@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spool.c - write a message into a Maildir durably
+ *
+ * A message of up to 64 KiB costs six system calls: pread, open, write, fdatasync, rename, close,
+ * and two fstat to see whether both files are on one device. Then the journal of
+ * the file system commits the rename before whatever the caller unlinks afterwards; on two devices
+ * only a flush of the directory gives that order.
+ *
+ * Runs in: local, virtual (on helper threads, as the mailbox owner), imapd.
+ */
+#include "mailbox/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mailbox/lf.h"
+
+#define PIECE 65536
+
+/* ---- names ---- */
+
+static char host_name[256];
+
+/* Our host name as part of a file name: '/' and ':' are written as in maildir(5). */
+static void find_host_name(void)
+{
+    char name[64] = "localhost";
+    _cleanup_(str_free) struct str safe = STR_INIT;
+
+    gethostname(name, sizeof name - 1);
+    for (const char *p = name; *p; p++) {
+        if (*p == '/')
+            str_add_str(&safe, "\\057");
+        else if (*p == ':')
+            str_add_str(&safe, "\\072");
+        else if (*p == ',')
+            str_add_str(&safe, "\\054");
+        else
+            str_add_char(&safe, *p);
+    }
+    snprintf(host_name, sizeof host_name, "%s", str_cstr(&safe));
+}
+
+void maildir_unique(struct str *ret)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static atomic_uint counter;
+    int64_t now = clock_real_us();
+
+    pthread_once(&once, find_host_name);
+    str_addf(ret, "%lld.M%06lldP%ld_%u.%s", (long long)(now / 1000000), (long long)(now % 1000000),
+             (long)getpid(), atomic_fetch_add(&counter, 1), host_name);
+}
+
+const char *maildir_path(struct str *path, const char *maildir, const char *sub, const char *file)
+{
+    str_set(path, span_of(maildir));
+    if (sub) {
+        str_add_char(path, '/');
+        str_add_str(path, sub);
+    }
+    if (file) {
+        str_add_char(path, '/');
+        str_add_str(path, file);
+    }
+    return str_cstr(path);
+}
+
+/* ---- writing ---- */
+
+static int write_all(int fd, const char *buf, size_t n)
+{
+    while (n > 0) {
+        ssize_t w = write(fd, buf, n);
+
+        if (w < 0 && errno != EINTR)
+            return -errno;
+        if (w > 0) {
+            buf += w;
+            n -= (size_t)w;
+        }
+    }
+    return 0;
+}
+
+static int read_piece(int fd, char *buf, size_t n, uint64_t offset)
+{
+    size_t got = 0;
+
+    while (got < n) {
+        ssize_t r = pread(fd, buf + got, n - got, (off_t)(offset + got));
+
+        if (r < 0 && errno != EINTR)
+            return -errno;
+        if (r == 0)
+            return -EIO;
+        if (r > 0)
+            got += (size_t)r;
+    }
+    return 0;
+}
+
+/* Convert piece by piece in one buffer: prepended lines first, then content, each piece one byte
+ * behind the place it is converted to (lf_feed). */
+static int copy_message(int fd, const struct maildir_save *m, struct lf_writer *w)
+{
+    size_t first = m->prepend.len, left_cap = (m->size < PIECE ? m->size : PIECE);
+    _cleanup_free_ char *buf = mem_calloc(first + left_cap + 3, 1);
+    uint64_t done = 0;
+    size_t fill;
+
+    fill = lf_feed(w, m->prepend, buf);
+    do {
+        size_t n = m->size - done < PIECE ? (size_t)(m->size - done) : PIECE;
+        int r = read_piece(m->content_fd, buf + fill + 1, n, m->offset + done);
+
+        if (r < 0)
+            return r;
+        fill += lf_feed(w, span_make(buf + fill + 1, n), buf + fill);
+        done += n;
+        if (done == m->size)
+            fill += lf_finish(w, buf + fill);
+        r = write_all(fd, buf, fill);
+        if (r < 0)
+            return r;
+        fill = 0;
+    } while (done < m->size);
+    return 0;
+}
+
+static bool other_device(int fd, int content_fd)
+{
+    struct stat a, b;
+
+    return fstat(fd, &a) < 0 || fstat(content_fd, &b) < 0 || a.st_dev != b.st_dev;
+}
+
+static int finish_file(int fd, const struct maildir_save *m)
+{
+    if (m->received != 0) {
+        struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = m->received } };
+
+        if (futimens(fd, times) < 0)
+            return -errno;
+    }
+    return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int spool_write(const char *maildir, const struct maildir_save *m, struct spool *ret)
+{
+    struct lf_writer w = { 0 };
+
+    if (m->max_size > 0 && m->size + m->prepend.len > m->max_size)
+        return -EFBIG;
+    maildir_unique(&ret->base);
+
+    _cleanup_(str_free) struct str path = STR_INIT;
+    _cleanup_close_ int fd = open(maildir_path(&path, maildir, "tmp", str_cstr(&ret->base)),
+                                  O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return -errno;
+    ret->tmp = TAKE(path, STR_INIT);
+    int r = copy_message(fd, m, &w);
+    if (r < 0)
+        return r;
+    r = finish_file(fd, m);
+    if (r < 0)
+        return r;
+    ret->flush_dir = other_device(fd, m->content_fd);
+    ret->size = w.size;
+    ret->vsize = w.vsize;
+    str_addf(&ret->base, ",S=%llu,W=%llu", (unsigned long long)w.size, (unsigned long long)w.vsize);
+    return 0;
+}
+
+static int flush_directory(const char *path)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return -errno;
+    return 0;
+}
+
+int spool_place(struct spool *s, const char *maildir, const char *sub, const char *file)
+{
+    _cleanup_(str_free) struct str to = STR_INIT;
+
+    if (rename(str_cstr(&s->tmp), maildir_path(&to, maildir, sub, file)) < 0)
+        return -errno;
+    str_reset(&s->tmp);
+    return s->flush_dir ? flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
+}
+
+void spool_done(struct spool *s)
+{
+    if (s->tmp.len > 0)
+        unlink(str_cstr(&s->tmp));
+    str_free(&s->tmp);
+    str_free(&s->base);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * spool.h - a message on its way into a Maildir: written below tmp/, then given its place by a rename
+ */
+#ifndef MAILBOX_SPOOL_H
+#define MAILBOX_SPOOL_H
+
+#include "base/own.h"
+#include "mailbox/maildir.h"
+
+struct spool {
+    struct str tmp;         /* path of the file below tmp/; empty once it has been placed */
+    struct str base;        /* the base name that it is to have */
+    uint64_t size, vsize;
+    bool flush_dir;         /* the directory must be flushed for the message to be safe */
+};
+#define SPOOL_INIT ((struct spool){ STR_INIT, STR_INIT, 0, 0, false })
+
+/* Release; a file that was not placed is unlinked. */
+void spool_done(struct spool *s);
+
+/*
+ * Write and flush a message in MAILDIR/tmp. 0; -ENOENT: no such Maildir; -EFBIG; -EIO: content_fd has
+ * fewer bytes than m->size; -errno.
+ */
+int spool_write(const char *maildir, const struct maildir_save *m, struct spool *ret);
+
+/* Rename to MAILDIR/sub/file, and flush that directory if need be. */
+int spool_place(struct spool *s, const char *maildir, const char *sub, const char *file);
+
+/* A name that nobody else makes: "time.MusecPpid_n.host"; appended. */
+void maildir_unique(struct str *ret);
+
+/* path = maildir "/" sub "/" file; sub or file may be NULL. */
+const char *maildir_path(struct str *path, const char *maildir, const char *sub, const char *file);
+
+#endif
