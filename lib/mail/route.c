@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * route.c - whose address is it, and where does it go
+ *
+ * The order of classes, and what transport_maps may override, is as Postfix
+ * documents it (ADDRESS_CLASS_README, transport(5)), because operators have
+ * configurations that depend on it. A domain with letters beyond ASCII is
+ * looked up as written and as A-labels, so a list may hold either.
+ *
+ * Runs in: smtpd, qmgr, cleanup (addresses are hostile, tables are not). Logs nothing.
+ */
+#include "mail/route.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netdb.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "mail/address.h"
+#include "mail/idna.h"
+
+struct router {
+    const struct params *params;
+    struct match_list *destinations, *alias_domains, *mailbox_domains, *relay_domains;
+    struct maps *aliases, *transports, *local_rcpts, *mailboxes, *relay_rcpts;
+    struct maps *sender_transports, *sender_relayhosts;
+    union sockaddr_any *own_addrs;  /* what user@[literal] is local for */
+    size_t n_own_addrs, cap_own_addrs;
+};
+
+/* ---- opening ---- */
+
+static void add_own_addr(struct router *r, const struct sockaddr *sa)
+{
+    union sockaddr_any a = { 0 };
+
+    if (!sa || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+        return;
+    memcpy(&a, sa, sa->sa_family == AF_INET ? sizeof(a.in) : sizeof(a.in6));
+    MEM_GROW(r->own_addrs, r->n_own_addrs, r->cap_own_addrs);
+    r->own_addrs[r->n_own_addrs++] = a;
+}
+
+static int add_all_interfaces(struct router *r)
+{
+    struct ifaddrs *list;
+
+    if (getifaddrs(&list) < 0)
+        return -errno;
+    for (struct ifaddrs *i = list; i; i = i->ifa_next)
+        add_own_addr(r, i->ifa_addr);
+    freeifaddrs(list);
+    return 0;
+}
+
+/* A host name or address in inet_interfaces */
+static void add_interface(struct router *r, struct span word)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *list = NULL;
+    _cleanup_free_ char *name = NULL;
+
+    if (span_take(&word, '[') && word.len > 0)
+        word.len--;
+    name = mem_dup_span(word);
+    if (getaddrinfo(name, NULL, &hints, &list) != 0)
+        return; /* master says so, which cannot bind it */
+    for (struct addrinfo *i = list; i; i = i->ai_next)
+        add_own_addr(r, i->ai_addr);
+    freeaddrinfo(list);
+}
+
+static int open_interfaces(struct router *r)
+{
+    struct span list = span_of(r->params->inet_interfaces);
+    struct span word;
+
+    while (span_word(&list, ", \t\r\n", &word)) {
+        if (span_eq_nocase_str(word, "all")) {
+            int e = add_all_interfaces(r);
+
+            if (e < 0)
+                return e;
+        } else if (span_eq_nocase_str(word, "loopback-only")) {
+            add_interface(r, span_of("127.0.0.1"));
+            add_interface(r, span_of("::1"));
+        } else {
+            add_interface(r, word);
+        }
+    }
+    return 0;
+}
+
+/* Is `word` in the parameter's list of words? */
+static bool lists_word(const char *list, const char *word)
+{
+    struct span in = span_of(list);
+    struct span w;
+
+    while (span_word(&in, ", \t\r\n", &w))
+        if (span_eq_str(w, word))
+            return true;
+    return false;
+}
+
+static int name_parameter(int r, const char *name, struct str *err)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+
+    str_addf(&text, "%s: %s", name, str_cstr(err));
+    str_set(err, str_span(&text));
+    return r;
+}
+
+static int open_match_lists(struct router *r, struct str *err)
+{
+    const struct params *p = r->params;
+    const struct {
+        const char *name, *list;
+        struct match_list **ret;
+    } lists[] = {
+        { "mydestination",           p->mydestination,           &r->destinations },
+        { "virtual_alias_domains",   p->virtual_alias_domains,   &r->alias_domains },
+        { "virtual_mailbox_domains", p->virtual_mailbox_domains, &r->mailbox_domains },
+        { "relay_domains",           p->relay_domains,           &r->relay_domains },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        enum match_kind kind = lists_word(p->parent_domain_matches_subdomains, lists[i].name)
+                                   ? MATCH_DOMAIN_PARENTS
+                                   : MATCH_DOMAIN;
+        int e = match_list_open(lists[i].list, kind, lists[i].ret, err);
+
+        if (e < 0)
+            return name_parameter(e, lists[i].name, err);
+    }
+    return 0;
+}
+
+static int open_maps(struct router *r, struct str *err)
+{
+    const struct params *p = r->params;
+    const struct {
+        const char *name, *list;
+        struct maps **ret;
+    } maps[] = {
+        { "virtual_alias_maps", p->virtual_alias_maps, &r->aliases },
+        { "transport_maps", p->transport_maps, &r->transports },
+        { "local_recipient_maps", p->local_recipient_maps, &r->local_rcpts },
+        { "virtual_mailbox_maps", p->virtual_mailbox_maps, &r->mailboxes },
+        { "relay_recipient_maps", p->relay_recipient_maps, &r->relay_rcpts },
+        { "sender_dependent_default_transport_maps", p->sender_dependent_default_transport_maps,
+          &r->sender_transports },
+        { "sender_dependent_relayhost_maps", p->sender_dependent_relayhost_maps, &r->sender_relayhosts },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
+        int e = maps_open(maps[i].list, maps[i].ret, err);
+
+        if (e < 0)
+            return name_parameter(e, maps[i].name, err);
+    }
+    return 0;
+}
+
+void router_free(struct router *r)
+{
+    if (!r)
+        return;
+    match_list_free(r->destinations);
+    match_list_free(r->alias_domains);
+    match_list_free(r->mailbox_domains);
+    match_list_free(r->relay_domains);
+    maps_free(r->aliases);
+    maps_free(r->transports);
+    maps_free(r->local_rcpts);
+    maps_free(r->mailboxes);
+    maps_free(r->relay_rcpts);
+    maps_free(r->sender_transports);
+    maps_free(r->sender_relayhosts);
+    free(r->own_addrs);
+    free(r);
+}
+
+DEFINE_CLEANUP(struct router, router_free);
+
+int router_open(const struct conf *c, const struct params *p, struct router **ret, struct str *err)
+{
+    _cleanup_(router_free_ptr_) struct router *r = mem_new(struct router);
+
+    (void)c;
+    r->params = p;
+
+    int e = open_match_lists(r, err);
+
+    if (e == 0)
+        e = open_maps(r, err);
+    if (e < 0)
+        return e;
+    e = open_interfaces(r);
+    if (e < 0) {
+        str_addf(err, "inet_interfaces: cannot list this system's addresses: %s", strerror(-e));
+        return e;
+    }
+    *ret = TAKE_PTR(r);
+    return 0;
+}
+
+/* ---- classes ---- */
+
+static bool is_own_literal(const struct router *r, struct span domain)
+{
+    union sockaddr_any a;
+    struct span inner;
+
+    if (!address_literal(domain, &inner) || socket_addr_parse(inner, 0, &a) < 0)
+        return false;
+    for (size_t i = 0; i < r->n_own_addrs; i++) {
+        const union sockaddr_any *own = &r->own_addrs[i];
+
+        if (own->sa.sa_family != a.sa.sa_family)
+            continue;
+        if (a.sa.sa_family == AF_INET && own->in.sin_addr.s_addr == a.in.sin_addr.s_addr)
+            return true;
+        if (a.sa.sa_family == AF_INET6 &&
+            memcmp(&own->in6.sin6_addr, &a.in6.sin6_addr, sizeof(a.in6.sin6_addr)) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The first list that has one of two forms of a domain; ascii is empty when there is only one */
+static int class_of(struct router *r, struct span domain, struct span ascii, enum address_class *ret)
+{
+    const struct {
+        struct match_list *list;
+        enum address_class class;
+    } order[] = {
+        { r->destinations,    CLASS_LOCAL },
+        { r->alias_domains,   CLASS_VIRTUAL_ALIAS },
+        { r->mailbox_domains, CLASS_VIRTUAL_MAILBOX },
+        { r->relay_domains,   CLASS_RELAY },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        int found = match_list_has(order[i].list, domain);
+
+        if (found == 0 && ascii.len > 0)
+            found = match_list_has(order[i].list, ascii);
+        if (found < 0)
+            return found;
+        if (found > 0) {
+            *ret = order[i].class;
+            return 0;
+        }
+    }
+    *ret = CLASS_DEFAULT;
+    return 0;
+}
+
+int route_class(struct router *r, struct span domain, enum address_class *ret)
+{
+    _cleanup_(str_free) struct str ascii = STR_INIT;
+
+    if (domain.len == 0 || is_own_literal(r, domain)) {
+        *ret = CLASS_LOCAL;
+        return 0;
+    }
+    if (!idna_is_ascii(domain))
+        idna_to_ascii(domain, &ascii);
+    return class_of(r, domain, str_span(&ascii), ret);
+}
+
+/* ---- transport and nexthop ---- */
+
+void route_done(struct route *r)
+{
+    str_free(&r->nexthop);
+    str_free(&r->address);
+}
+
+/* "transport:nexthop"; an empty part leaves what there was, but a transport alone asks for the
+ * default nexthop, which is the recipient's domain (transport(5), "RESULT FORMAT") */
+static void apply(struct route *ret, struct span value, struct span domain)
+{
+    struct span nexthop = span_trim(value);
+    struct span transport = span_cut(&nexthop, ':');
+
+    if (transport.len > 0) {
+        snprintf(ret->transport, sizeof(ret->transport), SPAN_FMT, SPAN_ARG(transport));
+        str_set(&ret->nexthop, domain);
+    }
+    if (nexthop.len > 0)
+        str_set(&ret->nexthop, nexthop);
+}
+
+static void undeliverable(struct route *ret, const char *why)
+{
+    snprintf(ret->transport, sizeof(ret->transport), "error");
+    str_set(&ret->nexthop, span_of(why));
+}
+
+/* Tables by sender; the null sender is "<>" there, as in postconf(5) */
+static int get_by_sender(struct router *r, struct maps *m, struct span sender, struct str *value)
+{
+    if (maps_empty(m))
+        return 0;
+    if (sender.len == 0)
+        return maps_get(m, span_of("<>"), value);
+    return maps_get_address(m, sender, r->params->recipient_delimiter, MAPS_FULL | MAPS_AT_DOMAIN,
+                            value, NULL);
+}
+
+/* Mail that leaves: relayhost stands in for the domain, unless the transport names its nexthop */
+static int route_outward(struct router *r, struct span sender, struct span domain, struct route *ret)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+    struct span how = span_of(ret->class == CLASS_RELAY ? r->params->relay_transport
+                                                        : r->params->default_transport);
+    int found = ret->class == CLASS_DEFAULT ? get_by_sender(r, r->sender_transports, sender, &value) : 0;
+
+    if (found < 0)
+        return found;
+    if (found > 0)
+        how = str_span(&value);
+
+    _cleanup_(str_free) struct str relayhost = STR_INIT;
+
+    found = get_by_sender(r, r->sender_relayhosts, sender, &relayhost);
+    if (found < 0)
+        return found;
+    if (found == 0)
+        str_set(&relayhost, span_of(r->params->relayhost));
+    apply(ret, how, relayhost.len > 0 ? str_span(&relayhost) : domain);
+    return 0;
+}
+
+static int route_by_class(struct router *r, struct span sender, struct span domain, struct route *ret)
+{
+    switch (ret->class) {
+    case CLASS_LOCAL:
+        apply(ret, span_of(r->params->local_transport), domain);
+        return 0;
+    case CLASS_VIRTUAL_ALIAS:
+        undeliverable(ret, "5.1.1 User unknown in virtual alias table");
+        return 0;
+    case CLASS_VIRTUAL_MAILBOX:
+        apply(ret, span_of(r->params->virtual_transport), domain);
+        return 0;
+    case CLASS_RELAY:
+    case CLASS_DEFAULT:
+        return route_outward(r, sender, domain, ret);
+    }
+    return -EINVAL;
+}
+
+static int route_by_table(struct router *r, struct span domain, struct route *ret)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+
+    if (maps_empty(r->transports))
+        return 0;
+
+    int found = maps_get_address(r->transports, str_span(&ret->address),
+                                 r->params->recipient_delimiter, MAPS_FULL | MAPS_DOMAIN, &value, NULL);
+
+    if (found == 0)
+        found = maps_get(r->transports, span_of("*"), &value);
+    if (found < 0)
+        return found;
+    if (found > 0)
+        apply(ret, str_span(&value), domain);
+    return 0;
+}
+
+int route_resolve(struct router *r, struct span sender, struct span address, struct route *ret)
+{
+    _cleanup_(str_free) struct str domain = STR_INIT;
+    struct span inner;
+
+    str_reset(&ret->nexthop);
+    str_set(&ret->address, address);
+    if (address_domain(address).len == 0) {
+        str_add_char(&ret->address, '@');
+        str_add_str(&ret->address, r->params->myorigin);
+    }
+
+    struct span given = address_domain(str_span(&ret->address));
+
+    ret->class = CLASS_DEFAULT;
+    if (address_literal(given, &inner)) {
+        str_set(&domain, given);
+    } else if (!address_domain_valid(given) || idna_to_ascii(given, &domain) < 0) {
+        undeliverable(ret, "5.1.3 Bad recipient address syntax");
+        return 0;
+    }
+
+    int e = route_class(r, given, &ret->class);
+
+    if (e == 0)
+        e = route_by_class(r, sender, str_span(&domain), ret);
+    if (e == 0)
+        e = route_by_table(r, str_span(&domain), ret);
+    return e;
+}
+
+/* ---- recipients ---- */
+
+static int exists_in(struct router *r, struct maps *m, struct span address, unsigned forms)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+
+    if (maps_empty(m))
+        return 1;
+    return maps_get_address(m, address, r->params->recipient_delimiter, forms, &value, NULL);
+}
+
+int route_recipient_exists(struct router *r, struct span address, enum address_class class)
+{
+    unsigned forms = MAPS_FULL | MAPS_AT_DOMAIN;
+    unsigned local_forms = forms | MAPS_LOCALPART;
+    bool bare = class == CLASS_LOCAL ||
+                span_eq_nocase_str(address_domain(address), r->params->myorigin);
+    int found = maps_empty(r->aliases) ? 0 : exists_in(r, r->aliases, address, bare ? local_forms : forms);
+
+    if (found != 0)
+        return found;
+    switch (class) {
+    case CLASS_LOCAL:
+        return exists_in(r, r->local_rcpts, address, local_forms);
+    case CLASS_VIRTUAL_ALIAS:
+        return 0;
+    case CLASS_VIRTUAL_MAILBOX:
+        return exists_in(r, r->mailboxes, address, forms);
+    case CLASS_RELAY:
+        return exists_in(r, r->relay_rcpts, address, forms);
+    case CLASS_DEFAULT:
+        return 1;
+    }
+    return -EINVAL;
+}
+
+void route_complete(const struct params *p, struct span address, struct str *ret)
+{
+    struct span domain = address_domain(address);
+
+    str_set(ret, address);
+    if (address.len == 0)
+        return;
+    if (span_rchr(address, '@') < 0) {
+        if (p->append_at_myorigin)
+            str_addf(ret, "@%s", p->myorigin);
+    } else if (p->append_dot_mydomain && domain.len > 0 && domain.ptr[0] != '[' &&
+               span_chr(domain, '.') < 0) {
+        str_addf(ret, ".%s", p->mydomain);
+    }
+}
