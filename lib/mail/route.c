@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "io/socket.h"
 #include "mail/address.h"
 #include "mail/idna.h"
 
