@@ -3,10 +3,11 @@
  * table.h - lookup tables "type:name": a key gives a text
  *
  * Types: hash btree (Berkeley DB) lmdb texthash inline static regexp pcre cidr
- * unix (passwd.byname, group.byname) proxy (through proxymap) fail; one row each in the table
+ * unix (passwd.byname, group.byname) passwd-file proxy (through proxymap) fail; one row each in the table
  * of types. Keys are folded to lower case by the types that Postfix folds. A table's file is
  * looked at again when it changes on disk (checked at most once a second); a broken
- * new version is refused and the old one stays in use (table_problem()).
+ * new version is refused and the old one stays in use (table_on_problem()).
+ * Tables of one name are opened once per process and counted.
  */
 #ifndef TABLE_TABLE_H
 #define TABLE_TABLE_H
@@ -27,14 +28,22 @@ void table_free(struct table *t);
 DEFINE_CLEANUP(struct table, table_free);
 const char *table_name(const struct table *t);              /* "type:name" */
 
-/* 1: found, *value set (appended after a reset); 0: not there; negative: temporary failure. */
+/* Longest key 4096 bytes (a longer one is not found), longest value 1 MiB.
+ * 1: found, *value set (appended after a reset); 0: not there; negative: temporary failure. */
 MAY_WAIT int table_get(struct table *t, struct span key, struct str *value);
+
+/* The same without folding the key to lower case (postmap -f). */
+MAY_WAIT int table_get_exact(struct table *t, struct span key, struct str *value);
 
 /* regexp, pcre, cidr match the whole key: callers must not try parts of an address or parent domains. */
 bool table_is_pattern(const struct table *t);
 
-/* A message once per failed reload, or NULL; the caller logs it. */
-const char *table_problem(struct table *t);
+/*
+ * What is told to the administrator while tables are in use, one line each time: a changed file that
+ * cannot be read (once for each version of it; the old one stays in use), a duplicate key in a text
+ * file. Set once per process, before tables are opened; without it nobody is told.
+ */
+void table_on_problem(void (*fn)(const char *text));
 
 /* Every file that open tables of this process may read again (for the sandbox). */
 void table_foreach_path(void (*fn)(const char *path, void *arg), void *arg);
@@ -58,7 +67,9 @@ MAY_WAIT int maps_get(struct maps *m, struct span key, struct str *value);
 /*
  * Search for an address as the Postfix manual pages describe (virtual(5), transport(5)):
  * with `delimiters` (recipient_delimiter, may be "") and the wanted forms in `forms`, in this order.
- * *ext gets the extension that was cut off ("" if none); may be NULL.
+ * *ext gets the extension that was cut off, with its delimiter ("+list"; "" if none); may be NULL.
+ * Local parts that need quotes are looked up quoted first, then bare. Tables for which
+ * table_is_pattern() holds are asked for the whole address only.
  */
 enum maps_forms {
     MAPS_FULL      = 1 << 0,    /* user+ext@domain, user@domain */
