@@ -2,10 +2,11 @@
 /*
  * id_test.c - queue ids are valid, unlike each other, in the order of time, and tell it
  */
-#include <cmocka.h>
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+
+#include <cmocka.h>
+#include <errno.h>
 
 #include "base/clock.h"
 #include "base/mem.h"

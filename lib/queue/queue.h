@@ -84,15 +84,19 @@ void queue_envelope_done(struct queue_envelope *e);
 
 struct queue_writer;
 
-/* Create PLACE/ID (in maildrop/: ".ID", until it is published) for the envelope records (from e; recipients
- * included). 0; -EMSGSIZE, -ERANGE: a member is larger than record.def allows; -EEXIST and others of open(2). */
+/*
+ * Begin PLACE/ID (in maildrop/: ".ID", until it is published) with the envelope records (from e; recipients
+ * included). The file appears when the buffer is full or at queue_commit(), so open(2)'s errors come from
+ * those. 0; -EINVAL: no valid id, or no sender; -EMSGSIZE, -ERANGE: a member is larger than record.def allows.
+ * d must live as long as the writer.
+ */
 int queue_create(const struct queue_dirs *d, enum queue_place place, const struct queue_envelope *e,
                  struct queue_writer **ret);
-/* Append content; buffered so that a small message costs one write. */
+/* Append content; buffered so that a small message costs one write. 0 or -errno, which then stays. */
 int queue_write(struct queue_writer *w, struct span bytes);
 uint64_t queue_written(const struct queue_writer *w);
-/* Write what is left and the header, flush to disk (blocking: call it by offload), close. Not yet renamed.
- * queue_commit may run on another thread; it touches only *w. */
+/* Write what is left and the header, flush to disk, close. Not yet renamed. It blocks, so call it by
+ * offload(), and queue_publish() in the same call: they touch only *w and descriptors. 0 or -errno. */
 int queue_commit(struct queue_writer *w);
 /* Rename from its place to `to`. 0: the writer is freed. Else it is still the caller's to abort. */
 int queue_publish(struct queue_writer *w, const struct queue_dirs *d, enum queue_place to);

@@ -2,11 +2,12 @@
 /*
  * queue_test.c - queue files come back as they were written, and damaged ones are recognised
  */
+#include <setjmp.h>
+#include <stdarg.h>
+
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"

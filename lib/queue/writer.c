@@ -4,8 +4,9 @@
  *
  * Bytes are gathered in one buffer. A message that fits into it goes out with
  * its header in a single write; a larger one is written in runs behind a blank
- * header, which is filled in last. Either way open, write, fdatasync, close, rename are
- * all that a small message costs.
+ * header, which is filled in last. Open, write, fdatasync, close, rename are all that a small
+ * message costs; and since the file is made when the first byte must leave the buffer, they all
+ * happen in the thread that commits: the others never wait for the disk.
  *
  * In maildrop/, where pickup looks at any time, a file is ".ID" until it is published.
  *
@@ -21,7 +22,9 @@
 #define WRITER_BUFFER 65536
 
 struct queue_writer {
-    int fd, dirfd;               /* dirfd is borrowed from struct queue_dirs */
+    int fd, dirfd; /* dirfd is borrowed from struct queue_dirs */
+    mode_t mode;
+    bool created;
     char name[QUEUE_ID_MAX + 2]; /* in its first place */
     char id[QUEUE_ID_MAX + 1];
     int error;      /* the first failure; all later calls return it */
@@ -114,21 +117,16 @@ static void writer_free(struct queue_writer *w)
 int queue_create(const struct queue_dirs *d, enum queue_place place, const struct queue_envelope *e,
                  struct queue_writer **ret)
 {
-    /* A file in maildrop/ belongs to whoever ran postdrop; pickup reads it as another user. */
-    mode_t mode = place == QUEUE_MAILDROP ? 0444 : 0600;
     struct queue_writer *w = mem_new(struct queue_writer);
 
     w->fd = -1;
     w->dirfd = d->fd[place];
+    /* A file in maildrop/ belongs to whoever ran postdrop; pickup reads it as another user. */
+    w->mode = place == QUEUE_MAILDROP ? 0444 : 0600;
     snprintf(w->id, sizeof w->id, "%s", e->id);
     snprintf(w->name, sizeof w->name, "%s%s", place == QUEUE_MAILDROP ? "." : "", e->id);
     int r = queue_id_valid(span_of(e->id)) ? add_envelope(w, e) : -EINVAL;
 
-    if (r == 0) {
-        w->fd =
-            openat(w->dirfd, w->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-        r = w->fd < 0 ? -errno : 0;
-    }
     if (r < 0) {
         writer_free(w);
         return r;
@@ -137,8 +135,20 @@ int queue_create(const struct queue_dirs *d, enum queue_place place, const struc
     return 0;
 }
 
+static int open_file(struct queue_writer *w)
+{
+    w->fd =
+        openat(w->dirfd, w->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, w->mode);
+    if (w->fd < 0)
+        return w->error = -errno;
+    w->created = true;
+    return 0;
+}
+
 static int write_at(struct queue_writer *w, struct span bytes, uint64_t offset)
 {
+    if (!w->created && open_file(w) < 0)
+        return w->error;
     while (bytes.len > 0) {
         ssize_t n = pwrite(w->fd, bytes.ptr, bytes.len, (off_t)offset);
 
@@ -230,6 +240,7 @@ void queue_abort(struct queue_writer *w)
 {
     if (!w)
         return;
-    unlinkat(w->dirfd, w->name, 0);
+    if (w->created)
+        unlinkat(w->dirfd, w->name, 0);
     writer_free(w);
 }
