@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * connection.c - a connection to one server: connect, greeting, EHLO, STARTTLS, replies
+ *
+ * RFC 5321 sections 3.1, 3.2 and 4.2; RFC 3207. With "may", a server whose TLS does not
+ * work is asked again without, since mail in clear is what it would have got anyway.
+ *
+ * Runs in: smtp. Every byte of the server is hostile: replies are bounded in lines and length.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/address.h"
+#include "smtp/smtp.h"
+#include "tls/tls.h"
+
+enum { REPLY_LINE_MAX = 2048, REPLY_LINES_MAX = 200, REPLY_TEXT_MAX = 8192 };
+
+void failure_set(struct failure *f, bool permanent, const char *dsn, const char *fmt, ...)
+{
+    va_list ap;
+
+    f->permanent = permanent;
+    snprintf(f->dsn, sizeof f->dsn, "%s", dsn);
+    str_reset(&f->text);
+    va_start(ap, fmt);
+    str_vaddf(&f->text, fmt, ap);
+    va_end(ap);
+}
+
+/* ---- replies ---- */
+
+static void lost(struct connection *k, const char *doing, int r, struct failure *why)
+{
+    if (r == -ETIMEDOUT)
+        failure_set(why, false, "4.4.2", "conversation with %s timed out while %s", str_cstr(&k->peer), doing);
+    else if (r == -EPROTO)
+        failure_set(why, false, "4.5.0", "%s sent something that is no SMTP reply while %s",
+                    str_cstr(&k->peer), doing);
+    else
+        failure_set(why, false, "4.4.2", "lost connection with %s while %s", str_cstr(&k->peer), doing);
+}
+
+static int read_reply(struct connection *k, struct smtp_reply *reply)
+{
+    for (int lines = 0; lines < REPLY_LINES_MAX; lines++) {
+        struct span line, text;
+        int code;
+        int r = stream_getline(k->stream, REPLY_LINE_MAX, &line);
+
+        if (r == -EMSGSIZE)
+            return -EPROTO;
+        if (r < 0)
+            return r;
+        int more = status_reply_line(line, &code, &text);
+        if (more < 0 || (lines > 0 && code != reply->code))
+            return -EPROTO;
+        reply->code = code;
+        if (lines > 0)
+            str_add_char(&reply->text, ' ');
+        if (reply->text.len < REPLY_TEXT_MAX)
+            str_add_escaped(&reply->text, text, REPLY_TEXT_MAX, STR_UTF8);
+        if (!more)
+            return 0;
+    }
+    return -EPROTO;
+}
+
+int connection_reply(struct connection *k, const char *doing, int64_t timeout_s, struct smtp_reply *reply,
+                     struct failure *why)
+{
+    reply->code = 0;
+    str_reset(&reply->text);
+    stream_set_deadline(k->stream, clock_deadline_ms(timeout_s * 1000));
+    int r = read_reply(k, reply);
+    if (r < 0) {
+        lost(k, doing, r, why);
+        return r;
+    }
+    if (status_dsn_parse(str_span(&reply->text), reply->dsn) == 0 ||
+        reply->dsn[0] - '0' != reply->code / 100)
+        snprintf(reply->dsn, sizeof reply->dsn, "%d.0.0", reply->code / 100);
+    return 0;
+}
+
+void connection_said(const struct connection *k, const struct smtp_reply *reply, const char *doing,
+                     struct str *ret)
+{
+    str_addf(ret, "host %s said: %d %s (in reply to %s)", str_cstr((struct str *)&k->peer), reply->code,
+             str_cstr((struct str *)&reply->text), doing);
+}
+
+/* ---- EHLO ---- */
+
+static void note_feature(struct connection *k, struct span line)
+{
+    static const struct {
+        struct span keyword;
+        unsigned feature;
+    } features[] = {
+        { SPAN("PIPELINING"), FEATURE_PIPELINING }, { SPAN("8BITMIME"), FEATURE_8BITMIME },
+        { SPAN("SIZE"), FEATURE_SIZE },             { SPAN("STARTTLS"), FEATURE_STARTTLS },
+        { SPAN("SMTPUTF8"), FEATURE_SMTPUTF8 },     { SPAN("DSN"), FEATURE_DSN },
+        { SPAN("CHUNKING"), FEATURE_CHUNKING },     { SPAN("ENHANCEDSTATUSCODES"), FEATURE_ENHANCED },
+    };
+    struct span keyword = span_cut(&line, ' ');
+
+    for (size_t i = 0; i < ARRAY_LEN(features); i++)
+        if (span_eq_nocase(keyword, features[i].keyword))
+            k->features |= features[i].feature;
+    if (span_eq_nocase_str(keyword, "SIZE"))
+        span_u64(line, INT64_MAX, &k->size_limit);
+}
+
+/* Read the answer to EHLO line by line, for its keywords. */
+static int read_ehlo(struct connection *k, int *ret_code, struct str *text)
+{
+    k->features = 0;
+    k->size_limit = 0;
+    for (int lines = 0; lines < REPLY_LINES_MAX; lines++) {
+        struct span line, rest;
+        int r = stream_getline(k->stream, REPLY_LINE_MAX, &line);
+
+        if (r < 0)
+            return r == -EMSGSIZE ? -EPROTO : r;
+        int more = status_reply_line(line, ret_code, &rest);
+        if (more < 0)
+            return -EPROTO;
+        if (lines > 0)
+            note_feature(k, rest);
+        else
+            str_add_escaped(text, rest, REPLY_LINE_MAX, STR_UTF8);
+        if (!more)
+            return 0;
+    }
+    return -EPROTO;
+}
+
+static void refused(struct connection *k, int code, const char *text, const char *doing, struct failure *why)
+{
+    char dsn[16];
+
+    if (status_dsn_parse(span_of(text), dsn) == 0)
+        snprintf(dsn, sizeof dsn, "%d.0.0", code / 100 == 5 ? 5 : 4);
+    failure_set(why, code / 100 == 5, dsn, "host %s refused to talk to me: %d %s (in reply to %s)",
+                str_cstr(&k->peer), code, text, doing);
+}
+
+static int say_hello(struct connection *k, struct failure *why)
+{
+    const struct params *p = k->client->params;
+    static const char *const verbs[] = { "EHLO", "HELO" };
+
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        _cleanup_(str_free) struct str text = STR_INIT;
+        int code = 0;
+
+        stream_set_deadline(k->stream, clock_deadline_ms(p->smtp_helo_timeout * 1000));
+        stream_printf(k->stream, "%s %s\r\n", verbs[i], p->smtp_helo_name);
+        int r = read_ehlo(k, &code, &text);
+        if (r < 0) {
+            lost(k, "performing the EHLO handshake", r, why);
+            return -1;
+        }
+        if (code / 100 == 2)
+            return 0;
+        refused(k, code, str_cstr(&text), i ? "HELO command" : "EHLO command", why);
+        if (code / 100 == 4)
+            return -1;
+    }
+    return -1;
+}
+
+static int read_greeting(struct connection *k, struct failure *why)
+{
+    struct smtp_reply reply = { .text = STR_INIT };
+    int r = connection_reply(k, "receiving the initial server greeting", k->client->params->smtp_helo_timeout,
+                             &reply, why);
+
+    if (r == 0 && reply.code / 100 != 2) {
+        refused(k, reply.code, str_cstr(&reply.text), "the initial connection", why);
+        why->permanent = false;     /* RFC 5321 section 3.8: another server may be willing */
+        if (why->dsn[0] == '5')
+            why->dsn[0] = '4';
+        r = -1;
+    }
+    str_free(&reply.text);
+    return r < 0 ? -1 : 0;
+}
+
+/* ---- STARTTLS (RFC 3207) ---- */
+
+/* 0: TLS is on; 1: the server is to be asked again without TLS; -1 with *why */
+static int start_tls(struct connection *k, struct failure *why)
+{
+    struct smtp_client *c = k->client;
+    struct smtp_reply reply = { .text = STR_INIT };
+    bool may_go_without = c->tls_level == SMTP_TLS_MAY;
+
+    stream_puts(k->stream, "STARTTLS\r\n");
+    int r = connection_reply(k, "performing the STARTTLS handshake", c->params->smtp_helo_timeout, &reply, why);
+    if (r == 0 && reply.code / 100 != 2) {
+        failure_set(why, false, "4.7.4", "TLS is required, but host %s refused to start it: %d %s",
+                    str_cstr(&k->peer), reply.code, str_cstr(&reply.text));
+        str_free(&reply.text);
+        return may_go_without ? 1 : -1;
+    }
+    str_free(&reply.text);
+    if (r < 0)
+        return may_go_without ? 1 : -1;
+    stream_discard_input(k->stream);
+    r = stream_start_tls(k->stream, tls_connect(c->tls, k->host,
+                                                c->tls_level == SMTP_TLS_VERIFY ? TLS_VERIFY : TLS_NO_VERIFY));
+    if (r < 0) {
+        failure_set(why, false, "4.7.5", "TLS handshake with %s failed: %s", str_cstr(&k->peer),
+                    stream_tls_error(k->stream));
+        return may_go_without ? 1 : -1;
+    }
+    if (c->params->smtp_tls_loglevel >= 1) {
+        _cleanup_(str_free) struct str text = STR_INIT;
+        tls_describe(stream_ssl(k->stream), &text);
+        log_info("%s TLS connection established to %s: %s", tls_trust(stream_ssl(k->stream)),
+                 str_cstr(&k->relay), str_cstr(&text));
+    }
+    return 0;
+}
+
+/* ---- opening ---- */
+
+static int connect_socket(struct smtp_client *c, const struct target *t)
+{
+    const struct params *p = c->params;
+    const char *source = t->addr.sa.sa_family == AF_INET6 ? p->smtp_bind_address6 : p->smtp_bind_address;
+    union sockaddr_any from;
+    bool bound = *source && socket_addr_parse(span_of(source), 0, &from) == 0;
+
+    return socket_connect(&t->addr, bound ? &from : NULL, clock_deadline_ms(p->smtp_connect_timeout * 1000));
+}
+
+static struct connection *connection_new(struct smtp_client *c, const struct target *t, unsigned port,
+                                         const char *nexthop)
+{
+    struct connection *k = mem_new(struct connection);
+    char addr[INET6_ADDRSTRLEN];
+
+    list_init(&k->cached);
+    k->client = c;
+    k->nexthop = mem_strdup(nexthop);
+    k->host = mem_strdup(t->host);
+    k->opened_ms = clock_ms();
+    socket_addr_print(&t->addr, addr);
+    str_add_escaped(&k->peer, span_of(t->host), 255, STR_ASCII);
+    str_addf(&k->peer, "[%s]", addr);
+    str_addf(&k->relay, "%s:%u", str_cstr(&k->peer), port);
+    return k;
+}
+
+static void connection_free(struct connection *k)
+{
+    list_remove(&k->cached);
+    stream_free(k->stream);
+    str_free(&k->peer);
+    str_free(&k->relay);
+    free(k->nexthop);
+    free(k->host);
+    free(k);
+}
+
+enum { WITHOUT_TLS = 1 };
+
+static int open_once(struct smtp_client *c, const struct target *t, unsigned port, const char *nexthop,
+                     bool use_tls, struct connection **ret, struct failure *why)
+{
+    struct connection *k = connection_new(c, t, port, nexthop);
+    int fd = connect_socket(c, t);
+    int r = -1;
+
+    if (fd < 0) {
+        failure_set(why, false, "4.4.1", "connect to %s: %s", str_cstr(&k->relay),
+                    fd == -ETIMEDOUT ? "Connection timed out" : strerror(-fd));
+        connection_free(k);
+        return -1;
+    }
+    k->stream = stream_new(fd);
+    if (read_greeting(k, why) == 0)
+        r = say_hello(k, why);
+    if (r == 0 && use_tls && k->features & FEATURE_STARTTLS) {
+        r = start_tls(k, why);
+        if (r == 0)
+            r = say_hello(k, why);
+    } else if (r == 0 && c->tls_level >= SMTP_TLS_ENCRYPT) {
+        failure_set(why, false, "4.7.4", "TLS is required, but was not offered by host %s", str_cstr(&k->peer));
+        r = -1;
+    }
+    if (r != 0)
+        connection_close(k);
+    else
+        *ret = k;
+    return r;
+}
+
+int connection_open(struct smtp_client *c, const struct target *t, unsigned port, const char *nexthop,
+                    struct connection **ret, struct failure *why)
+{
+    int r = open_once(c, t, port, nexthop, c->tls_level != SMTP_TLS_NONE, ret, why);
+
+    if (r == WITHOUT_TLS)
+        r = open_once(c, t, port, nexthop, false, ret, why);
+    return r;
+}
+
+void connection_close(struct connection *k)
+{
+    if (k->stream && stream_error(k->stream) == 0) {
+        stream_set_deadline(k->stream, clock_deadline_ms(1000));
+        stream_puts(k->stream, "QUIT\r\n");
+        stream_flush(k->stream);
+    }
+    connection_free(k);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - qmgr's requests, one after another (ipc/msg_deliver.h)
+ *
+ * Runs in: smtp.
+ */
+#include "smtp/session.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "smtp/smtp.h"
+
+static void outcome_done(struct outcome *o)
+{
+    str_free(&o->text);
+    str_free(&o->relay);
+    str_free(&o->remote_mta);
+    str_free(&o->remote_reply);
+}
+
+static void delivery_done(struct delivery *d)
+{
+    for (uint32_t i = 0; d->rcpts && i < d->request.n_rcpt; i++) {
+        outcome_done(&d->rcpts[i].result);
+        str_free(&d->rcpts[i].r.address);
+        str_free(&d->rcpts[i].r.orig);
+        str_free(&d->rcpts[i].r.dsn_orcpt);
+    }
+    free(d->rcpts);
+    str_free(&d->request.nexthop);
+    str_free(&d->request.sender);
+    str_free(&d->request.dsn_envid);
+    str_free(&d->last.text);
+    if (d->fd >= 0)
+        close(d->fd);
+}
+
+static int receive(struct ipc *c, struct delivery *d)
+{
+    int r = ipc_recv(c, &deliver_shape, &d->request);
+
+    if (r == 0)
+        r = ipc_recv_fd(c, &d->fd);
+    if (r < 0)
+        return r;
+    d->rcpts = mem_new_n(struct delivery_rcpt, d->request.n_rcpt);
+    for (uint32_t i = 0; r == 0 && i < d->request.n_rcpt; i++)
+        r = ipc_recv(c, &deliver_rcpt_shape, &d->rcpts[i].r);
+    return r;
+}
+
+static void log_outcome(const struct delivery *d, const struct delivery_rcpt *r)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+    struct delivery_line l = {
+        .queue_id = d->request.queue_id,
+        .to = str_span(&r->r.address),
+        .orig = str_span(&r->r.orig),
+        .relay = r->result.relay.len ? str_span(&r->result.relay) : span_of("none"),
+        .times = d->times,
+        .resolution = (int)d->client->params->delay_logging_resolution_limit,
+        .dsn = r->result.dsn,
+        .status = outcome_status_name(r->result.status),
+        .text = str_span(&r->result.text),
+    };
+
+    delivery_line_add(&line, &l);
+    log_info("%s", str_cstr(&line));
+}
+
+static int answer(struct ipc *c, struct delivery *d)
+{
+    struct deliver_done done = { .dead = d->dead, .reason = STR_INIT };
+
+    for (uint32_t i = 0; i < d->request.n_rcpt; i++) {
+        d->rcpts[i].result.number = d->rcpts[i].r.number;
+        log_outcome(d, &d->rcpts[i]);
+        ipc_send(c, &outcome_shape, &d->rcpts[i].result);
+    }
+    if (d->dead) {
+        memcpy(done.dsn, d->last.dsn, sizeof done.dsn);
+        str_add(&done.reason, span_first(str_span(&d->last.text), 1024));
+    }
+    ipc_send(c, &deliver_done_shape, &done);
+    str_free(&done.reason);
+    return ipc_flush(c);
+}
+
+static int serve(struct server *sv, struct ipc *c)
+{
+    _cleanup_(delivery_done) struct delivery d = { .client = sv->state, .fd = -1 };
+    int r = receive(c, &d);
+
+    if (r < 0)
+        return r;
+    d.times.arrival_us = (int64_t)d.request.arrival_us;
+    d.times.active_us = (int64_t)d.request.active_us;
+    d.times.handoff_us = clock_real_us();
+    delivery_run(&d);
+    d.times.done_us = clock_real_us();
+    return answer(c, &d);
+}
+
+void smtp_session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    struct ipc *c = ipc_new(client);
+    struct span type;
+    int r = 0;
+
+    (void)peer;
+    while (r == 0 && ipc_wait_request(c, &type) == 0)
+        r = serve(sv, c);
+    ipc_free(c);
+}
