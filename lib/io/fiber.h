@@ -32,7 +32,9 @@ bool fiber_cancelled(void);              /* of the running fiber */
 
 /*
  * "Idle" marks a fiber that waits between two requests and can be ended
- * without harm: fiber_cancel_idle() cancels all that are marked (draining).
+ * without harm: fiber_cancel_idle() cancels all that are marked and wait, and
+ * from then on every wait of a marked fiber answers -ECANCELED (draining). One
+ * that has been woken by a request but did not run yet serves it first.
  */
 void fiber_set_idle(bool idle);
 void fiber_cancel_idle(void);
@@ -44,13 +46,15 @@ MAY_WAIT int fiber_wait_fd(int fd, unsigned events, uint64_t deadline);
 
 /*
  * A descriptor that is waited for often is registered once (edge-triggered)
- * instead of at each wait. poll_fd_wait() first forgets edges seen before
- * `poll_fd_clear()`: call read() or write() until EAGAIN, then wait.
+ * instead of at each wait: call read() or write() until EAGAIN, then wait. An
+ * edge that came before the read() is still remembered; poll_fd_clear() before
+ * the read() spares the wait that would return at once.
  */
 struct poll_fd;
 struct poll_fd *poll_fd_new(int fd);     /* fd is borrowed and must be non-blocking */
 void poll_fd_free(struct poll_fd *p);    /* before fd is closed */
 MAY_WAIT int poll_fd_wait(struct poll_fd *p, unsigned events, uint64_t deadline);
+void poll_fd_clear(struct poll_fd *p, unsigned events); /* forget what was seen until now */
 
 /* Sleep until the deadline: 0, or -ECANCELED. */
 MAY_WAIT int fiber_sleep_until(uint64_t deadline);

@@ -8,7 +8,10 @@
  *
  * Errors of all waiting calls: -ENODATA the peer closed in order and nothing
  * is left to read; -EPIPE/-ECONNRESET the connection broke; -ETIMEDOUT;
- * -ECANCELED; -EPROTO TLS failed. "It stays so" for all of these.
+ * -ECANCELED; -EPROTO TLS failed. "It stays so" for all of these. The first,
+ * and a time-out or cancel of a read, stop only reading: a peer that has closed
+ * its side still gets its answers, and the others a goodbye ("421 ..."), which
+ * a cancelled fiber sends as far as it goes without a wait.
  */
 #ifndef IO_STREAM_H
 #define IO_STREAM_H
