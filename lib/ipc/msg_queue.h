@@ -53,10 +53,10 @@ struct queue_list_end {
 IPC_SHAPE(queue_list_end, IPC_U32(queue_list_end, count, UINT32_MAX),);
 
 enum queue_action {
-    QUEUE_FLUSH,                /* id "ALL", or one id: try now */
-    QUEUE_FLUSH_SITE,           /* site: try now what waits for it */
-    QUEUE_DELETE, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_REQUEUE, QUEUE_EXPIRE,   /* root or mail_owner only */
-    QUEUE_ACTION_LAST = QUEUE_EXPIRE,
+    QUEUE_DO_FLUSH,                /* id "ALL", or one id: try now */
+    QUEUE_DO_FLUSH_SITE,           /* site: try now what waits for it */
+    QUEUE_DO_DELETE, QUEUE_DO_HOLD, QUEUE_DO_RELEASE, QUEUE_DO_REQUEUE, QUEUE_DO_EXPIRE,   /* root or mail_owner only */
+    QUEUE_ACTION_LAST = QUEUE_DO_EXPIRE,
 };
 
 struct queue_command {
