@@ -35,6 +35,7 @@ struct server {
     const struct conf *conf;        /* for names outside params.def */
     const struct params *params;
     const char *service;            /* master.cf name: "smtp", "submission", "cleanup" */
+    const char *const *args;        /* other arguments of master.cf ("user=vmail"), NULL-terminated */
     bool single_user;               /* not started by root: no change of user, privileges not separated */
     void *state;                    /* the program's own, set by start() */
 };
@@ -94,6 +95,12 @@ int daemon_main(const struct daemon *d, int argc, char **argv);
 
 /* Draining has begun (reload, stop, max_use): sessions should end at the next good moment. */
 bool daemon_draining(const struct server *sv);
+
+/*
+ * Name a file that start() has read and the sandbox hides (a private key). When it changes, the process
+ * retires, so that a new one reads it. Files of open tables are watched without being named. In start() only.
+ */
+void daemon_watch_file(struct server *sv, const char *path);
 
 /* Default lookup for "may this uid be a caller": used by the skeleton; programs with public sockets
  * (pickup, qmgr) look at peer->uid themselves. */

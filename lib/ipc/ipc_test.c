@@ -27,7 +27,7 @@ struct other {
 };
 IPC_SHAPE(other, IPC_U32(other, number, 1000), );
 
-#define WIRE_NOTE "\0\0\0\x23note\0number\0\0\0\0\2" "42" "word\0\0\0\0\5" "hello"
+#define WIRE_NOTE "\0\0\0\x20note\0number\0\0\0\0\2" "42" "word\0\0\0\0\5" "hello"
 
 static void make_pair(struct ipc **a, struct ipc **b)
 {

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon.c - the start of every server, in the order that daemon.h promises
+ *
+ * Runs in: every daemon, up to the sandbox as root.
+ */
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/internal.h"
+
+static const struct {
+    const char *name;
+    enum listen_kind kind;
+} kinds[] = {
+    { "inet", LISTEN_INET }, { "unix", LISTEN_UNIX }, { "fifo", LISTEN_FIFO }, { "pass", LISTEN_PASS },
+};
+
+/* handed_number - from the environment; -1 when it is not there */
+static int64_t handed_number(const char *name)
+{
+    const char *text = getenv(name);
+    uint32_t n;
+
+    return text && span_u32(span_of(text), INT32_MAX, &n) == 0 ? (int64_t)n : -1;
+}
+
+static void handed_take(struct running *rd)
+{
+    const char *text = getenv(ENV_LISTEN);
+    struct span list = span_of(text), word;
+    uint32_t fd;
+
+    rd->master_fd = (int)handed_number(ENV_MASTER);
+    if (!text || rd->master_fd < 0)
+        log_fatal("no descriptors in the environment: this program is started by master(8)");
+    while (span_word(&list, " ", &word) && rd->n_listeners < LISTEN_MAX) {
+        if (span_u32(word, INT32_MAX, &fd) < 0)
+            log_fatal("%s=%s: malformed", ENV_LISTEN, text);
+        rd->listeners[rd->n_listeners++] = (struct listener){ rd, (int)fd };
+    }
+    rd->process_limit = handed_number(ENV_LIMIT);
+    rd->is_public = handed_number(ENV_PUBLIC) == 1;
+}
+
+static void parse_arguments(struct running *rd, char **argv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+
+    if (daemon_args_parse(argv, &rd->args, &err) < 0)
+        log_fatal("%s", str_cstr(&err));
+    rd->sv.service = rd->args.service;
+    rd->sv.args = rd->args.rest;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(kinds[i].name, rd->args.type) == 0) {
+            rd->kind = kinds[i].kind;
+            return;
+        }
+    log_fatal("unknown service type: %s", rd->args.type);
+}
+
+static void load_settings(struct running *rd)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct conf *conf;
+    struct params *params;
+
+    if (conf_load(NULL, &conf, &err) < 0 || daemon_args_apply(&rd->args, conf, &err) < 0 ||
+        conf_params(conf, &params, &err) < 0)
+        log_fatal("%s", str_cstr(&err));
+    rd->sv.conf = conf;
+    rd->sv.params = params;
+}
+
+/* log_to - where master says; name: what stands before the slash of the tag */
+static void log_to(const char *name, const char *program)
+{
+    _cleanup_(str_free) struct str tag = STR_INIT;
+    int fd = (int)handed_number(ENV_LOG);
+
+    str_addf(&tag, "%s/%s", name, program);
+    if (fd >= 0)
+        log_to_fd(str_cstr(&tag), fd);
+    else
+        log_to_syslog(str_cstr(&tag));
+}
+
+static void enter_sandbox(struct running *rd)
+{
+    int ruleset = landlock_prepare(rd);
+
+    watch_start(rd);
+    privilege_drop(rd);
+    landlock_apply(ruleset);
+    seccomp_apply(rd);
+}
+
+int daemon_main(const struct daemon *d, int argc, char **argv)
+{
+    static struct running rd;
+
+    (void)argc;
+    rd.sv.daemon = d;
+    rd.sv.single_user = geteuid() != 0;
+    rd.sigchld_fd = -1;
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    log_to("postern", d->name);
+    parse_arguments(&rd, argv);
+    load_settings(&rd);
+    log_to(rd.sv.params->syslog_name, d->name);
+    log_set_verbose(rd.args.verbose);
+    handed_take(&rd);
+    accounts_find(&rd);
+    if (d->start && d->start(&rd.sv) < 0)
+        log_fatal("service %s: cannot start", rd.sv.service);
+    enter_sandbox(&rd);
+    serve_run(&rd);
+    log_flush();
+    /* Not exit(): there is nothing to write any more, and the sandbox is no place for a leak check. */
+    _exit(0);
+}

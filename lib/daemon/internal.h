@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - what the files of the skeleton share
+ */
+#ifndef DAEMON_INTERNAL_H
+#define DAEMON_INTERNAL_H
+
+#include "base/list.h"
+#include "base/own.h"
+#include "daemon/args.h"
+#include "daemon/daemon.h"
+#include "daemon/master_link.h"
+
+enum { LISTEN_MAX = 32 };
+
+enum listen_kind { LISTEN_INET, LISTEN_UNIX, LISTEN_FIFO, LISTEN_PASS };
+
+struct account {
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The users of the suite, looked up once. */
+struct accounts {
+    struct account queue, net, auth;
+};
+
+struct listener {
+    struct running *rd;
+    int fd;
+};
+
+struct watched_file {
+    char *path;
+    uint64_t stamp;         /* of its identity, size and time */
+};
+
+/* One per process. */
+struct running {
+    struct server sv;       /* first: daemon functions are given this */
+    struct daemon_args args;
+    struct accounts accounts;
+    enum listen_kind kind;
+    struct listener listeners[LISTEN_MAX];
+    size_t n_listeners;
+    bool is_public;
+    int master_fd;
+    int64_t process_limit;          /* of the service, 0: none; for a process a session */
+
+    struct watched_file *watched;
+    size_t n_watched, cap_watched;
+
+    /* serving */
+    struct list sessions;           /* fibers that serve */
+    size_t n_sessions, max_sessions;
+    int64_t served;
+    uint64_t last_used;             /* clock_ms() at the end of the last session */
+    bool full, draining, forced;
+    uint64_t force_at;              /* sessions are cancelled then; CLOCK_NEVER: not */
+    struct waitq room;              /* acceptors wait here while full */
+    struct waitq quiet;             /* the drainer waits here for the last session's end */
+    bool waking, wake_again;
+
+    /* a process a session */
+    struct list children;
+    int sigchld_fd;
+    bool is_child;                  /* this process serves one session */
+};
+
+#define RUNNING(sv) CONTAINER_OF((sv), struct running, sv)
+
+/* privilege.c */
+void accounts_find(struct running *rd);         /* fatal when one does not exist */
+void privilege_drop(struct running *rd);        /* to the user of sandbox.user; fatal when it cannot */
+bool caller_is_allowed(const struct running *rd, uid_t uid);
+
+/*
+ * landlock.c: prepare opens what may be reached, while it still can; apply confines the process. ret -1:
+ * the kernel has no Landlock, or the sandbox asks for none.
+ */
+int landlock_prepare(struct running *rd);
+void landlock_apply(int ruleset_fd);
+
+/* seccomp.c: from here on only the system calls that the sandbox's flags imply */
+void seccomp_apply(struct running *rd);
+
+/* watch.c: files whose change a confined process cannot follow */
+void watch_start(struct running *rd);
+bool watch_something_changed(struct running *rd);
+
+/* serve.c */
+void serve_run(struct running *rd);             /* returns when the process has retired */
+void serve_drain(struct running *rd, bool with_deadline);
+void serve_session(struct running *rd, int fd, const struct peer *peer);
+void serve_one_ended(struct running *rd);
+void note_send(const struct running *rd, enum master_note_kind kind, unsigned number);
+
+/* process.c: a process a session */
+void process_start(struct running *rd);
+void process_session(struct running *rd, int fd, const struct peer *peer);
+void process_tell(struct running *rd, enum master_note_kind kind);
+
+/* link.c: the fiber that listens to master */
+void link_start(struct running *rd);
+void wakeup_run(struct running *rd);
+
+#endif

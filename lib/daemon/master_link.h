@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * master_link.h - what master and a server process tell each other
+ *
+ * POSTERN_MASTER is one end of a SOCK_SEQPACKET pair; each packet is one
+ * struct master_note. The end of the connection says that the other one is gone.
+ * Notes are few: a process speaks when what it can take changes, not at each session.
+ *
+ *     server:  READY -> (FULL -> AVAILABLE)* -> RETIRING -> end
+ *     master:  WAKEUP*, DRAIN, STOP
+ */
+#ifndef DAEMON_MASTER_LINK_H
+#define DAEMON_MASTER_LINK_H
+
+#include <stdint.h>
+
+/* Names in the environment of a server process. */
+#define ENV_LISTEN   "POSTERN_LISTEN"       /* "3 4": listening sockets (or a FIFO) */
+#define ENV_MASTER   "POSTERN_MASTER"       /* "5" */
+#define ENV_SERVICES "POSTERN_SERVICES"     /* "cleanup=6 auth=7": O_PATH descriptors of sockets */
+#define ENV_LOG      "POSTERN_LOG"          /* "8": maillog_file */
+#define ENV_LIMIT    "POSTERN_LIMIT"        /* maxproc of the service, 0: none */
+#define ENV_PUBLIC   "POSTERN_PUBLIC"       /* "1": the socket is not private */
+
+/* After STOP, or when master is gone, sessions get so long before they are cancelled. */
+enum { STOP_GRACE_MS = 5000 };
+
+enum master_note_kind {
+    /* server to master */
+    NOTE_READY = 'r',       /* started; takes connections from now on */
+    NOTE_FOR_ALL = 'p',     /* forks a process a session: the only one for its service */
+    NOTE_FULL = 'f',        /* takes no more; start another */
+    NOTE_AVAILABLE = 'a',   /* takes connections again */
+    NOTE_RETIRING = 'x',    /* takes none any more; ends when its sessions have */
+    NOTE_REFUSED = 's',     /* dies now: the sandbox refused system call `number` */
+    /* master to server */
+    NOTE_WAKEUP = 'w',
+    NOTE_DRAIN = 'd',       /* reload: end when the sessions have ended */
+    NOTE_STOP = 't',        /* the same within STOP_GRACE_MS */
+};
+
+struct master_note {
+    uint8_t kind;           /* enum master_note_kind */
+    uint8_t unused;
+    uint16_t number;
+};
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * process.c - a process a session: the started and sandboxed parent forks for each connection
+ *
+ * No exec stands in a client's way, and what the parent has opened is there.
+ * Each child has a socket pair to its parent in the place of the one to master,
+ * so the same code drains it. The child gives up all that is not its own: the
+ * listening sockets, the other children, the parent's loop. Children are counted against the
+ * service's process limit.
+ *
+ * Runs in: imapd, pop3d.
+ */
+#include "daemon/internal.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/loop.h"
+
+struct child {
+    struct list link;
+    pid_t pid;
+    int fd;                 /* our end of its pair */
+};
+
+/* forget - release what the parent knows of a child */
+static void forget(struct child *c)
+{
+    list_remove(&c->link);
+    close(c->fd);
+    free(c);
+}
+
+/* report - the diagnosis that master gives for its own children */
+static void report(const struct running *rd, pid_t pid, int status)
+{
+    if (WIFSIGNALED(status))
+        log_warn("process %s pid %d killed by signal %d", rd->sv.daemon->name, (int)pid,
+                 WTERMSIG(status));
+    else if (WEXITSTATUS(status) != 0)
+        log_warn("process %s pid %d exit status %d", rd->sv.daemon->name, (int)pid,
+                 WEXITSTATUS(status));
+}
+
+static void reap(struct running *rd)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *c;
+
+        report(rd, pid, status);
+        LIST_FOREACH(c, &rd->children, struct child, link)
+            if (c->pid == pid) {
+                forget(c);
+                serve_one_ended(rd);
+            }
+    }
+}
+
+static void run_reaper(void *arg)
+{
+    struct running *rd = arg;
+    struct signalfd_siginfo info;
+
+    while (fiber_wait_fd(rd->sigchld_fd, EPOLLIN, CLOCK_NEVER) != -ECANCELED) {
+        while (read(rd->sigchld_fd, &info, sizeof info) > 0)
+            continue;
+        reap(rd);
+    }
+}
+
+static void block_sigchld(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(how, &set, NULL);
+}
+
+void process_start(struct running *rd)
+{
+    sigset_t set;
+
+    block_sigchld(SIG_BLOCK);
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    rd->sigchld_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (rd->sigchld_fd < 0)
+        log_fatal("cannot watch children: %m");
+    fiber_start(run_reaper, rd);
+}
+
+void process_tell(struct running *rd, enum master_note_kind kind)
+{
+    const struct master_note note = { kind, 0, 0 };
+    struct child *c;
+
+    LIST_FOREACH(c, &rd->children, struct child, link)
+        if (send(c->fd, &note, sizeof note, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+            continue;           /* it is ending */
+}
+
+/* disown - in the child: what the parent had open is not ours */
+static void disown(struct running *rd)
+{
+    struct child *c;
+
+    LIST_FOREACH(c, &rd->children, struct child, link)
+        forget(c);
+    for (size_t i = 0; i < rd->n_listeners; i++)
+        close(rd->listeners[i].fd);
+    close(rd->sigchld_fd);
+    close(rd->master_fd);
+    block_sigchld(SIG_UNBLOCK);
+}
+
+static _Noreturn void run_child(struct running *rd, int parent_fd, int fd, const struct peer *peer)
+{
+    loop_after_fork();
+    disown(rd);
+    rd->is_child = true;
+    rd->master_fd = parent_fd;
+    rd->n_sessions = 0;
+    rd->full = false;
+    waitq_init(&rd->room);
+    waitq_init(&rd->quiet);
+    link_start(rd);
+    serve_session(rd, fd, peer);
+    loop_run();
+    log_flush();
+    _exit(0);
+}
+
+void process_session(struct running *rd, int fd, const struct peer *peer)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
+        log_warn_errno(-errno, "service %s: cannot start a session", rd->sv.service);
+        close(fd);
+        return;
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(pair[0]);
+        run_child(rd, pair[1], fd, peer);
+    }
+    int error = -errno;
+    close(pair[1]);
+    close(fd);
+    if (pid < 0) {
+        log_warn_errno(error, "service %s: cannot start a session", rd->sv.service);
+        close(pair[0]);
+        return;
+    }
+    struct child *c = mem_new(struct child);
+    c->pid = pid;
+    c->fd = pair[0];
+    list_push_back(&rd->children, &c->link);
+    rd->n_sessions++;
+}

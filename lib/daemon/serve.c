@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * serve.c - take connections, count sessions, retire, drain
+ *
+ * Several processes may share a listening socket, so "nothing to accept" is normal.
+ * A wake-up accepts all that wait. A full process stops accepting and
+ * says so to master, who starts another; it says that it takes more only
+ * when a tenth is free again, so that the two do not chat at the limit.
+ *
+ * Draining: no more accepts, fibers that are idle are cancelled, and when all
+ * sessions and all fibers of the program have ended the loop stops. With a
+ * deadline the sessions that are left are cancelled then.
+ *
+ * Runs in: every daemon.
+ */
+#include "daemon/internal.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "io/loop.h"
+
+enum {
+    FDS_RESERVED = 64,      /* descriptors not meant for sessions */
+    FDS_A_SESSION = 2,      /* its client, and a connection it opens */
+    OUT_OF_FDS_PAUSE_MS = 1000,
+    DRAIN_POLL_MIN_MS = 5,  /* fibers of the program end without telling us */
+    DRAIN_POLL_MAX_MS = 1000,
+};
+
+struct session {
+    struct running *rd;
+    struct list link;
+    struct fiber *fiber;
+    struct stream *client;
+    struct peer peer;
+};
+
+void note_send(const struct running *rd, enum master_note_kind kind, unsigned number)
+{
+    const struct master_note note = { kind, 0, (uint16_t)number };
+
+    /* If master is gone, link.c finds out. */
+    if (send(rd->master_fd, &note, sizeof note, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        return;
+}
+
+bool daemon_draining(const struct server *sv)
+{
+    return CONTAINER_OF(sv, const struct running, sv)->draining;
+}
+
+/* ---- sessions ---- */
+
+void serve_one_ended(struct running *rd)
+{
+    rd->n_sessions--;
+    rd->last_used = clock_ms();
+    if (rd->is_child)
+        serve_drain(rd, false);         /* one session, and then the end */
+    if (rd->draining) {
+        waitq_wake(&rd->quiet, SIZE_MAX);
+        return;
+    }
+    if (rd->full && rd->n_sessions <= rd->max_sessions - (rd->max_sessions + 9) / 10) {
+        rd->full = false;
+        note_send(rd, NOTE_AVAILABLE, 0);
+        waitq_wake(&rd->room, SIZE_MAX);
+    }
+}
+
+static void run_session(void *arg)
+{
+    struct session *s = arg;
+    struct running *rd = s->rd;
+
+    rd->sv.daemon->session(&rd->sv, s->client, &s->peer);
+    stream_free(s->client);
+    list_remove(&s->link);
+    free(s);
+    serve_one_ended(rd);
+}
+
+void serve_session(struct running *rd, int fd, const struct peer *peer)
+{
+    struct session *s = mem_new(struct session);
+
+    s->rd = rd;
+    s->peer = *peer;
+    s->client = stream_new(fd);
+    list_push_back(&rd->sessions, &s->link);
+    rd->n_sessions++;
+    s->fiber = fiber_start(run_session, s);
+}
+
+/* ---- connections ---- */
+
+static int find_unix_peer(const struct running *rd, int fd, struct peer *ret)
+{
+    ret->is_unix = true;
+    int r = socket_peer_cred(fd, &ret->pid, &ret->uid, &ret->gid);
+    if (r < 0)
+        return r;
+    if (caller_is_allowed(rd, ret->uid))
+        return 0;
+    log_warn("refused call of %s by uid %u", rd->sv.service, ret->uid);
+    return -EACCES;
+}
+
+/* find_inet_peer - ret->remote is known from accept */
+static int find_inet_peer(int fd, struct peer *ret)
+{
+    socklen_t len = sizeof ret->local;
+
+    if (getsockname(fd, &ret->local.sa, &len) < 0)
+        return -errno;
+    socket_addr_unmap(&ret->remote);
+    socket_addr_unmap(&ret->local);
+    return 0;
+}
+
+/* begin - serve the connection, in a fiber or a process of its own; counts it */
+static void begin(struct running *rd, int fd, const struct peer *peer)
+{
+    rd->served++;
+    if (rd->sv.daemon->mode == DAEMON_PROCESS)
+        process_session(rd, fd, peer);
+    else
+        serve_session(rd, fd, peer);
+}
+
+static void begin_passed(struct running *rd, int fd)
+{
+    struct peer peer = { 0 };
+    socklen_t len = sizeof peer.remote;
+
+    if (getpeername(fd, &peer.remote.sa, &len) == 0 && peer.remote.sa.sa_family != AF_UNIX &&
+        find_inet_peer(fd, &peer) == 0)
+        begin(rd, fd, &peer);
+    else
+        close(fd);
+}
+
+/* receive_passed - connections that another process accepted come as descriptors; a byte each */
+static void receive_passed(struct running *rd, struct stream *from)
+{
+    struct span bytes;
+
+    while (stream_peek(from, &bytes) == 0) {
+        int fd;
+
+        stream_consume(from, bytes.len);
+        while ((fd = stream_take_fd(from)) >= 0)
+            begin_passed(rd, fd);
+    }
+}
+
+struct passer {
+    struct running *rd;
+    struct stream *from;
+};
+
+static void run_passer(void *arg)
+{
+    struct passer *p = arg;
+
+    fiber_set_idle(true);
+    receive_passed(p->rd, p->from);
+    stream_free(p->from);
+    free(p);
+}
+
+static void take_connection(struct running *rd, int fd, struct peer *peer)
+{
+    int r = rd->kind == LISTEN_INET ? find_inet_peer(fd, peer) : find_unix_peer(rd, fd, peer);
+
+    if (r < 0) {
+        close(fd);
+    } else if (rd->kind == LISTEN_PASS) {
+        struct passer *p = mem_new(struct passer);
+
+        *p = (struct passer){ rd, stream_new(fd) };
+        fiber_start(run_passer, p);
+    } else {
+        begin(rd, fd, peer);
+    }
+}
+
+static void check_limits(struct running *rd)
+{
+    if (rd->n_sessions >= rd->max_sessions && !rd->full) {
+        rd->full = true;
+        note_send(rd, NOTE_FULL, 0);
+    }
+    if (!rd->sv.daemon->resident && rd->served >= rd->sv.params->max_use)
+        serve_drain(rd, false);
+}
+
+/* accept_burst - all that wait. 0: there may be more later; -EAGAIN: none left; or an error */
+static int accept_burst(struct listener *l)
+{
+    struct running *rd = l->rd;
+
+    while (!rd->full && !rd->draining) {
+        struct peer peer = { 0 };
+        socklen_t len = sizeof peer.remote;
+        int fd = accept4(l->fd, &peer.remote.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            take_connection(rd, fd, &peer);
+            check_limits(rd);
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+/* read_wakeups - the bytes that came by a FIFO mean nothing but "look" */
+static int read_wakeups(struct listener *l)
+{
+    char buf[512];
+    bool any = false;
+    ssize_t n;
+
+    while ((n = read(l->fd, buf, sizeof buf)) > 0)
+        any = true;
+    if (any)
+        wakeup_run(l->rd);
+    return n < 0 ? -errno : -EAGAIN;
+}
+
+static int wait_idle(struct poll_fd *p)
+{
+    fiber_set_idle(true);
+    int r = poll_fd_wait(p, EPOLLIN, CLOCK_NEVER);
+    fiber_set_idle(false);
+    return r;
+}
+
+static void run_acceptor(void *arg)
+{
+    struct listener *l = arg;
+    struct running *rd = l->rd;
+    struct poll_fd *p = poll_fd_new(l->fd);
+    int r = 0;
+
+    while (!rd->draining && r != -ECANCELED) {
+        r = rd->kind == LISTEN_FIFO ? read_wakeups(l) : accept_burst(l);
+        if (r == 0 && rd->full && !rd->draining) {
+            waitq_wait(&rd->room, CLOCK_NEVER);
+        } else if (r == -EAGAIN) {
+            r = wait_idle(p);
+        } else if (r < 0) {
+            log_warn_errno(r, "service %s: cannot accept; waiting", rd->sv.service);
+            r = fiber_sleep_until(clock_deadline_ms(OUT_OF_FDS_PAUSE_MS));
+        }
+    }
+    poll_fd_free(p);
+    close(l->fd);
+}
+
+/* ---- the end ---- */
+
+static void cancel_sessions(struct running *rd)
+{
+    struct session *s;
+
+    rd->forced = true;
+    LIST_FOREACH(s, &rd->sessions, struct session, link)
+        fiber_cancel(s->fiber);
+}
+
+/* run_drainer - stop the loop when nobody is left but the skeleton's own fibers */
+static void run_drainer(void *arg)
+{
+    struct running *rd = arg;
+    const size_t own = rd->sv.daemon->mode == DAEMON_PROCESS && !rd->is_child ? 3 : 2;
+    int64_t poll_ms = DRAIN_POLL_MIN_MS;
+
+    fiber_cancel_idle();
+    while (rd->n_sessions > 0 || fiber_count() > own) {
+        if (clock_ms() >= rd->force_at && !rd->forced)
+            cancel_sessions(rd);
+        waitq_wait(&rd->quiet, clock_deadline_ms(poll_ms));
+        if (poll_ms < DRAIN_POLL_MAX_MS)
+            poll_ms *= 2;
+    }
+    loop_stop();
+}
+
+void serve_drain(struct running *rd, bool with_deadline)
+{
+    if (with_deadline && rd->force_at == CLOCK_NEVER)
+        rd->force_at = clock_deadline_ms(STOP_GRACE_MS);
+    if (rd->draining)
+        return;
+    rd->draining = true;
+    if (!rd->is_child)
+        note_send(rd, NOTE_RETIRING, 0);
+    if (rd->sv.daemon->stop)
+        rd->sv.daemon->stop(&rd->sv);
+    waitq_wake(&rd->room, SIZE_MAX);
+    fiber_start(run_drainer, rd);
+}
+
+/* ---- the beginning ---- */
+
+/* session_limit - what the parameter says, or what descriptors allow */
+static size_t session_limit(const struct running *rd)
+{
+    struct rlimit fds = { 0 };
+    size_t limit = (size_t)rd->sv.params->process_sessions;
+
+    if (rd->sv.daemon->mode == DAEMON_PROCESS)
+        limit = rd->process_limit > 0 ? (size_t)rd->process_limit : SIZE_MAX;
+    getrlimit(RLIMIT_NOFILE, &fds);
+    size_t room = fds.rlim_cur > FDS_RESERVED + FDS_A_SESSION
+                      ? (size_t)(fds.rlim_cur - FDS_RESERVED) / FDS_A_SESSION
+                      : 1;
+    return limit < room ? limit : room;
+}
+
+static void run_first(void *arg)
+{
+    struct running *rd = arg;
+
+    if (rd->sv.daemon->ready && rd->sv.daemon->ready(&rd->sv) < 0)
+        log_fatal("service %s: cannot start", rd->sv.service);
+    link_start(rd);
+    if (rd->sv.daemon->mode == DAEMON_PROCESS)
+        process_start(rd);
+    for (size_t i = 0; i < rd->n_listeners; i++)
+        fiber_start(run_acceptor, &rd->listeners[i]);
+    if (rd->sv.daemon->mode == DAEMON_PROCESS)
+        note_send(rd, NOTE_FOR_ALL, 0);
+    note_send(rd, NOTE_READY, 0);
+}
+
+void serve_run(struct running *rd)
+{
+    list_init(&rd->sessions);
+    list_init(&rd->children);
+    waitq_init(&rd->room);
+    waitq_init(&rd->quiet);
+    rd->max_sessions = session_limit(rd);
+    rd->force_at = CLOCK_NEVER;
+    rd->last_used = clock_ms();
+    loop_before_sleep(log_flush);
+    fiber_start(run_first, rd);
+    int r = loop_run();
+    if (r < 0)
+        log_fatal("event loop: %s", strerror(-r));
+}
