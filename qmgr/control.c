@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.c - what operators ask for: try now, delete, hold, release, requeue, expire
+ *
+ * A message that agents are delivering cannot be taken from them: what is wanted is noted, no further delivery
+ * of it is started, and it happens when those in flight have ended.
+ *
+ * Runs in: qmgr. Any local user may ask for an attempt; the rest is root's and the mail owner's.
+ */
+#include "qmgr/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "qmgr/active.h"
+#include "qmgr/clock.h"
+#include "qmgr/list.h"
+#include "qmgr/message.h"
+
+/* ---- one message that is in cur/; true: done, or noted for later ---- */
+
+static bool flush_message(struct qmgr *q, struct message *m)
+{
+    if (m->state != QUEUE_STATE_DEFERRED)
+        return true; /* being tried, or about to */
+    m->faults = 0;
+    message_defer(q, m, 0);
+    return true;
+}
+
+/* Once its deliveries have ended. */
+static bool later(struct message *m, enum message_want want)
+{
+    m->want = (uint8_t)want;
+    if (m->active)
+        active_recall(m->active);
+    return true;
+}
+
+static bool move_message(struct qmgr *q, struct message *m, enum queue_place to)
+{
+    int r = queue_move(&q->dirs, QUEUE_CUR, to, m->id);
+
+    if (r < 0) {
+        log_warn_errno(r, "%s: cannot move queue file to %s/", m->id, queue_place_name(to));
+        return false;
+    }
+    message_drop(q, m);
+    return true;
+}
+
+static bool delete_message(struct qmgr *q, struct message *m)
+{
+    if (m->state == QUEUE_STATE_ACTIVE)
+        return later(m, WANT_DELETE);
+    int r = queue_unlink(&q->dirs, QUEUE_CUR, m->id);
+
+    if (r < 0) {
+        log_warn_errno(r, "%s: cannot remove queue file", m->id);
+        return false;
+    }
+    log_info("%s: removed", m->id);
+    message_drop(q, m);
+    return true;
+}
+
+static bool hold_message(struct qmgr *q, struct message *m)
+{
+    return m->state == QUEUE_STATE_ACTIVE ? later(m, WANT_HOLD) : move_message(q, m, QUEUE_HOLD);
+}
+
+static bool requeue_message(struct qmgr *q, struct message *m)
+{
+    return m->state == QUEUE_STATE_ACTIVE ? later(m, WANT_REQUEUE) : move_message(q, m, QUEUE_MAILDROP);
+}
+
+static bool expire_file(struct qmgr *q, enum queue_place place, const char *id)
+{
+    _cleanup_close_ int fd = queue_open(&q->dirs, place, id, O_RDWR);
+    int r = fd < 0 ? fd : journal_expire(fd);
+
+    if (r < 0 && r != -ENOENT)
+        log_warn_errno(r, "%s: cannot write the journal", id);
+    return r == 0;
+}
+
+static bool expire_message(struct qmgr *q, struct message *m)
+{
+    if (!expire_file(q, QUEUE_CUR, m->id))
+        return false;
+    if (m->active)
+        m->active->env.expire = true;
+    return flush_message(q, m);
+}
+
+/* ---- one message that is on hold ---- */
+
+static bool release_held(struct qmgr *q, const char *id)
+{
+    if (queue_move(&q->dirs, QUEUE_HOLD, QUEUE_CUR, id) < 0)
+        return false;
+    message_defer(q, message_new(q, id), 0);
+    return true;
+}
+
+static bool delete_held(struct qmgr *q, const char *id)
+{
+    if (queue_unlink(&q->dirs, QUEUE_HOLD, id) < 0)
+        return false;
+    log_info("%s: removed", id);
+    return true;
+}
+
+static bool requeue_held(struct qmgr *q, const char *id)
+{
+    return queue_move(&q->dirs, QUEUE_HOLD, QUEUE_MAILDROP, id) == 0;
+}
+
+static bool expire_held(struct qmgr *q, const char *id)
+{
+    return expire_file(q, QUEUE_HOLD, id);
+}
+
+/* ---- the table of actions ---- */
+
+static const struct action {
+    bool anybody; /* not only the superuser */
+    bool (*on_queued)(struct qmgr *q, struct message *m); /* NULL: nothing to do for such a message */
+    bool (*on_held)(struct qmgr *q, const char *id);
+} actions[] = {
+    [QUEUE_DO_FLUSH]      = { true,  flush_message,   NULL },
+    [QUEUE_DO_FLUSH_SITE] = { true,  flush_message,   NULL },
+    [QUEUE_DO_DELETE]     = { false, delete_message,  delete_held },
+    [QUEUE_DO_HOLD]       = { false, hold_message,    NULL },
+    [QUEUE_DO_RELEASE]    = { false, NULL,            release_held },
+    [QUEUE_DO_REQUEUE]    = { false, requeue_message, requeue_held },
+    [QUEUE_DO_EXPIRE]     = { false, expire_message,  expire_held },
+};
+
+static bool act_on(struct qmgr *q, const struct action *action, const char *id)
+{
+    struct message *m = message_find(q, span_of(id));
+
+    if (m)
+        return action->on_queued && action->on_queued(q, m);
+    return action->on_held && action->on_held(q, id);
+}
+
+/* ---- all messages of a state ---- */
+
+struct ids {
+    char (*items)[QUEUE_ID_MAX + 1];
+    size_t len, cap;
+};
+
+static void ids_done(struct ids *l)
+{
+    free(l->items);
+}
+
+static int ids_add(const char *id, void *arg)
+{
+    struct ids *l = arg;
+
+    MEM_GROW(l->items, l->len, l->cap);
+    snprintf(l->items[l->len++], QUEUE_ID_MAX + 1, "%s", id);
+    return 0;
+}
+
+static bool has_state(const char *wanted, uint32_t state)
+{
+    static const char *const names[] = {
+        [QUEUE_STATE_INCOMING] = "incoming", [QUEUE_STATE_ACTIVE] = "active",
+        [QUEUE_STATE_DEFERRED] = "deferred", [QUEUE_STATE_HOLD] = "hold",
+    };
+
+    return !wanted[0] || strcmp(wanted, names[state]) == 0;
+}
+
+static uint32_t act_on_all(struct qmgr *q, const struct action *action, const char *state)
+{
+    _cleanup_(ids_done) struct ids ids = { 0 };
+    struct hash_node *n = NULL;
+    uint32_t count = 0;
+
+    while (action->on_queued && (n = hash_next(&q->messages, n))) {
+        const struct message *m = CONTAINER_OF(n, struct message, node);
+
+        if (has_state(state, m->state))
+            ids_add(m->id, &ids);
+    }
+    if (action->on_held && has_state(state, QUEUE_STATE_HOLD))
+        queue_scan(&q->dirs, QUEUE_HOLD, ids_add, &ids);
+    for (size_t i = 0; i < ids.len; i++)
+        count += act_on(q, action, ids.items[i]);
+    return count;
+}
+
+static bool waits_for_site(struct qmgr *q, const char *id, struct span site)
+{
+    _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
+    _cleanup_close_ int fd = queue_open(&q->dirs, QUEUE_CUR, id, O_RDONLY);
+
+    return fd >= 0 && queue_read(fd, id, &queue_default_limits, &e, NULL) == 0 && list_concerns_site(&e, site);
+}
+
+static uint32_t flush_site(struct qmgr *q, struct span site)
+{
+    _cleanup_(ids_done) struct ids ids = { 0 };
+    struct hash_node *n = NULL;
+    uint32_t count = 0;
+
+    while ((n = hash_next(&q->messages, n)))
+        ids_add(CONTAINER_OF(n, struct message, node)->id, &ids);
+    sched_resume_all(&q->sched);
+    for (size_t i = 0; i < ids.len; i++) {
+        if (i % 64 == 0)
+            fiber_yield();
+        if (waits_for_site(q, ids.items[i], site))
+            count += act_on(q, &actions[QUEUE_DO_FLUSH_SITE], ids.items[i]);
+    }
+    return count;
+}
+
+static uint32_t perform(struct qmgr *q, const struct queue_command *cmd)
+{
+    const struct action *action = &actions[cmd->action];
+
+    if (cmd->action == QUEUE_DO_FLUSH_SITE)
+        return flush_site(q, span_of(cmd->site));
+    if (cmd->action == QUEUE_DO_FLUSH)
+        sched_resume_all(&q->sched);
+    if (strcmp(cmd->queue_id, "ALL") == 0)
+        return act_on_all(q, action, cmd->state);
+    return queue_id_valid(span_of(cmd->queue_id)) && act_on(q, action, cmd->queue_id);
+}
+
+int control_serve(struct qmgr *q, struct ipc *c, bool may_change)
+{
+    struct queue_command cmd = { 0 };
+    struct queue_command_done done = { .status = SUBMIT_OK };
+    int r = ipc_recv(c, &queue_command_shape, &cmd);
+
+    if (r < 0)
+        return r;
+    if (actions[cmd.action].anybody || may_change) {
+        done.count = perform(q, &cmd);
+        clock_wake(q);
+    } else {
+        done.status = SUBMIT_PERMANENT;
+        snprintf(done.text, sizeof done.text, "only the superuser may do this");
+    }
+    ipc_send(c, &queue_command_done_shape, &done);
+    return ipc_flush(c);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.h - what operators ask for: try now, delete, hold, release, requeue, expire
+ */
+#ifndef QMGR_CONTROL_H
+#define QMGR_CONTROL_H
+
+#include "qmgr/qmgr.h"
+
+/* Answer a queue_command. may_change: the caller may do more than ask for an attempt. 0, -EPROTO or the stream's error. */
+MAY_WAIT int control_serve(struct qmgr *q, struct ipc *c, bool may_change);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * list.h - telling postqueue what is in the queue
+ */
+#ifndef QMGR_LIST_H
+#define QMGR_LIST_H
+
+#include "qmgr/qmgr.h"
+
+/* Answer a queue_list: all messages in the order active, incoming, deferred, hold. 0, -EPROTO or the stream's error. */
+MAY_WAIT int list_serve(struct qmgr *q, struct ipc *c);
+
+/* Has the envelope an unsettled recipient in this domain (case folded)? An empty site matches all. */
+bool list_concerns_site(const struct queue_envelope *e, struct span site);
+
+#endif

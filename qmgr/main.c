@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - qmgr, the queue manager: decides which message goes where, and when
+ *
+ * Owns cur/. It parses queue files that cleanup wrote and messages of delivery agents; nothing from a network.
+ * Memory holds an index of all messages and the envelopes of those in delivery; all else is in
+ * the queue files, so that it can be killed at any moment.
+ *
+ * There is one qmgr. On reload a successor is started while this one drains: the successor waits until
+ * this one gives up the lock on cur/, which it does at once; the files of deliveries still in flight stay
+ * locked one by one until they have ended, and the successor leaves them alone.
+ *
+ * May touch: the queue directory (read, rename, unlink), its lookup tables, the sockets of delivery
+ * agents, bounce and proxymap. Runs as mail_owner; no network.
+ *
+ * Parameters: qmgr_message_active_limit, initial_destination_concurrency,
+ * default_destination_concurrency_limit, default_destination_recipient_limit,
+ * default_transport_delivery_limit and their TRANSPORT_ variants, minimal_backoff_time,
+ * maximal_backoff_time, maximal_queue_lifetime, bounce_queue_lifetime, maximal_delivery_attempts,
+ * transport_retry_time, delay_warning_time, soft_bounce, and those of route.h.
+ */
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "qmgr/active.h"
+#include "qmgr/clock.h"
+#include "qmgr/qmgr.h"
+#include "qmgr/scan.h"
+#include "qmgr/session.h"
+
+#define DELIVER_RCPTS_MAX 100000 /* struct deliver */
+#define LOCK_POLL_MS      50
+
+/* ---- limits of a transport ---- */
+
+struct limit_names {
+    const char *suffix;
+    int64_t fallback;
+    uint32_t *ret;
+};
+
+static void read_limit(const struct conf *c, const char *transport, const struct limit_names *l)
+{
+    _cleanup_(str_free) struct str name = STR_INIT, err = STR_INIT;
+    int64_t n;
+
+    str_addf(&name, "%s_%s", transport, l->suffix);
+    if (conf_get_int(c, str_cstr(&name), l->fallback, &n, &err) < 0 || n < 0 || n > UINT32_MAX) {
+        log_warn("bad value of %s, using %lld: %s", str_cstr(&name), (long long)l->fallback, str_cstr(&err));
+        n = l->fallback;
+    }
+    *l->ret = (uint32_t)n;
+}
+
+static void transport_limits(const char *transport, struct sched_limits *ret, void *arg)
+{
+    const struct server *sv = arg;
+    const struct params *p = sv->params;
+    const struct limit_names names[] = {
+        { "destination_concurrency_limit", p->default_destination_concurrency_limit, &ret->concurrency },
+        { "initial_destination_concurrency", p->initial_destination_concurrency, &ret->initial },
+        { "destination_recipient_limit", p->default_destination_recipient_limit, &ret->rcpts },
+        { "delivery_limit", p->default_transport_delivery_limit, &ret->total },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        read_limit(sv->conf, transport, &names[i]);
+    if (ret->rcpts == 0 || ret->rcpts > DELIVER_RCPTS_MAX)
+        ret->rcpts = DELIVER_RCPTS_MAX;
+}
+
+/* ---- start ---- */
+
+static void init_policies(struct qmgr *q, const struct params *p)
+{
+    const struct sched_policy policy = {
+        .limits = transport_limits,
+        .arg = q->sv,
+        .min_backoff_ms = (uint64_t)p->minimal_backoff_time * 1000,
+        .max_backoff_ms = (uint64_t)p->maximal_backoff_time * 1000,
+        .transport_retry_ms = (uint64_t)p->transport_retry_time * 1000,
+    };
+
+    sched_init(&q->sched, &policy);
+    q->retry = (struct retry_policy){
+        .min_backoff = p->minimal_backoff_time,
+        .max_backoff = p->maximal_backoff_time,
+        .lifetime = p->maximal_queue_lifetime,
+        .bounce_lifetime = p->bounce_queue_lifetime,
+        .max_attempts = p->maximal_delivery_attempts,
+        .fault_backoff = p->transport_retry_time,
+    };
+}
+
+/* Half of the descriptors may be files of active messages; the others are connections. */
+static size_t open_files_limit(void)
+{
+    struct rlimit limit = { .rlim_cur = 1024 };
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur / 2;
+}
+
+static int start(struct server *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    const struct params *p = sv->params;
+    struct qmgr *q = mem_new(struct qmgr);
+
+    q->sv = sv;
+    q->messages = HASH_INIT;
+    list_init(&q->incoming);
+    waitq_init(&q->clock);
+    q->active_max = (size_t)p->qmgr_message_active_limit;
+    q->open_max = open_files_limit();
+    init_policies(q, p);
+    int r = queue_dirs_open(p->queue_directory, (1u << QUEUE_PLACES) - 1, &q->dirs);
+
+    if (r < 0)
+        return log_error_errno(r, "cannot open the queue below %s", p->queue_directory);
+    r = router_open(sv->conf, p, &q->router, &err);
+    if (r < 0) {
+        log_error("%s", str_cstr(&err));
+        return r;
+    }
+    q->bounce = ipc_pool_new(p->bounce_service_name, p->ipc_idle * 1000, 16);
+    sv->state = q;
+    return 0;
+}
+
+/* Wait until there is no other qmgr. */
+static int lock_queue(struct qmgr *q)
+{
+    while (flock(q->dirs.fd[QUEUE_CUR], LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return log_error_errno(-errno, "cannot lock cur/");
+        int r = fiber_sleep_until(clock_ms() + LOCK_POLL_MS);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int ready(struct server *sv)
+{
+    struct qmgr *q = sv->state;
+    int r = lock_queue(q);
+
+    if (r < 0)
+        return r;
+    scan_new(q);
+    fiber_start(scan_cur_fiber, q);
+    fiber_start(clock_fiber, q);
+    return 0;
+}
+
+/* ---- end ---- */
+
+/* Draining: what is in flight is ours to the end, all else is our successor's. */
+static void stop(struct server *sv)
+{
+    struct qmgr *q = sv->state;
+    struct hash_node *next;
+
+    q->stopping = true;
+    for (struct hash_node *n = hash_next(&q->messages, NULL); n; n = next) {
+        next = hash_next(&q->messages, n);
+        struct active *a = CONTAINER_OF(n, struct message, node)->active;
+
+        if (!a)
+            continue;
+        if (a->in_flight > 0 && a->fd >= 0 && flock(a->fd, LOCK_EX | LOCK_NB) < 0)
+            log_warn_errno(-errno, "%s: cannot lock; it may be delivered twice", a->m->id);
+        active_recall(a);
+    }
+    flock(q->dirs.fd[QUEUE_CUR], LOCK_UN);
+    clock_wake(q);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon qmgr = {
+        .name = "qmgr",
+        .mode = DAEMON_FIBERS,
+        .sandbox = {
+            .user = RUN_AS_QUEUE,
+            .write = { "$queue_directory" },
+        },
+        .start = start,
+        .ready = ready,
+        .session = qmgr_session,
+        .stop = stop,
+        .resident = true,
+    };
+
+    return daemon_main(&qmgr, argc, argv);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message.c - the index of messages: where each is, and what wakes it
+ *
+ * Runs in: qmgr. Ids have passed queue_id_valid().
+ */
+#include "qmgr/message.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "qmgr/active.h"
+#include "qmgr/clock.h"
+
+struct message *message_find(const struct qmgr *q, struct span id)
+{
+    return HASH_ENTRY(hash_get(&q->messages, id), struct message, node);
+}
+
+struct message *message_new(struct qmgr *q, const char *id)
+{
+    size_t len = strlen(id);
+    struct message *m = mem_calloc(1, sizeof *m + len + 1);
+
+    memcpy(m->id, id, len + 1);
+    list_init(&m->link);
+    m->node.key = span_make(m->id, len);
+    hash_put(&q->messages, &m->node);
+    return m;
+}
+
+/* Out of the list or heap that its state keeps it in. */
+static void detach(struct qmgr *q, struct message *m)
+{
+    list_remove(&m->link);
+    heap_remove(&q->deferred, &m->retry);
+}
+
+void message_drop(struct qmgr *q, struct message *m)
+{
+    detach(q, m);
+    hash_remove(&q->messages, &m->node);
+    free(m);
+}
+
+void message_enqueue(struct qmgr *q, struct message *m)
+{
+    detach(q, m);
+    m->state = QUEUE_STATE_INCOMING;
+    list_push_back(&q->incoming, &m->link);
+    if (q->n_active < q->active_max)
+        clock_wake(q);
+}
+
+void message_defer(struct qmgr *q, struct message *m, int64_t due)
+{
+    detach(q, m);
+    m->state = QUEUE_STATE_DEFERRED;
+    heap_put(&q->deferred, &m->retry, (uint64_t)due * 1000);
+    clock_wake_at_real(q, due * 1000);
+}
+
+struct message *message_next(struct qmgr *q, int64_t now_ms)
+{
+    struct message *m = LIST_FIRST(&q->incoming, struct message, link);
+    struct heap_node *due = heap_min(&q->deferred);
+
+    if (q->n_active >= q->active_max)
+        return NULL;
+    if (due && due->key > (uint64_t)now_ms)
+        due = NULL;
+    if (!m && !due)
+        return NULL;
+    if (!m || (due && q->incoming_had_last)) {
+        m = CONTAINER_OF(due, struct message, retry);
+        q->incoming_had_last = false;
+    } else {
+        q->incoming_had_last = true;
+    }
+    detach(q, m);
+    return m;
+}
+
+void message_corrupt(struct qmgr *q, const char *id, const char *why)
+{
+    int r = queue_move(&q->dirs, QUEUE_CUR, QUEUE_CORRUPT, id);
+
+    if (r < 0 && r != -ENOENT)
+        log_warn_errno(r, "%s: cannot move unreadable queue file (%s) to corrupt/", id, why);
+    else
+        log_warn("%s: unreadable queue file: %s; moved to corrupt/", id, why);
+}
+
+void message_accept(struct qmgr *q, const char *id)
+{
+    if (message_find(q, span_of(id)))
+        return;
+    int r = queue_move(&q->dirs, QUEUE_NEW, QUEUE_CUR, id);
+
+    if (r == -ENOENT)
+        return; /* the scan of new/ was faster, and it is delivered already */
+    if (r < 0) {
+        log_warn_errno(r, "%s: cannot move from new/ to cur/, will try again", id);
+        return;
+    }
+    struct message *m = message_new(q, id);
+
+    if (q->n_active < q->active_max && list_empty(&q->incoming))
+        active_start(q, m);
+    else
+        message_enqueue(q, m);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * message.h - the index of messages: where each is, and what wakes it
+ */
+#ifndef QMGR_MESSAGE_H
+#define QMGR_MESSAGE_H
+
+#include "qmgr/qmgr.h"
+
+/* NULL if it is not in the index. */
+struct message *message_find(const struct qmgr *q, struct span id);
+
+/* A new record, in state INCOMING and in no list; no record of that id exists. */
+struct message *message_new(struct qmgr *q, const char *id);
+/* Take it out of the index and free it; it has no `active`. */
+void message_drop(struct qmgr *q, struct message *m);
+
+/* Wait for a place in the active set. */
+void message_enqueue(struct qmgr *q, struct message *m);
+/* Sleep until real time `due` (seconds; 0: as soon as there is a place). */
+void message_defer(struct qmgr *q, struct message *m, int64_t due);
+/* The message that shall become active now, taken out of its list; NULL if none is due or all places are taken. */
+struct message *message_next(struct qmgr *q, int64_t now_ms);
+
+/* A file that cannot be read as a queue file: out of the way, with one line in the log. */
+void message_corrupt(struct qmgr *q, const char *id, const char *why);
+
+/*
+ * A message was accepted into new/: move it to cur/ and deliver it. Harmless when it is known
+ * already. MAY_WAIT.
+ */
+MAY_WAIT void message_accept(struct qmgr *q, const char *id);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * qmgr.h - what the files of the queue manager share: the queue in memory
+ *
+ *            queue_new                      a place in the active set
+ *     new/ ------------> [ incoming ] --------------------> [ active ] --- all settled ---> unlinked
+ *                                              ^                |
+ *                              due, a place    |                | some must be tried again
+ *                                              +-- [ deferred ] <
+ *
+ * An index record (struct message) exists for each file in cur/, and holds little more than the id and the
+ * time of the next attempt, so that a million deferred messages cost some 150 MB. Envelope, routes and jobs
+ * (struct active) are read when a message becomes active and dropped when it is deferred. Files in
+ * hold/ are not in memory at all.
+ *
+ * One process, one thread: fibers share all this without locks. After a wait (MAY_WAIT) a message may be
+ * gone; it is looked up again by id, or kept in memory by active->pending.
+ */
+#ifndef QMGR_QMGR_H
+#define QMGR_QMGR_H
+
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "daemon/daemon.h"
+#include "io/fiber.h"
+#include "ipc/msg_queue.h"
+#include "mail/route.h"
+#include "qmgr/retry.h"
+#include "qmgr/schedule.h"
+#include "queue/queue.h"
+
+struct qmgr {
+    struct server *sv;
+    struct queue_dirs dirs;
+    struct router *router;
+    struct sched sched;
+    struct retry_policy retry;
+    struct ipc_pool *bounce;
+    struct hash messages;       /* struct message by id */
+    struct heap deferred;       /* struct message by next attempt, real milliseconds */
+    struct list incoming;       /* struct message waiting for a place in the active set, oldest first */
+    bool incoming_had_last;     /* incoming and deferred take turns */
+    size_t n_active, active_max;
+    size_t n_open, open_max;    /* descriptors of active messages */
+    struct waitq clock;         /* the fiber of clock.c waits here */
+    uint64_t clock_wakes;       /* until this clock_ms(), unless woken */
+    bool stopping;              /* no new deliveries */
+};
+
+/* What an operator wants to become of a message that is being delivered, once its deliveries have ended. */
+enum message_want { WANT_NOTHING, WANT_DELETE, WANT_HOLD, WANT_REQUEUE };
+
+struct message {
+    struct hash_node node;
+    struct heap_node retry; /* in qmgr->deferred */
+    struct list link;       /* in qmgr->incoming, or alone */
+    struct active *active;  /* while state is ACTIVE and its file has been read */
+    uint8_t state;          /* enum queue_state: INCOMING, ACTIVE, DEFERRED */
+    uint8_t want;           /* enum message_want */
+    uint8_t faults;         /* attempts in a row that failed by a fault of our own */
+    bool inherited;         /* was in cur/ at start: a predecessor may still be delivering it */
+    char id[];
+};
+
+/* A message in delivery. */
+struct active {
+    struct qmgr *q;
+    struct message *m;
+    int fd;                     /* read-only, given to agents; -1: closed to save descriptors */
+    int journal_fd;             /* -1 until something must be written */
+    struct queue_envelope env;
+    struct list jobs;           /* struct sched_job */
+    size_t pending;             /* jobs, and one while it is being routed; at 0 it is settled */
+    size_t in_flight;           /* tasks */
+    size_t n_open;              /* recipients that are neither delivered nor reported as failed */
+    int64_t active_us;
+    int64_t resume_at;          /* seconds: when a suspended destination is tried again; 0: none met */
+    bool attempted;             /* an agent has answered */
+    bool fault;                 /* some recipient was not tried, by a fault of our own */
+    bool report_success;        /* some recipient wants to be reported as delivered */
+    bool no_bounce;             /* bounce could not be reached */
+};
+
+/* Bytes that someone else owns, as a `struct str` for sending. */
+static inline struct str str_borrow(const char *text)
+{
+    return (struct str){ .data = (char *)text, .len = text ? strlen(text) : 0 };
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * report.c - asking bounce to tell the sender
+ *
+ * Runs in: qmgr.
+ */
+#include "qmgr/report.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "qmgr/active.h"
+
+#define CONNECT_TIMEOUT_MS 30000
+
+static int converse(struct ipc *c, const struct report *request, int fd, struct report_done *ret)
+{
+    ipc_send_fd(c, fd);
+    ipc_send(c, &report_shape, request);
+    return ipc_recv(c, &report_done_shape, ret);
+}
+
+static int exchange(struct qmgr *q, const struct report *request, int fd, struct report_done *ret)
+{
+    for (;;) {
+        struct ipc *c;
+        int r = ipc_pool_get(q->bounce, clock_deadline_ms(CONNECT_TIMEOUT_MS), &c);
+
+        if (r < 0)
+            return r;
+        stream_set_timeout(ipc_stream(c), q->sv->params->ipc_timeout * 1000);
+        r = converse(c, request, fd, ret);
+        if (r == 0) {
+            ipc_pool_put(q->bounce, c);
+            return 0;
+        }
+        bool repeat = ipc_was_kept(c) && r != -ECANCELED && r != -ETIMEDOUT;
+
+        ipc_free(c);
+        if (!repeat)
+            return r;
+    }
+}
+
+int report_send(struct active *a, enum report_kind kind)
+{
+    struct report request = { .kind = kind };
+    struct report_done done = { 0 };
+    const char *id = a->m->id;
+    int fd = active_fd(a);
+
+    snprintf(request.queue_id, sizeof request.queue_id, "%s", id);
+    int r = fd < 0 ? fd : exchange(a->q, &request, fd, &done);
+
+    if (r < 0)
+        return log_warn_errno(r, "%s: cannot reach the service %s to notify the sender, will try again", id,
+                              a->q->sv->params->bounce_service_name);
+    switch ((enum submit_status)done.status) {
+    case SUBMIT_OK:
+        return 0;
+    case SUBMIT_TEMPORARY:
+        log_warn("%s: notification of the sender was not accepted, will try again: %s", id, done.text);
+        return -EAGAIN;
+    case SUBMIT_PERMANENT:
+        log_warn("%s: notification of the sender was refused, giving up: %s", id, done.text);
+        return 0;
+    }
+    return -EPROTO;
+}
