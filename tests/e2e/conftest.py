@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests: they drive the installed suite (POSTERN_ROOT)."""
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from instance import SBIN, Instance
+
+
+@pytest.fixture(scope="session")
+def workdir():
+    """Below /var/tmp: a disk, not memory; open to the suite's accounts."""
+    with tempfile.TemporaryDirectory(prefix="postern-e2e.", dir="/var/tmp") as d:
+        Path(d).chmod(0o755)
+        yield Path(d)
+
+
+@pytest.fixture(scope="session")
+def certificate(workdir):
+    """A self-signed certificate for localhost: (file with key and certificate, CA file)."""
+    key, crt, both = (workdir / n for n in ("key.pem", "ca.pem", "chain.pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                    "-nodes", "-keyout", key, "-out", crt, "-days", "30", "-subj", "/CN=localhost",
+                    "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    both.write_text(key.read_text() + crt.read_text())
+    both.chmod(0o600)
+    return both, crt
+
+
+@pytest.fixture(scope="session")
+def make_instance(workdir, certificate):
+    """Makes instances that are ended with the session; started unless start=False."""
+    if not (SBIN / "postern").exists():
+        pytest.exit(f"the suite is not installed below {SBIN.parent}: use tests/run", 2)
+    made = []
+
+    def make(start=True, **kw):
+        directory = Path(tempfile.mkdtemp(prefix="i", dir=workdir))
+        directory.chmod(0o755)
+        instance = Instance(directory, certificate, **kw)
+        made.append(instance)
+        return instance.start() if start else instance
+
+    yield make
+    for instance in made:
+        instance.stop()
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance):
+    """One running instance for the tests of a module: domain a.test, users alice and bob."""
+    return make_instance()

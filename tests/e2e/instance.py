@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A private instance of the installed suite: configuration, life, log, queue."""
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+ROOT = Path(os.environ.get("POSTERN_ROOT", Path(__file__).resolve().parents[2] / "build/release/root"))
+SBIN, LIBEXEC = ROOT / "sbin", ROOT / "libexec/postern"
+AS_ROOT = os.geteuid() == 0
+SLOW = float(os.environ.get("POSTERN_TEST_PATIENCE", "1"))     # stretches every deadline
+
+MASTER_CF = """\
+{smtp}        inet  n - n - -   smtpd
+{submission}  inet  n - n - -   smtpd
+    -o syslog_name=postern/submission
+    -o smtpd_tls_security_level=encrypt
+    -o smtpd_sasl_auth_enable=yes
+    -o {{ smtpd_relay_restrictions = permit_sasl_authenticated, reject }}
+    -o {{ smtpd_recipient_restrictions = }}
+{smtps}       inet  n - n - -   smtpd
+    -o syslog_name=postern/smtps
+    -o smtpd_tls_wrappermode=yes
+    -o smtpd_sasl_auth_enable=yes
+    -o {{ smtpd_relay_restrictions = permit_sasl_authenticated, reject }}
+{imap}        inet  n - n - -   imapd-login
+{imaps}       inet  n - n - -   imapd-login
+    -o imap_tls_security_level=wrapper
+{pop3}        inet  n - n - -   pop3d-login
+{pop3s}       inet  n - n - -   pop3d-login
+    -o imap_tls_security_level=wrapper
+pickup    unix  n - n 60  1 pickup
+cleanup   unix  - - n -   0 cleanup
+qmgr      unix  n - n 300 1 qmgr
+auth      unix  - - n -   1 auth
+bounce    unix  - - n -   0 bounce
+error     unix  - - n -   - error
+retry     unix  - - n -   - error
+discard   unix  - - n -   - discard
+local     unix  - n n -   - local
+virtual   unix  - n n -   - virtual
+smtp      unix  - - n -   - smtp
+relay     unix  - - n -   - smtp
+imapd     unix  - n n -   - imapd
+pop3d     unix  - n n -   - pop3d
+proxymap  unix  - - n -   - proxymap
+"""
+
+PORTS = ("smtp", "submission", "smtps", "imap", "imaps", "pop3", "pop3s")
+
+
+def free_ports(n):
+    socks = [socket.socket() for _ in range(n)]
+    for s in socks:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in socks]
+    for s in socks:
+        s.close()
+    return ports
+
+
+def wait_until(condition, timeout=10, what="condition"):
+    """Wait for a true value and return it."""
+    end = time.time() + timeout * SLOW
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.time() > end:
+            raise AssertionError(f"waited {timeout * SLOW:.0f} s in vain for {what}")
+        time.sleep(0.01)
+
+
+class Instance:
+    """params, services: settings of main.cf, lines of master.cf added to (or replacing) the usual ones."""
+
+    def __init__(self, directory, certificate, domain="a.test", users=("alice", "bob"), params=None,
+                 services=(), drop_services=(), host=None):
+        self.dir, self.domain, self.host = Path(directory), domain, host or f"mx.{domain}"
+        self.certificate = certificate          # (chain with key, CA file)
+        self.config, self.queue_dir = self.dir / "etc", self.dir / "queue"
+        self.mail, self.log_file = self.dir / "mail", self.dir / "log"
+        self.port = dict(zip(PORTS, free_ports(len(PORTS))))
+        self.password = "secret"
+        for d in (self.config, self.queue_dir, self.dir / "data", self.mail):
+            d.mkdir(parents=True)
+            d.chmod(0o755)
+        self.owner = pwd.getpwnam("postern-mail") if AS_ROOT else pwd.getpwuid(os.geteuid())
+        if AS_ROOT:
+            os.chown(self.mail, self.owner.pw_uid, self.owner.pw_gid)
+        self.write_main_cf(params or {})
+        self.write_master_cf(services, drop_services)
+        for user in users:
+            self.add_user(user)
+        self.main = None
+
+    # ---- configuration ----
+
+    def write_main_cf(self, params):
+        settings = {
+            "myhostname": self.host,
+            "mydestination": "",
+            "local_recipient_maps": "",
+            "alias_maps": "",
+            "inet_interfaces": "127.0.0.1",
+            "inet_protocols": "ipv4",
+            "mynetworks": "127.0.0.0/8",
+            "queue_directory": self.queue_dir,
+            "data_directory": self.dir / "data",
+            "maillog_file": self.log_file,
+            "smtpd_peername_lookup": "no",
+            "smtpd_tls_cert_file": self.certificate[0],
+            "smtpd_tls_key_file": self.certificate[0],
+            "smtpd_tls_security_level": "may",
+            "smtp_dns_support_level": "disabled",
+            "virtual_mailbox_domains": self.domain,
+            "virtual_mailbox_base": self.mail,
+            "virtual_mailbox_maps": "texthash:$config_directory/vmailbox",
+            "virtual_uid_maps": f"static:{self.owner.pw_uid}",
+            "virtual_gid_maps": f"static:{self.owner.pw_gid}",
+            "virtual_minimum_uid": "0" if self.owner.pw_uid == 0 else "1",
+            "auth_failure_delay": "1s",
+            **params,
+        }
+        self.settings = {k: str(v) for k, v in settings.items()}
+        text = "".join(f"{k} = {v}\n" for k, v in self.settings.items())
+        (self.config / "main.cf").write_text(text)
+        for name in ("vmailbox", "users"):
+            (self.config / name).touch()
+        if AS_ROOT:
+            shutil.chown(self.config / "users", group="postern-auth")
+            (self.config / "users").chmod(0o640)
+
+    def write_master_cf(self, services=(), drop=()):
+        text = MASTER_CF.format(**{k: f"127.0.0.1:{v}" for k, v in self.port.items()})
+        replaced = {s.split()[0] for s in services} | set(drop)
+        kept, keeping = [], True
+        for line in text.splitlines():
+            if not line.startswith(" "):
+                keeping = line.split()[0] not in replaced
+            if keeping:
+                kept.append(line)
+        (self.config / "master.cf").write_text("\n".join([*kept, *services]) + "\n")
+
+    def set(self, **params):
+        """Change main.cf, as an administrator would; takes effect at reload()."""
+        self.tool("postconf", "-e", *(f"{k}={v}" for k, v in params.items()))
+
+    def add_user(self, user, password=None):
+        self.tool("postuser", "add", self.address(user), input=(password or self.password) + "\n")
+
+    def address(self, user):
+        return user if "@" in user else f"{user}@{self.domain}"
+
+    # ---- tools ----
+
+    def tool(self, name, *args, check=True, input=None, **kw):
+        """Run a command of the suite; its standard output. Failing is an error unless check is False,
+        which gives the completed process."""
+        done = subprocess.run([SBIN / name, *map(str, args)], input=input, text=True, capture_output=True,
+                              env={**os.environ, "MAIL_CONFIG": str(self.config)}, timeout=60 * SLOW, **kw)
+        if not check:
+            return done
+        assert done.returncode == 0, f"{name} {args}: {done.returncode}: {done.stderr}"
+        return done.stdout
+
+    def queue(self):
+        return [json.loads(line) for line in self.tool("postqueue", "-j").splitlines()]
+
+    def queue_ids(self):
+        return [m["queue_id"] for m in self.queue()]
+
+    def wait_queue_empty(self, timeout=20):
+        wait_until(lambda: not self.queue_files(), timeout, "an empty queue")
+
+    def queue_files(self, *places):
+        """Files in the queue directories (default: where mail waits)."""
+        return [p for place in places or ("new", "cur", "maildrop")
+                for p in (self.queue_dir / place).glob("*")]
+
+    # ---- life ----
+
+    def start(self):
+        self.tool("postern", "start")
+        self.pid = int((self.queue_dir / "pid/master.pid").read_text().split()[0])
+        return self
+
+    def stop(self):
+        if self.running():
+            self.tool("postern", "stop", check=False)
+            wait_until(lambda: not self.running(), 30, "the end of master")
+
+    def abort(self):
+        self.tool("postern", "abort", check=False)
+
+    def reload(self):
+        self.tool("postern", "reload")
+
+    def running(self):
+        return self.tool("postern", "status", check=False).returncode == 0
+
+    def kill_master(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def processes(self):
+        """{pid: program} of this instance's processes, found by master's children."""
+        found = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                exe = os.readlink(entry / "exe")
+                environ = (entry / "environ").read_bytes()
+            except OSError:
+                continue
+            if exe.startswith(str(LIBEXEC)) and f"MAIL_CONFIG={self.config}".encode() in environ:
+                found[int(entry.name)] = Path(exe).name
+        return found
+
+    def pids(self, program):
+        return [pid for pid, name in self.processes().items() if name == program]
+
+    # ---- log ----
+
+    def log(self):
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def wait_log(self, pattern, timeout=10, count=1):
+        """Wait for `count` lines that match; the last match."""
+        def look():
+            found = list(re.finditer(pattern, self.log()))
+            return found[count - 1] if len(found) >= count else None
+        try:
+            return wait_until(look, timeout, f"log line /{pattern}/")
+        except AssertionError as e:
+            raise AssertionError(f"{e}; the log ends:\n{self.log()[-3000:]}") from None
+
+    def log_lines(self, pattern):
+        return [line for line in self.log().splitlines() if re.search(pattern, line)]
+
+    # ---- mailboxes ----
+
+    def maildir(self, user):
+        local, _, domain = self.address(user).partition("@")
+        return self.mail / domain / local
+
+    def messages(self, user):
+        """Message files in the INBOX."""
+        box = self.maildir(user)
+        return [p for sub in ("new", "cur") for p in sorted((box / sub).glob("*"))]
+
+    def wait_messages(self, user, n, timeout=20):
+        try:
+            wait_until(lambda: len(self.messages(user)) >= n, timeout, f"{n} messages of {user}")
+        except AssertionError as e:
+            raise AssertionError(f"{e}; there are {len(self.messages(user))}; the log ends:\n"
+                                 f"{self.log()[-3000:]}") from None
+        return self.messages(user)
