@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - what the files of lib/tls share
+ */
+#ifndef TLS_INTERNAL_H
+#define TLS_INTERNAL_H
+
+#include "tls/tls.h"
+
+/*
+ * Set the protocol versions of a context. text is Postfix's syntax: words
+ * divided by blanks, commas or colons; ">=TLSv1.2" and "<=TLSv1.3" are bounds,
+ * "!TLSv1" excludes; "TLSv1.2 TLSv1.3" are the only ones allowed. NULL or
+ * empty: ">=TLSv1.2". 0, or -EINVAL: an unknown name, or nothing is left.
+ */
+int tls_set_protocols(SSL_CTX *ctx, const char *text);
+
+/* Load keys, certificates and chains. 0, or -EINVAL/-errno with *err naming the file and cause. */
+int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err);
+int tls_load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, struct str *err);
+
+/* "what: OpenSSL's reason" into *err; returns -EINVAL. */
+int tls_fail(struct str *err, const char *what, const char *file);
+
+#endif
