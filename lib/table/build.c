@@ -129,10 +129,14 @@ static void collect_source(struct builder *b, struct span source, enum table_sou
             key = str_span(&name);
             value = str_span(&values);
         }
-        if (wrong)
+        if (wrong) {
             warn(b, "%s, line %d: %s -- ignoring this line", b->name, lines.number, wrong);
-        else
-            collect(b, lines.number, key, value);
+            continue;
+        }
+        if (kind == TABLE_SOURCE_MAP && key.ptr[key.len - 1] == ':')
+            warn(b, "%s, line %d: record is in \"key: value\" format; is this an alias file?", b->name,
+                 lines.number);
+        collect(b, lines.number, key, value);
     }
 }
 
@@ -201,7 +205,7 @@ static int copy_owner(const struct builder *b, int fd)
 {
     struct stat st;
 
-    if (stat(b->name, &st) < 0 && stat(b->path, &st) < 0)
+    if ((b->flags & TABLE_BUILD_PLAIN_MODE) || (stat(b->name, &st) < 0 && stat(b->path, &st) < 0))
         return fchmod(fd, 0644) < 0 ? -errno : 0;
     /* Not root: it stays ours. The mode comes last, since a change of owner may clear bits. */
     if (fchown(fd, st.st_uid, st.st_gid) < 0 && errno != EPERM)
