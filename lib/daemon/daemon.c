@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/internal.h"
+#include "table/table.h"
 
 static const struct {
     const char *name;
@@ -99,6 +100,11 @@ static void enter_sandbox(struct running *rd)
     seccomp_apply(rd);
 }
 
+static void warn_of_table(const char *text)
+{
+    log_warn("%s", text);
+}
+
 int daemon_main(const struct daemon *d, int argc, char **argv)
 {
     static struct running rd;
@@ -116,6 +122,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
     log_set_verbose(rd.args.verbose);
     handed_take(&rd);
     accounts_find(&rd);
+    table_on_problem(warn_of_table);
     if (d->start && d->start(&rd.sv) < 0)
         log_fatal("service %s: cannot start", rd.sv.service);
     enter_sandbox(&rd);
