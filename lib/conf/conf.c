@@ -222,7 +222,7 @@ static void default_words(const struct conf *c, struct span word, struct str *re
     } paths[] = {
         { "CONFIG_DIR", POSTERN_CONFIG_DIR }, { "DAEMON_DIR", POSTERN_DAEMON_DIR },
         { "COMMAND_DIR", POSTERN_COMMAND_DIR }, { "QUEUE_DIR", POSTERN_QUEUE_DIR },
-        { "DATA_DIR", POSTERN_DATA_DIR },
+        { "DATA_DIR", POSTERN_DATA_DIR }, { "VERSION", POSTERN_VERSION },
 #ifdef DB_LIBRARY
         { "DB_TYPE", "hash" },
 #else
