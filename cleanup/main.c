@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cleanup - take a message from smtpd, pickup, bounce or a delivery agent, and make it a file of
+ * the queue
+ *
+ * It adds the Received header and, to local mail, the headers that are missing; removes Bcc and the
+ * like; completes short addresses; expands virtual aliases; writes tmp/ID, flushes it, renames it
+ * into new/ and tells qmgr. Only then does it answer: what it has answered for survives a power
+ * cut.
+ *
+ * Parameters: append_at_myorigin append_dot_mydomain extract_recipient_limit header_section_limit
+ * header_size_limit hopcount_limit message_drop_headers message_size_limit mydestination myhostname
+ * myorigin mail_name propagate_unmatched_extensions queue_minfree recipient_delimiter
+ * smtpd_sasl_authenticated_header virtual_alias_expansion_limit virtual_alias_maps
+ * virtual_alias_recursion_limit
+ *
+ * May touch: tmp/ and new/ below queue_directory, its tables (read-only), qmgr.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "cleanup/cleanup.h"
+#include "daemon/daemon.h"
+#include "mail/route.h"
+
+#define FLUSHES_IN_FLIGHT 64
+
+static int complete_header_address(struct span in, struct str *out, void *arg)
+{
+    const struct params *p = arg;
+
+    route_complete(p, in, out);
+    return !span_eq(in, str_span(out));
+}
+
+static struct header_rules make_rules(const struct params *p)
+{
+    struct header_rules rules = {
+        .field_max = (size_t)p->header_size_limit,
+        .section_max = (size_t)p->header_section_limit,
+        .extract_max = (size_t)p->extract_recipient_limit,
+        .complete = complete_header_address,
+        .arg = (void *)p,
+    };
+
+    header_rules_parse_drop(p->message_drop_headers, &rules);
+    return rules;
+}
+
+static int start(struct server *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct cleanup *c = mem_new(struct cleanup);
+    const struct params *p = sv->params;
+
+    sv->state = c;
+    c->params = p;
+    c->rules = make_rules(p);
+    c->notify.service = "qmgr";
+    int r = aliases_open(p, &c->aliases, &err);
+
+    if (r < 0) {
+        log_error("%s", str_cstr(&err));
+        return r;
+    }
+    r = queue_dirs_open(p->queue_directory, 1u << QUEUE_TMP | 1u << QUEUE_NEW, &c->dirs);
+    if (r < 0)
+        return log_error_errno(r, "cannot open tmp/ and new/ below %s", p->queue_directory);
+    offload_limit(FLUSHES_IN_FLIGHT);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon cleanup = {
+        .name = "cleanup",
+        .mode = DAEMON_FIBERS,
+        .sandbox =
+            {
+                      .user = RUN_AS_QUEUE,
+                      .write = {"$queue_directory/tmp", "$queue_directory/new"},
+                      },
+        .start = start,
+        .session = cleanup_session,
+    };
+
+    return daemon_main(&cleanup, argc, argv);
+}
