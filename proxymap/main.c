@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - proxymap: look-up tables on behalf of processes that may not open them themselves
+ *
+ * "proxy:unix:passwd.byname" lets smtpd know who exists here without being able to read
+ * /etc/passwd; and one open table serves all processes that name it.
+ *
+ * Parameters: proxy_read_maps.
+ * Sandbox: user net_owner; reads its tables and the system's user database, writes nothing.
+ */
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxymap/proxymap.h"
+
+static void say_failed(const char *text)
+{
+    log_error("%s", text);
+}
+
+static int start(struct server *sv)
+{
+    struct served *s = mem_new(struct served);
+
+    served_open(s, sv->params->proxy_read_maps, say_failed);
+    sv->state = s;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon proxymap = {
+        .name = "proxymap",
+        .sandbox = { .user = RUN_AS_NET, .flags = SANDBOX_NSS },
+        .start = start,
+        .session = proxymap_session,
+    };
+    return daemon_main(&proxymap, argc, argv);
+}
