@@ -62,6 +62,7 @@ static const struct call_row allowed[] = {
     /* descriptors */
     { S(read), ALWAYS }, { S(readv), ALWAYS }, { S(pread64), ALWAYS }, { S(preadv), ALWAYS },
     { S(write), ALWAYS }, { S(writev), ALWAYS }, { S(pwrite64), ALWAYS }, { S(pwritev), ALWAYS },
+    { S(pwritev2), ALWAYS },
     { S(lseek), ALWAYS }, { S(close), ALWAYS }, { S(close_range), ALWAYS }, { S(dup), ALWAYS },
     { S(dup2), ALWAYS }, { S(dup3), ALWAYS }, { S(fcntl), ALWAYS }, { S(flock), ALWAYS },
     { S(pipe), ALWAYS }, { S(pipe2), ALWAYS }, { S(eventfd2), ALWAYS }, { S(poll), ALWAYS },
