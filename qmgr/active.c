@@ -124,6 +124,7 @@ void active_recall(struct active *a)
 
     a->pending++; /* keeps a while its jobs go */
     LIST_FOREACH(j, &a->jobs, struct sched_job, owned) {
+        a->recalled |= sched_job_rest(j) > 0;
         sched_job_remove(j);
         j->n_rcpts = j->next;
         if (j->tasks == 0)

@@ -173,7 +173,7 @@ static void stop(struct server *sv)
 
         if (!a)
             continue;
-        if (a->in_flight > 0 && a->fd >= 0 && flock(a->fd, LOCK_EX | LOCK_NB) < 0)
+        if (a->fd >= 0 && flock(a->fd, LOCK_EX | LOCK_NB) < 0)
             log_warn_errno(-errno, "%s: cannot lock; it may be delivered twice", a->m->id);
         active_recall(a);
     }

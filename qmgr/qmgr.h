@@ -78,6 +78,7 @@ struct active {
     int64_t resume_at;          /* seconds: when a suspended destination is tried again; 0: none met */
     bool attempted;             /* an agent has answered */
     bool fault;                 /* some recipient was not tried, by a fault of our own */
+    bool recalled;              /* some recipient was not tried, since its delivery was called off */
     bool report_success;        /* some recipient wants to be reported as delivered */
     bool no_bounce;             /* bounce could not be reached */
 };

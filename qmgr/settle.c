@@ -343,6 +343,8 @@ static int64_t next_attempt(struct active *a)
     int64_t now = clock_real();
     bool local = a->fault || a->no_bounce;
 
+    if (a->recalled)
+        return now;
     if (!local)
         a->m->faults = 0;
     else if (a->m->faults < UINT8_MAX)

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * discard.c - discard, the agent that drops: each recipient counts as delivered
+ *
+ * "discard:text" in a transport table gives the text of the log line.
+ *
+ * May touch: nothing. Runs as mail_owner. Parameters: delay_logging_resolution_limit.
+ */
+#include "bounce/agent.h"
+#include "mail/status.h"
+
+static void judge(const struct server *sv, const struct deliver *request, struct verdict *ret)
+{
+    struct span text = str_span(&request->nexthop);
+    size_t n = status_dsn_parse(text, ret->dsn);
+
+    (void)sv;
+    if (n > 0)
+        text = span_skip_ws(span_from(text, n));
+    else
+        snprintf(ret->dsn, sizeof ret->dsn, "2.0.0");
+    ret->dsn[0] = '2';
+    ret->status = OUTCOME_SENT;
+    str_add(&ret->text, span_first(text, 1024));
+    if (ret->text.len == 0)
+        str_add_str(&ret->text, "silently discarded");
+}
+
+static void session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    agent_session(sv, client, peer, judge);
+}
+
+static int start(struct server *sv)
+{
+    (void)sv;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon discard = {
+        .name = "discard",
+        .mode = DAEMON_FIBERS,
+        .sandbox = { .user = RUN_AS_QUEUE },
+        .start = start,
+        .session = session,
+    };
+
+    return daemon_main(&discard, argc, argv);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * error.c - error, the agent that refuses: each recipient fails with the text in nexthop
+ *
+ * "error:5.1.1 no such user" in a transport table returns mail, "retry:4.7.0 closed for today" (the same
+ * program by the service name retry) defers it.
+ *
+ * May touch: nothing. Runs as mail_owner. Parameters: delay_logging_resolution_limit.
+ */
+#include "bounce/agent.h"
+#include "mail/status.h"
+
+static void judge(const struct server *sv, const struct deliver *request, struct verdict *ret)
+{
+    bool retry = strcmp(sv->service, "retry") == 0;
+    struct span text = str_span(&request->nexthop);
+    size_t n = status_dsn_parse(text, ret->dsn);
+
+    if (n > 0)
+        text = span_skip_ws(span_from(text, n));
+    else
+        snprintf(ret->dsn, sizeof ret->dsn, "5.0.0");
+    ret->dsn[0] = retry ? '4' : '5';
+    ret->status = retry ? OUTCOME_DEFERRED : OUTCOME_BOUNCED;
+    str_add(&ret->text, span_first(text, 1024));
+    if (ret->text.len == 0)
+        str_add_str(&ret->text, retry ? "delivery is deferred" : "undeliverable");
+}
+
+static void session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    agent_session(sv, client, peer, judge);
+}
+
+static int start(struct server *sv)
+{
+    (void)sv;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon error = {
+        .name = "error",
+        .mode = DAEMON_FIBERS,
+        .sandbox = { .user = RUN_AS_QUEUE },
+        .start = start,
+        .session = session,
+    };
+
+    return daemon_main(&error, argc, argv);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * submit.c - handing a notice to cleanup
+ *
+ * It has the null sender and asks for no notification, so that it can never cause another.
+ *
+ * Runs in: bounce.
+ */
+#include "bounce/submit.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "mail/header.h"
+
+#define CONNECT_TIMEOUT_MS 30000
+#define COPY_SIZE          32768
+
+static void send_envelope(struct ipc *c, const struct notice *n, uint64_t size_hint)
+{
+    struct submit s = {
+        .origin = SUBMIT_INTERNAL,
+        .flags = n->e->flags & (SUBMIT_8BIT | SUBMIT_SMTPUTF8),
+        .n_rcpt = 1,
+        .size_hint = size_hint,
+        .service = "bounce",
+    };
+    struct submit_rcpt rcpt = {
+        .address = { .data = n->e->sender, .len = strlen(n->e->sender) },
+        .dsn_notify = DSN_NEVER,
+    };
+
+    ipc_send(c, &submit_shape, &s);
+    ipc_send(c, &submit_rcpt_shape, &rcpt);
+}
+
+static ssize_t read_some(int fd, char *buf, uint64_t left, uint64_t offset)
+{
+    ssize_t n = pread(fd, buf, left < COPY_SIZE ? (size_t)left : COPY_SIZE, (off_t)offset);
+
+    if (n < 0)
+        return -errno;
+    return n > 0 ? n : -EIO; /* shorter than its header says */
+}
+
+static int send_message(struct ipc *c, const struct notice *n, int fd)
+{
+    _cleanup_free_ char *buf = mem_calloc(1, COPY_SIZE);
+    uint64_t offset = n->e->content_offset, left = n->e->content_size;
+
+    while (left > 0) {
+        ssize_t got = read_some(fd, buf, left, offset);
+
+        if (got < 0)
+            return (int)got;
+        ipc_send_chunk(c, span_make(buf, (size_t)got));
+        offset += (uint64_t)got;
+        left -= (uint64_t)got;
+    }
+    return 0;
+}
+
+/* The header section, as far as it lies within bounce_size_limit. */
+static int send_header(struct ipc *c, const struct notice *n, int fd)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+    uint64_t most = (uint64_t)n->params->bounce_size_limit, left = n->e->content_size;
+    uint64_t offset = n->e->content_offset;
+
+    if (left > most)
+        left = most;
+    while (left > 0) {
+        str_reserve(&text, COPY_SIZE);
+        ssize_t got = read_some(fd, text.data + text.len, left, offset);
+
+        if (got < 0)
+            return (int)got;
+        str_truncate(&text, text.len + (size_t)got);
+        offset += (uint64_t)got;
+        left -= (uint64_t)got;
+        if (span_find(str_span(&text), span_of("\r\n\r\n")) >= 0)
+            break;
+    }
+
+    struct span rest = str_span(&text);
+    struct header_field field;
+
+    while (header_next(&rest, text.len, &field) == 1)
+        ipc_send_chunk(c, field.raw);
+    return 0;
+}
+
+static int converse(struct ipc *c, const struct notice *n, int fd, struct submit_result *ret)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+    bool body = notice_returns_body(n);
+
+    notice_add_head(&text, n);
+    send_envelope(c, n, text.len + (body ? n->e->content_size : 0));
+    ipc_send_chunk(c, str_span(&text));
+    int r = body ? send_message(c, n, fd) : send_header(c, n, fd);
+
+    if (r < 0)
+        return r;
+    str_reset(&text);
+    notice_add_tail(&text, n);
+    ipc_send_chunk(c, str_span(&text));
+    ipc_send_chunk(c, SPAN_NULL);
+    return ipc_recv(c, &submit_result_shape, ret);
+}
+
+int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd, struct submit_result *ret)
+{
+    for (;;) {
+        struct ipc *c;
+        int r = ipc_pool_get(cleanup, clock_deadline_ms(CONNECT_TIMEOUT_MS), &c);
+
+        if (r < 0)
+            return r;
+        stream_set_timeout(ipc_stream(c), n->params->ipc_timeout * 1000);
+        r = converse(c, n, fd, ret);
+        if (r == 0) {
+            ipc_pool_put(cleanup, c);
+            return 0;
+        }
+        bool repeat = ipc_was_kept(c) && stream_error(ipc_stream(c)) != 0 && r != -ECANCELED && r != -ETIMEDOUT;
+
+        ipc_free(c); /* an unfinished message is dropped by cleanup */
+        if (!repeat)
+            return r;
+    }
+}
