@@ -38,7 +38,7 @@ struct mailbox_info {
 int account_list(struct account *a, struct mailbox_info **ret, size_t *ret_len);
 void account_list_free(struct mailbox_info *l, size_t len);
 
-/* 0; -EEXIST, -ENOENT, -EINVAL (bad name), -ENOTEMPTY, -EPERM (INBOX). Creating makes missing parents;
+/* 0; -EEXIST, -ENOENT, -EINVAL (bad name), -EPERM (INBOX). Creating makes missing parents;
  * renaming moves inferiors and keeps UIDVALIDITY and UIDs; renaming INBOX moves its messages (RFC 3501 6.3.5). */
 int account_create(struct account *a, struct span name);
 int account_delete(struct account *a, struct span name);
@@ -126,6 +126,8 @@ int mailbox_open_message(struct mailbox *mb, uint32_t seq);
 /* Remove messages with \Deleted (uids NULL: all such; else only those among the UIDs). The effect is seen by
  * the next mailbox_sync(). */
 int mailbox_expunge(struct mailbox *mb, const uint32_t *uids, size_t n);
+/* Remove messages whatever their flags (POP3). */
+int mailbox_remove(struct mailbox *mb, const uint32_t *uids, size_t n);
 
 /* Add a message (APPEND); keywords by name. *ret_uid. The mailbox may be one that is not open. */
 int account_append(struct account *a, struct span mailbox, const struct maildir_save *m,

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * copy.c - add messages to a mailbox: APPEND, COPY, MOVE
+ *
+ * Files come first, then the index in one transaction, so that a crash leaves at worst files that
+ * the next reading of the directory finds. A copy is a hard link under a new name, since the
+ * base of a name stands for one message of one mailbox; flags travel in the name.
+ *
+ * Runs in: imapd, as the mailbox owner.
+ */
+#include "mailbox/account.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mailbox/internal.h"
+#include "mailbox/spool.h"
+
+/* The mailbox that messages are added to, in a write transaction */
+struct target {
+    struct account *account;
+    struct folder folder;
+    struct index_txn txn;
+    struct index_mailbox rec;
+    struct str dir, keywords;
+    bool new_keywords;
+    struct touch touch;
+    uint64_t modseq;
+};
+#define TARGET_INIT { .folder = FOLDER_INIT, .txn = INDEX_TXN_INIT, .dir = STR_INIT, .keywords = STR_INIT }
+
+static void target_done(struct target *t)
+{
+    index_end(&t->txn);
+    folder_done(&t->folder);
+    str_free(&t->dir);
+    str_free(&t->keywords);
+}
+
+static int target_begin(struct target *t)
+{
+    int r = index_begin_write(t->account->index, &t->txn);
+
+    if (r < 0)
+        return r;
+    r = index_mailbox_get(&t->txn, t->folder.id, &t->rec);
+    if (r == 0)
+        r = index_keywords_get(&t->txn, t->folder.id, &t->keywords);
+    if (r < 0)
+        return r;
+    str_set(&t->dir, t->rec.dir);
+    t->rec.dir = str_span(&t->dir);
+    t->touch = folder_touch_begin(&t->folder, &t->rec);
+    t->modseq = t->rec.highestmodseq + 1;
+    return 0;
+}
+
+static int target_commit(struct target *t)
+{
+    if (t->new_keywords) {
+        int r = keywords_file_write(t->folder.path.data, str_span(&t->keywords));
+        if (r == 0)
+            r = index_keywords_put(&t->txn, t->folder.id, str_span(&t->keywords));
+        if (r < 0)
+            return r;
+    }
+    folder_touch_end(&t->folder, t->touch, &t->rec);
+    int r = index_mailbox_put(&t->txn, t->folder.id, &t->rec);
+    return r < 0 ? r : index_commit(&t->txn, true);
+}
+
+/* The bit of a keyword there. When all are in use the keyword is not copied; the message is. */
+static uint64_t target_keyword(struct target *t, const char *name)
+{
+    int bit = keywords_bit(&t->keywords, span_of(name), &t->new_keywords);
+
+    return bit < 0 ? 0 : (uint64_t)1 << bit;
+}
+
+/* ---- APPEND ---- */
+
+static int append(struct target *t, const struct maildir_save *save, const char *const *keywords, struct spool *s,
+                  struct index_message *m)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    char letters[27];
+    int r = target_begin(t);
+
+    if (r < 0)
+        return r;
+    for (; keywords && *keywords; keywords++)
+        m->keywords |= target_keyword(t, *keywords);
+    m->flags = save->flags;
+    m->vsize = s->vsize;
+    m->received = save->received;
+    keywords_letters(m->keywords, letters);
+    maildir_name_make(str_span(&s->base), m->flags, letters, &file);
+    m->file = str_span(&file);
+    r = spool_place(s, t->folder.path.data, "cur", file.data);
+    if (r == 0)
+        r = folder_add_message(&t->txn, t->folder.id, &t->rec, t->modseq, m);
+    if (r == 0)
+        r = target_commit(t);
+    m->file = SPAN_NULL;
+    return r;
+}
+
+int account_append(struct account *a, struct span mailbox, const struct maildir_save *m,
+                   const char *const *keywords, uint32_t *ret_uidvalidity, uint32_t *ret_uid)
+{
+    _cleanup_(target_done) struct target t = TARGET_INIT;
+    _cleanup_(spool_done) struct spool s = SPOOL_INIT;
+    struct index_message message = { 0 };
+    struct maildir_save save = *m;
+    int r = folder_open(a, mailbox, &t.folder);
+
+    if (r < 0)
+        return r;
+    t.account = a;
+    if (save.received == 0)
+        save.received = clock_real();
+    r = spool_write(t.folder.path.data, &save, &s);
+    if (r == 0)
+        r = append(&t, &save, keywords, &s, &message);
+    if (r < 0)
+        return account_check(a, r);
+    *ret_uidvalidity = t.rec.uidvalidity;
+    *ret_uid = message.uid;
+    return 0;
+}
+
+/* ---- COPY and MOVE ---- */
+
+struct copy {
+    struct mailbox *from;
+    struct target to;
+    struct str *paths; /* files made so far, to be taken back on failure */
+    size_t n_paths;
+    bool done;
+};
+
+static void copy_done(struct copy *c)
+{
+    for (size_t i = 0; i < c->n_paths; i++) {
+        if (!c->done)
+            unlink(c->paths[i].data);
+        str_free(&c->paths[i]);
+    }
+    free(c->paths);
+    target_done(&c->to);
+}
+
+/* Where no link can be made: a copy of the bytes, under the same name, with the same date */
+static int copy_bytes(const char *from, const char *to)
+{
+    _cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    off_t offset = 0;
+
+    if (in < 0 || fstat(in, &st) < 0)
+        return -errno;
+    _cleanup_close_ int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return -errno;
+    while (offset < st.st_size) {
+        ssize_t n = copy_file_range(in, &offset, out, NULL, (size_t)(st.st_size - offset), 0);
+
+        if (n <= 0)
+            return n < 0 ? -errno : -EIO;
+    }
+    struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, st.st_mtim };
+    return futimens(out, times) < 0 || fdatasync(out) < 0 ? -errno : 0;
+}
+
+static int link_or_copy(const char *from, const char *to)
+{
+    if (link(from, to) == 0)
+        return 0;
+    if (errno == ENOENT || errno == ENOSPC || errno == EDQUOT)
+        return -errno;
+    return copy_bytes(from, to);
+}
+
+/* The file of message m, wherever another program may have moved it, linked to `to` */
+static int link_message(const struct folder *f, const struct index_message *m, const char *to)
+{
+    _cleanup_(str_free) struct str file = STR_INIT, path = STR_INIT;
+    struct span base = m->file;
+    bool in_new;
+
+    str_add(&file, m->file);
+    int r = link_or_copy(maildir_path(&path, f->path.data, folder_sub(m), file.data), to);
+    if (r != -ENOENT)
+        return r;
+    r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    return link_or_copy(maildir_path(&path, f->path.data, in_new ? "new" : "cur", file.data), to);
+}
+
+static uint64_t translate_keywords(struct copy *c, uint64_t bits)
+{
+    uint64_t ret = 0;
+
+    for (size_t i = 0; i < c->from->n_keywords; i++)
+        if (bits >> i & 1)
+            ret |= target_keyword(&c->to, c->from->keyword_names[i]);
+    return ret;
+}
+
+static int copy_message(struct copy *c, uint32_t uid, uint32_t *ret_uid)
+{
+    _cleanup_(str_free) struct str base = STR_INIT, file = STR_INIT, old_file = STR_INIT;
+    struct index_message old, m;
+    struct maildir_name name;
+    char letters[27];
+    int r = index_message_get(&c->to.txn, c->from->folder.id, uid, &old);
+
+    if (r < 0)
+        return r;
+    str_set(&old_file, old.file);
+    m = old;
+    old.file = str_span(&old_file);
+    maildir_name_parse(old.file, &name);
+    maildir_unique(&base);
+    if (name.size)
+        str_addf(&base, ",S=%llu", (unsigned long long)name.size);
+    if (name.vsize)
+        str_addf(&base, ",W=%llu", (unsigned long long)name.vsize);
+    m.keywords = translate_keywords(c, old.keywords);
+    m.in_new = false;
+    keywords_letters(m.keywords, letters);
+    maildir_name_make(str_span(&base), m.flags, letters, &file);
+    m.file = str_span(&file);
+    struct str *path = &c->paths[c->n_paths];
+    maildir_path(path, c->to.folder.path.data, "cur", file.data);
+    r = link_message(&c->from->folder, &old, path->data);
+    if (r < 0) {
+        str_free(path);
+        return r;
+    }
+    c->n_paths++;
+    r = folder_add_message(&c->to.txn, c->to.folder.id, &c->to.rec, c->to.modseq, &m);
+    *ret_uid = m.uid;
+    return r;
+}
+
+int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span to, bool move,
+                 uint32_t *ret_uidvalidity, uint32_t *ret_uids)
+{
+    _cleanup_(copy_done) struct copy c = { .from = mb, .to = TARGET_INIT };
+    _cleanup_free_ uint32_t *uids = mem_calloc(n + 1, sizeof *uids);
+    int r = folder_open(mb->account, to, &c.to.folder);
+
+    if (r < 0)
+        return r;
+    c.to.account = mb->account;
+    c.paths = mem_calloc(n + 1, sizeof *c.paths);
+    r = target_begin(&c.to);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        uids[i] = mailbox_entry(mb, seqs[i])->uid;
+        r = copy_message(&c, uids[i], &ret_uids[i]);
+        if (r == -ENOENT)
+            r = -ESTALE; /* the message was expunged meanwhile; -ENOENT is "no such mailbox" */
+    }
+    if (r == 0)
+        r = target_commit(&c.to);
+    if (r < 0)
+        return account_check(mb->account, r);
+    c.done = true;
+    *ret_uidvalidity = c.to.rec.uidvalidity;
+    /* Only now: a crash before leaves both, never none. */
+    return move ? mailbox_remove(mb, uids, n) : 0;
+}

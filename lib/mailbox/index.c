@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * index.c - the index's environment: open, transactions, damage
+ *
+ * LMDB maps its file. A file cut short would end the process by SIGBUS at the first touch, so its
+ * length is compared with what its header promises before anything is read. The map
+ * is address space only; it is doubled when half of it is in use, at the beginning of
+ * a write, because a transaction that hits its end would have to be done again.
+ *
+ * Runs in: imapd, pop3d, as the mailbox owner.
+ */
+#include "mailbox/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "mailbox/spool.h"
+
+#define MAP_SIZE    ((size_t)1 << 30)
+#define MAX_READERS 1024
+
+static const char magic[] = "Postern index";
+enum { VERSION = 1, HEADER_SIZE = sizeof magic - 1 + 8 };
+
+struct index {
+    MDB_env *env;
+    MDB_dbi db;
+};
+
+static int map_error(int rc)
+{
+    switch (rc) {
+    case MDB_SUCCESS:
+        return 0;
+    case MDB_NOTFOUND:
+        return -ENOENT;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case MDB_CURSOR_FULL:
+    case MDB_PAGE_FULL:
+        return -ENOSPC;
+    case MDB_READERS_FULL:
+        return -EAGAIN;
+    default:
+        return rc > 0 ? -rc : -EBADMSG;
+    }
+}
+
+/* ---- transactions ---- */
+
+static int begin(struct index *x, unsigned flags, struct index_txn *ret)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(x->env, NULL, flags, &txn);
+
+    if (rc == MDB_MAP_RESIZED) { /* another process has made it larger */
+        rc = mdb_env_set_mapsize(x->env, 0);
+        if (rc == MDB_SUCCESS)
+            rc = mdb_txn_begin(x->env, NULL, flags, &txn);
+    }
+    if (rc != MDB_SUCCESS)
+        return map_error(rc);
+    *ret = (struct index_txn){ x, txn, x->db };
+    return 0;
+}
+
+int index_begin_read(struct index *x, struct index_txn *ret)
+{
+    return begin(x, MDB_RDONLY, ret);
+}
+
+static int grow_map(struct index *x)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    mdb_env_info(x->env, &info);
+    mdb_env_stat(x->env, &stat);
+    if (info.me_last_pgno * (size_t)stat.ms_psize < info.me_mapsize / 2)
+        return 0;
+    return map_error(mdb_env_set_mapsize(x->env, info.me_mapsize * 2));
+}
+
+int index_begin_write(struct index *x, struct index_txn *ret)
+{
+    int r = grow_map(x);
+
+    return r < 0 ? r : begin(x, 0, ret);
+}
+
+int index_commit(struct index_txn *t, bool durable)
+{
+    /* Without its meta page flushed a commit may be undone by a power cut, but the database stays whole. */
+    mdb_env_set_flags(t->index->env, MDB_NOMETASYNC, !durable);
+    return map_error(mdb_txn_commit(TAKE_PTR(t->txn)));
+}
+
+void index_end(struct index_txn *t)
+{
+    if (t->txn)
+        mdb_txn_abort(TAKE_PTR(t->txn));
+}
+
+/* ---- the account record ---- */
+
+static uint32_t get_u32(const char *p)
+{
+    const unsigned char *b = (const unsigned char *)p;
+
+    return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static void put_u32(char *p, uint32_t n)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (char)(n >> (8 * i) & 255);
+}
+
+static int header_get(struct index_txn *t, uint32_t *ret_uidvalidity)
+{
+    MDB_val key = { 1, "a" }, value;
+    int rc = mdb_get(t->txn, t->db, &key, &value);
+
+    if (rc != MDB_SUCCESS)
+        return map_error(rc);
+    const char *p = value.mv_data;
+    if (value.mv_size != HEADER_SIZE || memcmp(p, magic, sizeof magic - 1) != 0 ||
+        get_u32(p + sizeof magic - 1) != VERSION)
+        return -EBADMSG;
+    *ret_uidvalidity = get_u32(p + sizeof magic + 3);
+    return 0;
+}
+
+static int header_put(struct index_txn *t, uint32_t uidvalidity)
+{
+    char bytes[HEADER_SIZE];
+    MDB_val key = { 1, "a" }, value = { sizeof bytes, bytes };
+
+    memcpy(bytes, magic, sizeof magic - 1);
+    put_u32(bytes + sizeof magic - 1, VERSION);
+    put_u32(bytes + sizeof magic + 3, uidvalidity);
+    return map_error(mdb_put(t->txn, t->db, &key, &value, 0));
+}
+
+int index_uidvalidity_new(struct index_txn *t, uint32_t *ret)
+{
+    uint32_t last = 0, now = (uint32_t)clock_real();
+    int r = header_get(t, &last);
+
+    if (r < 0)
+        return r;
+    *ret = now > last ? now : last + 1;
+    return header_put(t, *ret);
+}
+
+/* ---- opening ---- */
+
+/* The file must be as long as its newest meta page says. */
+static int check_length(struct index *x)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat st;
+    int fd, rc = mdb_env_get_fd(x->env, &fd);
+
+    if (rc != MDB_SUCCESS || fstat(fd, &st) < 0)
+        return -EBADMSG;
+    mdb_env_info(x->env, &info);
+    mdb_env_stat(x->env, &stat);
+    return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize ? -EBADMSG : 0;
+}
+
+/* A fresh database gets its header; an old one must have it. */
+static int check_header(struct index *x)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    uint32_t uidvalidity;
+    MDB_stat stat;
+    int r = index_begin_read(x, &t);
+
+    if (r < 0)
+        return r;
+    int rc = mdb_dbi_open(t.txn, NULL, 0, &x->db);
+    if (rc == MDB_SUCCESS)
+        rc = mdb_stat(t.txn, x->db, &stat);
+    if (rc != MDB_SUCCESS)
+        return map_error(rc);
+    t.db = x->db;
+    if (stat.ms_entries > 0)
+        return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : 0;
+    index_end(&t);
+
+    r = index_begin_write(x, &t);
+    if (r < 0)
+        return r;
+    if (header_get(&t, &uidvalidity) == 0)
+        return 0; /* another session was first */
+    r = header_put(&t, 0);
+    if (r < 0)
+        return r;
+    return index_commit(&t, true);
+}
+
+static int open_environment(struct index *x, const char *path)
+{
+    int dead, rc = mdb_env_create(&x->env);
+
+    if (rc != MDB_SUCCESS)
+        return map_error(rc);
+    mdb_env_set_mapsize(x->env, MAP_SIZE);
+    mdb_env_set_maxreaders(x->env, MAX_READERS);
+    rc = mdb_env_open(x->env, path, MDB_NOTLS, 0600);
+    if (rc != MDB_SUCCESS)
+        return map_error(rc);
+    /* A session that was killed has left its reader slot, which would keep old pages for ever. */
+    mdb_reader_check(x->env, &dead);
+    return check_length(x);
+}
+
+int index_open(const char *maildir, struct index **ret)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    _cleanup_(index_close_ptr_) struct index *x = mem_new(struct index);
+
+    maildir_path(&path, maildir, INDEX_DIRECTORY, NULL);
+    if (mkdir(str_cstr(&path), 0700) < 0 && errno != EEXIST)
+        return -errno;
+    int r = open_environment(x, str_cstr(&path));
+    if (r < 0)
+        return r;
+    r = check_header(x);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(x);
+    return 0;
+}
+
+void index_close(struct index *x)
+{
+    if (!x)
+        return;
+    if (x->env)
+        mdb_env_close(x->env);
+    free(x);
+}
+
+void index_discard(const char *maildir)
+{
+    _cleanup_(str_free) struct str path = STR_INIT, aside = STR_INIT, file = STR_INIT;
+    static const char *const files[] = { "data.mdb", "lock.mdb" };
+
+    maildir_path(&path, maildir, INDEX_DIRECTORY, NULL);
+    str_addf(&aside, "%s.damaged", str_cstr(&path));
+    /* One damaged index is kept for a look at it; an older one goes. */
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        unlink(maildir_path(&file, str_cstr(&aside), files[i], NULL));
+    rmdir(str_cstr(&aside));
+    rename(str_cstr(&path), str_cstr(&aside));
+}

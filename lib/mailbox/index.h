@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * index.h - the mailbox index of an account: one LMDB environment, MAILDIR/postern.index/
+ *
+ * Schema, version 1. One tree; the first byte of a key says what it is, numbers in keys are
+ * big-endian so that they sort; `id` is the mailbox's own random number, which lies in its directory
+ * (file postern-mailbox) and so follows it through renames. Values: record.h.
+ *
+ *     key                        value
+ *     'a'                        "Postern index", version u32, greatest UIDVALIDITY given so far u32
+ *     'b' id:8                   mailbox: UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ, stamps, counters, directory
+ *     'c' id:8 modseq:8 uid:4    last change of a message: "" it exists, "x" it was expunged
+ *     'k' id:8                   keywords in the order of their bits, each ended by NUL
+ *     'm' id:8 uid:4             message: flags, modseq, size, date, file name
+ *     'n' id:8 base              uid u32: the message by the base of its file name
+ *
+ * Every message has exactly one 'm', one 'n' and one 'c'; an expunged one has its 'c' alone. The counters
+ * of 'b' are kept by index_message_put and index_message_delete.
+ *
+ * LMDB admits one writer at a time over all processes, and readers see the last commit. A durable
+ * commit is on disk when it returns. -EBADMSG from any call: damaged; index_discard() it.
+ */
+#ifndef MAILBOX_INDEX_H
+#define MAILBOX_INDEX_H
+
+#include <lmdb.h>
+
+#include "base/own.h"
+#include "mailbox/record.h"
+
+#define INDEX_DIRECTORY "postern.index"
+
+struct index;
+
+/* Open or create. -EBADMSG: it is damaged or of another version. */
+int index_open(const char *maildir, struct index **ret);
+void index_close(struct index *x);
+DEFINE_CLEANUP(struct index, index_close);
+/* Put a damaged index aside, so that the next index_open() makes a new one. Sessions that have it open go
+ * on with the old one until they end. */
+void index_discard(const char *maildir);
+
+struct index_txn {
+    struct index *index;
+    MDB_txn *txn;
+    MDB_dbi db;
+};
+#define INDEX_TXN_INIT ((struct index_txn){ NULL, NULL, 0 })
+
+int index_begin_read(struct index *x, struct index_txn *ret);
+int index_begin_write(struct index *x, struct index_txn *ret);
+int index_commit(struct index_txn *t, bool durable);    /* ends t, also on failure */
+void index_end(struct index_txn *t);                    /* abort, or release a reader; harmless twice */
+
+/* A UIDVALIDITY greater than all before. */
+int index_uidvalidity_new(struct index_txn *t, uint32_t *ret);
+
+/* -ENOENT: no such record. Spans in results point into the database: valid until the next write in
+ * this transaction or its end. */
+int index_mailbox_get(struct index_txn *t, uint64_t id, struct index_mailbox *ret);
+int index_mailbox_put(struct index_txn *t, uint64_t id, const struct index_mailbox *m);
+/* Remove all that belongs to a mailbox. */
+int index_mailbox_drop(struct index_txn *t, uint64_t id);
+
+int index_keywords_get(struct index_txn *t, uint64_t id, struct str *ret);  /* empty if none */
+int index_keywords_put(struct index_txn *t, uint64_t id, struct span names);
+
+int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct index_message *ret);
+int index_name_get(struct index_txn *t, uint64_t id, struct span base, uint32_t *ret_uid);
+
+/* Store m as it is from now on. old: what it was, NULL for a new one; its spans must not point into the database.
+ * mb's counters change with it; the caller stores mb. */
+int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb, const struct index_message *old,
+                      const struct index_message *m);
+/* Forget a message, and remember that it was expunged at `modseq`. */
+int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox *mb, const struct index_message *old,
+                         uint64_t modseq);
+
+/* Visit messages by UID, or changes with a greater modseq; until fn returns non-zero, which is returned. fn
+ * must not write. */
+int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid,
+                       int (*fn)(const struct index_message *m, void *arg), void *arg);
+int index_each_change(struct index_txn *t, uint64_t id, uint64_t after_modseq,
+                      int (*fn)(uint32_t uid, uint64_t modseq, bool expunged, void *arg), void *arg);
+
+#endif

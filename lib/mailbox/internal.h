@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * internal.h - what the files behind account.h share: accounts, folders, the snapshot of an open mailbox
+ */
+#ifndef MAILBOX_INTERNAL_H
+#define MAILBOX_INTERNAL_H
+
+#include "mailbox/account.h"
+#include "mailbox/index.h"
+
+#define FOLDER_ID_FILE "postern-mailbox"    /* in each mailbox's directory: 16 hex digits and LF */
+
+struct account {
+    char *maildir;
+    struct index *index;
+};
+
+/* A mailbox on disk: its directory and its key in the index. */
+struct folder {
+    struct str dir;             /* "" or ".A.B" */
+    struct str path;            /* absolute */
+    uint64_t id;
+    uint64_t new_seen, cur_seen;    /* stamps of directories that we have read, found nothing in, and not written down */
+};
+#define FOLDER_INIT ((struct folder){ STR_INIT, STR_INIT, 0, 0, 0 })
+void folder_done(struct folder *f);
+
+/* Find a mailbox and see that the index has a record of it. -EINVAL bad name, -ENOENT. (folder.c is names only.) */
+int folder_open(struct account *a, struct span name, struct folder *ret);
+
+/* An error of the index: a damaged one is put aside. Returns r. */
+int account_check(struct account *a, int r);
+
+struct uid_list {
+    uint32_t *items;
+    size_t len, cap;
+};
+void uid_list_done(struct uid_list *l);
+
+/*
+ * Make the index agree with the directories (scan.c), if they have changed since they were read. take: move messages
+ * from new/ to cur/; their UIDs are added to *recent. full: read cur/ although it looks unchanged, if it is
+ * long ago (see index.h, `touched`). Durable before it returns.
+ */
+int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent);
+
+/* mtime of a directory below the folder in ns; 0 if there is none. */
+uint64_t folder_stamp(const struct folder *f, const char *sub);
+
+/* Around changes of our own in cur/, within a write transaction: so that they do not cost a reading of it. */
+struct touch {
+    bool known;
+};
+struct touch folder_touch_begin(const struct folder *f, const struct index_mailbox *mb);
+void folder_touch_end(const struct folder *f, struct touch t, struct index_mailbox *mb);
+
+/*
+ * Where the file of m is now, if another program has renamed it: *file gets its name, *in_new the
+ * directory. 1 found, 0 it is gone, -errno.
+ */
+int folder_find_file(const struct folder *f, struct span base, struct str *file, bool *in_new);
+const char *folder_sub(const struct index_message *m);      /* "new" or "cur" */
+
+/* ---- keywords (keyword.c): names ended by NUL, one after the other, in the order of bits ---- */
+#define KEYWORDS_MAX     64
+#define KEYWORDS_LETTERS 26     /* those that have a letter in the file name */
+
+size_t keywords_count(struct span names);
+const char *keywords_name(struct span names, size_t i);
+/* Bit of a name; added when missing. -ENOSPC; -EINVAL: not an atom of RFC 3501, or too long. *added is set then. */
+int keywords_bit(struct str *names, struct span name, bool *added);
+void keywords_letters(uint64_t bits, char ret[static 27]);
+uint64_t keywords_bits(const char *letters);
+/* The file "dovecot-keywords" in the mailbox's directory, by which other programs know the letters, and by which
+ * names survive the loss of the index. */
+void keywords_file_read(const char *folder_path, struct str *names);
+int keywords_file_write(const char *folder_path, struct span names);
+
+/* Write a small file in one step: under another name, flushed, renamed. */
+int write_file(const char *path, struct span bytes);
+/* Read one of at most max bytes. -EFBIG, -errno. */
+int read_file(const char *path, size_t max, struct str *ret);
+
+/* ---- an open mailbox ---- */
+
+struct mailbox {
+    struct account *account;
+    struct folder folder;
+    bool read_only;
+    uint32_t uidvalidity, uidnext;
+    uint64_t highestmodseq;     /* the snapshot has seen all changes up to it */
+    struct str keywords;        /* as in the index */
+    const char **keyword_names; /* into `keywords` */
+    size_t n_keywords;
+    struct mail_entry *entries; /* by UID */
+    uint32_t len, cap, n_expunged;
+    int inotify_fd;
+};
+
+void mailbox_set_keywords(struct mailbox *mb, struct str *names);    /* takes *names */
+uint64_t mailbox_keyword_mask(const struct mailbox *mb);
+int mailbox_append_entry(const struct index_message *m, void *mailbox);
+void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent);
+
+/* Assign a UID and put a message that is in cur/ or new/ already (write transaction); m->uid and m->modseq are set. */
+int folder_add_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
+                       struct index_message *m);
+
+#endif

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mailbox.c - open a mailbox: the snapshot in memory, and questions about it
+ *
+ * Opening reads the index with one cursor, whatever the number of messages, and no directory unless it
+ * has changed. File names stay in the index, where each is looked up when it is needed, because
+ * another session may rename a file at any time.
+ *
+ * Runs in: imapd, pop3d, as the mailbox owner.
+ */
+#include "mailbox/account.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/mem.h"
+#include "mailbox/internal.h"
+#include "mailbox/spool.h"
+
+/* ---- the snapshot ---- */
+
+void mailbox_set_keywords(struct mailbox *mb, struct str *names)
+{
+    str_free(&mb->keywords);
+    free(mb->keyword_names);
+    mb->keywords = TAKE(*names, STR_INIT);
+    mb->n_keywords = keywords_count(str_span(&mb->keywords));
+    mb->keyword_names = mem_calloc(mb->n_keywords + 1, sizeof *mb->keyword_names);
+    for (size_t i = 0; i < mb->n_keywords; i++)
+        mb->keyword_names[i] = keywords_name(str_span(&mb->keywords), i);
+}
+
+uint64_t mailbox_keyword_mask(const struct mailbox *mb)
+{
+    return mb->n_keywords < 64 ? ((uint64_t)1 << mb->n_keywords) - 1 : UINT64_MAX;
+}
+
+int mailbox_append_entry(const struct index_message *m, void *mailbox)
+{
+    struct mailbox *mb = mailbox;
+
+    MEM_GROW(mb->entries, mb->len, mb->cap);
+    mb->entries[mb->len++] = (struct mail_entry){
+        .uid = m->uid,
+        .flags = m->flags,
+        .keywords = m->keywords & mailbox_keyword_mask(mb),
+        .modseq = m->modseq,
+        .vsize = m->vsize,
+        .received = m->received,
+        .recent = m->in_new,
+    };
+    return 0;
+}
+
+void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent)
+{
+    for (size_t i = 0; i < recent->len; i++) {
+        uint32_t seq = mailbox_seq(mb, recent->items[i]);
+
+        if (seq > 0)
+            mb->entries[seq - 1].recent = true;
+    }
+}
+
+static int load(struct mailbox *mb)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    _cleanup_(str_free) struct str keywords = STR_INIT;
+    struct index_mailbox rec;
+    int r = index_begin_read(mb->account->index, &t);
+
+    if (r < 0)
+        return r;
+    r = index_mailbox_get(&t, mb->folder.id, &rec);
+    if (r < 0)
+        return r;
+    r = index_keywords_get(&t, mb->folder.id, &keywords);
+    if (r < 0)
+        return r;
+    mailbox_set_keywords(mb, &keywords);
+    mb->uidvalidity = rec.uidvalidity;
+    mb->uidnext = rec.uidnext;
+    mb->highestmodseq = rec.highestmodseq;
+    /* A counter may be wrong in a damaged index: a hint, not more. */
+    mb->cap = rec.messages < 1000000 ? rec.messages + 16 : 1000000;
+    mb->entries = mem_calloc(mb->cap, sizeof *mb->entries);
+    return index_each_message(&t, mb->folder.id, 1, mailbox_append_entry, mb);
+}
+
+int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
+{
+    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = mem_new(struct mailbox);
+    _cleanup_(uid_list_done) struct uid_list recent = { 0 };
+
+    mb->account = a;
+    mb->read_only = flags & MAILBOX_READ_ONLY;
+    mb->inotify_fd = -1;
+    int r = folder_open(a, name, &mb->folder);
+    if (r < 0)
+        return r;
+    r = folder_refresh(a, &mb->folder, !mb->read_only, true, &recent);
+    if (r == 0)
+        r = load(mb);
+    if (r < 0)
+        return account_check(a, r);
+    mailbox_mark_recent(mb, &recent);
+    *ret = TAKE_PTR(mb);
+    return 0;
+}
+
+void mailbox_close(struct mailbox *mb)
+{
+    if (!mb)
+        return;
+    if (mb->inotify_fd >= 0)
+        close(mb->inotify_fd);
+    folder_done(&mb->folder);
+    str_free(&mb->keywords);
+    free(mb->keyword_names);
+    free(mb->entries);
+    free(mb);
+}
+
+/* ---- questions ---- */
+
+uint32_t mailbox_uidvalidity(const struct mailbox *mb)
+{
+    return mb->uidvalidity;
+}
+
+uint32_t mailbox_uidnext(const struct mailbox *mb)
+{
+    return mb->uidnext;
+}
+
+uint64_t mailbox_highestmodseq(const struct mailbox *mb)
+{
+    return mb->highestmodseq;
+}
+
+bool mailbox_read_only(const struct mailbox *mb)
+{
+    return mb->read_only;
+}
+
+uint32_t mailbox_count(const struct mailbox *mb)
+{
+    return mb->len;
+}
+
+const struct mail_entry *mailbox_entry(const struct mailbox *mb, uint32_t seq)
+{
+    assert(seq >= 1 && seq <= mb->len);
+    return &mb->entries[seq - 1];
+}
+
+uint32_t mailbox_seq_from(const struct mailbox *mb, uint32_t uid)
+{
+    uint32_t low = 0, high = mb->len;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (mb->entries[mid].uid < uid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low + 1;
+}
+
+uint32_t mailbox_seq(const struct mailbox *mb, uint32_t uid)
+{
+    uint32_t seq = mailbox_seq_from(mb, uid);
+
+    return seq <= mb->len && mb->entries[seq - 1].uid == uid ? seq : 0;
+}
+
+size_t mailbox_keywords(const struct mailbox *mb)
+{
+    return mb->n_keywords;
+}
+
+const char *mailbox_keyword(const struct mailbox *mb, size_t i)
+{
+    assert(i < mb->n_keywords);
+    return mb->keyword_names[i];
+}
+
+/* ---- message files ---- */
+
+static int find_message(struct mailbox *mb, uint32_t uid, struct str *file, bool *in_new)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct index_message m;
+    int r = index_begin_read(mb->account->index, &t);
+
+    if (r < 0)
+        return r;
+    r = index_message_get(&t, mb->folder.id, uid, &m);
+    if (r < 0)
+        return r;
+    str_set(file, m.file);
+    *in_new = m.in_new;
+    return 0;
+}
+
+int mailbox_open_message(struct mailbox *mb, uint32_t seq)
+{
+    _cleanup_(str_free) struct str file = STR_INIT, path = STR_INIT;
+    uint32_t uid = mailbox_entry(mb, seq)->uid;
+    bool in_new;
+
+    /* Once more after a refresh: another program may have renamed the file since the index was read. */
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int r = find_message(mb, uid, &file, &in_new);
+
+        if (r < 0)
+            return account_check(mb->account, r);
+        maildir_path(&path, mb->folder.path.data, in_new ? "new" : "cur", file.data);
+        int fd = open(path.data, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+        if (fd >= 0)
+            return fd;
+        if (errno != ENOENT)
+            return -errno;
+        if (attempt == 0) {
+            r = folder_refresh(mb->account, &mb->folder, false, false, NULL);
+            if (r < 0)
+                return account_check(mb->account, r);
+        }
+    }
+    return -ENOENT;
+}

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store.c - change flags, expunge, measure: one write transaction for each call
+ *
+ * A flag is changed by renaming the file, which any Maildir program understands; the index follows
+ * in the same transaction. All messages of one call share one modification sequence
+ * (RFC 7162 section 3.1: it only has to be greater than any before).
+ *
+ * Runs in: imapd, pop3d, as the mailbox owner.
+ */
+#include "mailbox/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/mem.h"
+#include "mailbox/lf.h"
+#include "mailbox/spool.h"
+
+/* A write transaction on one mailbox */
+struct change {
+    struct mailbox *mb;
+    struct index_txn txn;
+    struct index_mailbox rec;
+    struct str dir;
+    struct touch touch;
+    uint64_t modseq;
+    bool changed;
+};
+
+static void change_done(struct change *c)
+{
+    index_end(&c->txn);
+    str_free(&c->dir);
+}
+
+static int change_begin(struct mailbox *mb, struct change *c)
+{
+    *c = (struct change){ .mb = mb, .txn = INDEX_TXN_INIT, .dir = STR_INIT };
+    int r = index_begin_write(mb->account->index, &c->txn);
+
+    if (r < 0)
+        return r;
+    r = index_mailbox_get(&c->txn, mb->folder.id, &c->rec);
+    if (r < 0)
+        return r;
+    str_set(&c->dir, c->rec.dir);
+    c->rec.dir = str_span(&c->dir);
+    c->touch = folder_touch_begin(&mb->folder, &c->rec);
+    c->modseq = c->rec.highestmodseq + 1;
+    return 0;
+}
+
+/* Nothing changed: nothing is written, and no flush is paid. */
+static int change_commit(struct change *c, bool durable)
+{
+    if (!c->changed)
+        return 0;
+    folder_touch_end(&c->mb->folder, c->touch, &c->rec);
+    int r = index_mailbox_put(&c->txn, c->mb->folder.id, &c->rec);
+    return r < 0 ? r : index_commit(&c->txn, durable);
+}
+
+/* The message of an entry as the index has it; its name is copied to *file. -ENOENT: expunged meanwhile. */
+static int get_message(struct change *c, uint32_t uid, struct index_message *m, struct str *file)
+{
+    int r = index_message_get(&c->txn, c->mb->folder.id, uid, m);
+
+    if (r < 0)
+        return r;
+    str_set(file, m->file);
+    m->file = str_span(file);
+    return 0;
+}
+
+/* Rename a message's file; if another program did so first, from the name it has now.
+ * -ENOENT: it has gone. */
+static int rename_message(const struct folder *f, const struct index_message *from, const char *to)
+{
+    _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT, file = STR_INIT;
+    struct span base = from->file;
+    bool in_new;
+
+    maildir_path(&new, f->path.data, "cur", to);
+    str_add(&file, from->file);
+    maildir_path(&old, f->path.data, folder_sub(from), file.data);
+    if (strcmp(old.data, new.data) == 0 || rename(old.data, new.data) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return -errno;
+    int r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    maildir_path(&old, f->path.data, in_new ? "new" : "cur", file.data);
+    return rename(old.data, new.data) < 0 ? -errno : 0;
+}
+
+/* ---- flags ---- */
+
+struct store {
+    enum flags_mode mode;
+    uint32_t flags;
+    uint64_t keywords;
+};
+
+static uint64_t combine(enum flags_mode mode, uint64_t old, uint64_t given)
+{
+    switch (mode) {
+    case FLAGS_ADD:
+        return old | given;
+    case FLAGS_REMOVE:
+        return old & ~given;
+    case FLAGS_SET:
+        return given;
+    }
+    return old;
+}
+
+static int store_message(struct change *c, struct mail_entry *e, const struct index_message *old,
+                         const struct store *s)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    struct index_message m = *old;
+    struct span base = old->file;
+    uint64_t mask = mailbox_keyword_mask(c->mb);
+    char letters[27];
+
+    m.flags = (uint32_t)combine(s->mode, old->flags, s->flags);
+    /* Bits that have no name here belong to files of another program; they stay. */
+    m.keywords = (combine(s->mode, old->keywords, s->keywords) & mask) | (old->keywords & ~mask);
+    if (m.flags == old->flags && m.keywords == old->keywords)
+        return 0;
+    keywords_letters(m.keywords, letters);
+    maildir_name_make(span_cut(&base, ':'), m.flags, letters, &file);
+    int r = rename_message(&c->mb->folder, old, file.data);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r; /* the next sync finds that it has gone */
+    m.file = str_span(&file);
+    m.in_new = false;
+    m.modseq = c->rec.highestmodseq = c->modseq;
+    r = index_message_put(&c->txn, c->mb->folder.id, &c->rec, old, &m);
+    if (r < 0)
+        return r;
+    c->changed = true;
+    e->flags = m.flags;
+    e->keywords = m.keywords & mask;
+    e->modseq = m.modseq;
+    return 0;
+}
+
+/* The snapshot has followed; only if nobody else changed something before, it has seen everything. */
+static void note_modseq(struct change *c, uint64_t before)
+{
+    if (c->changed && c->mb->highestmodseq == before)
+        c->mb->highestmodseq = c->rec.highestmodseq;
+}
+
+int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags_mode mode, uint32_t flags,
+                  uint64_t keywords, uint64_t unchanged_since,
+                  void (*modified)(uint32_t seq, void *arg), void *arg)
+{
+    _cleanup_(change_done) struct change c;
+    _cleanup_(str_free) struct str file = STR_INIT;
+    struct store s = { mode, flags, keywords };
+    int r = change_begin(mb, &c);
+
+    if (r < 0)
+        return account_check(mb->account, r);
+    uint64_t before = c.rec.highestmodseq;
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        struct mail_entry *e = &mb->entries[seqs[i] - 1];
+        struct index_message old;
+
+        r = get_message(&c, e->uid, &old, &file);
+        if (r == -ENOENT)
+            r = 0;
+        else if (r == 0 && old.modseq > unchanged_since && modified)
+            modified(seqs[i], arg);
+        else if (r == 0 && old.modseq <= unchanged_since)
+            r = store_message(&c, e, &old, &s);
+    }
+    if (r == 0) {
+        r = change_commit(&c, true);
+        if (r == 0)
+            note_modseq(&c, before);
+    }
+    return account_check(mb->account, r);
+}
+
+int mailbox_keyword_make(struct mailbox *mb, struct span name)
+{
+    _cleanup_(change_done) struct change c = { 0 };
+    _cleanup_(str_free) struct str names = STR_INIT;
+    bool added = false;
+
+    str_set(&names, str_span(&mb->keywords));
+    int bit = keywords_bit(&names, name, &added);
+    if (!added)
+        return bit;
+    int r = change_begin(mb, &c);
+    if (r == 0)
+        r = index_keywords_get(&c.txn, mb->folder.id, &names);
+    added = false;
+    if (r == 0)
+        r = bit = keywords_bit(&names, name, &added);
+    if (r >= 0 && added)
+        r = index_keywords_put(&c.txn, mb->folder.id, str_span(&names));
+    if (r >= 0 && added && bit < KEYWORDS_LETTERS)
+        r = keywords_file_write(mb->folder.path.data, str_span(&names));
+    if (r >= 0 && added)
+        r = index_commit(&c.txn, true);
+    if (r < 0)
+        return account_check(mb->account, r);
+    mailbox_set_keywords(mb, &names);
+    return bit;
+}
+
+/* ---- expunge ---- */
+
+static int expunge_message(struct change *c, const struct index_message *m)
+{
+    _cleanup_(str_free) struct str path = STR_INIT, file = STR_INIT;
+    const struct folder *f = &c->mb->folder;
+    struct span base = m->file;
+    bool in_new;
+
+    str_add(&file, m->file);
+    if (unlink(maildir_path(&path, f->path.data, folder_sub(m), file.data)) < 0) {
+        if (errno != ENOENT)
+            return -errno;
+        int r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
+        if (r < 0)
+            return r;
+        if (r > 0 && unlink(maildir_path(&path, f->path.data, in_new ? "new" : "cur", file.data)) < 0 &&
+            errno != ENOENT)
+            return -errno;
+    }
+    c->changed = true;
+    c->rec.highestmodseq = c->modseq;
+    return index_message_delete(&c->txn, f->id, &c->rec, m, c->modseq);
+}
+
+static int expunge_uid(struct change *c, uint32_t uid)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    struct index_message m;
+    int r = get_message(c, uid, &m, &file);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    return m.flags & MAIL_DELETED ? expunge_message(c, &m) : 0;
+}
+
+int mailbox_expunge(struct mailbox *mb, const uint32_t *uids, size_t n)
+{
+    _cleanup_(change_done) struct change c;
+    int r = change_begin(mb, &c);
+
+    if (uids) {
+        for (size_t i = 0; i < n && r == 0; i++)
+            r = expunge_uid(&c, uids[i]);
+    } else {
+        for (uint32_t i = 0; i < mb->len && r == 0; i++)
+            if (mb->entries[i].flags & MAIL_DELETED)
+                r = expunge_uid(&c, mb->entries[i].uid);
+    }
+    if (r == 0)
+        r = change_commit(&c, true);
+    return account_check(mb->account, r);
+}
+
+int mailbox_remove(struct mailbox *mb, const uint32_t *uids, size_t n)
+{
+    _cleanup_(change_done) struct change c;
+    _cleanup_(str_free) struct str file = STR_INIT;
+    int r = change_begin(mb, &c);
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct index_message m;
+
+        r = get_message(&c, uids[i], &m, &file);
+        if (r == 0)
+            r = expunge_message(&c, &m);
+        else if (r == -ENOENT)
+            r = 0;
+    }
+    if (r == 0)
+        r = change_commit(&c, true);
+    return account_check(mb->account, r);
+}
+
+/* ---- sizes ---- */
+
+static int measure_file(struct mailbox *mb, uint32_t seq, uint64_t *ret)
+{
+    _cleanup_close_ int fd = mailbox_open_message(mb, seq);
+    _cleanup_free_ char *buf = mem_calloc(1, 65536);
+    bool after_cr = false;
+    ssize_t n;
+
+    if (fd < 0)
+        return fd;
+    *ret = 0;
+    while ((n = read(fd, buf, 65536)) > 0)
+        *ret += (uint64_t)n + lf_bare(span_make(buf, (size_t)n), &after_cr);
+    return n < 0 ? -errno : 0;
+}
+
+/* Keep what was measured; a size is no change that a client is told. */
+static int keep_sizes(struct mailbox *mb, uint32_t first, uint32_t last)
+{
+    _cleanup_(change_done) struct change c;
+    _cleanup_(str_free) struct str file = STR_INIT;
+    int r = change_begin(mb, &c);
+
+    for (uint32_t seq = first; seq <= last && r == 0; seq++) {
+        struct index_message m, old;
+
+        r = get_message(&c, mb->entries[seq - 1].uid, &old, &file);
+        if (r == -ENOENT) {
+            r = 0;
+            continue;
+        }
+        m = old;
+        m.vsize = mb->entries[seq - 1].vsize;
+        if (r < 0 || old.vsize != 0 || m.vsize == 0)
+            continue;
+        c.changed = true;
+        r = index_message_put(&c.txn, mb->folder.id, &c.rec, &old, &m);
+    }
+    return r < 0 ? r : change_commit(&c, false);
+}
+
+int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last)
+{
+    bool measured = false;
+
+    if (last > mb->len)
+        last = mb->len;
+    for (uint32_t seq = first; seq >= 1 && seq <= last; seq++) {
+        struct mail_entry *e = &mb->entries[seq - 1];
+
+        if (e->vsize != 0 || e->expunged)
+            continue;
+        int r = measure_file(mb, seq, &e->vsize);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        measured = true;
+    }
+    return measured ? account_check(mb->account, keep_sizes(mb, first, last)) : 0;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sync.c - bring an open mailbox's snapshot up to date, and tell what changed
+ *
+ * The index keeps for each message its last change, sorted by modification sequence; only what came
+ * after the snapshot is looked at. An expunged message keeps its place in the snapshot until
+ * the client may be told (RFC 3501 section 7.4.1).
+ *
+ * Runs in: imapd, pop3d, as the mailbox owner.
+ */
+#include "mailbox/internal.h"
+
+#include <errno.h>
+#include <sys/inotify.h>
+
+#include "base/mem.h"
+#include "mailbox/spool.h"
+
+/* ---- what the index says ---- */
+
+struct change_list {
+    struct mailbox *mb;
+    struct index_txn *txn;
+    struct uid_list changed; /* UIDs in the snapshot whose flags or modseq are different */
+    uint32_t first_new;      /* number of messages before the new ones */
+};
+
+static int apply_change(uint32_t uid, uint64_t modseq, bool expunged, void *arg)
+{
+    struct change_list *l = arg;
+    struct mailbox *mb = l->mb;
+    uint32_t seq = mailbox_seq(mb, uid);
+    struct index_message m;
+
+    if (expunged) {
+        if (seq > 0 && !mb->entries[seq - 1].expunged) {
+            mb->entries[seq - 1].expunged = true;
+            mb->n_expunged++;
+        }
+        return 0;
+    }
+    if (seq == 0)
+        return 0; /* a new one: read in order of UID below */
+    struct mail_entry *e = &mb->entries[seq - 1];
+    if (e->modseq == modseq)
+        return 0;
+    int r = index_message_get(l->txn, mb->folder.id, uid, &m);
+    if (r < 0)
+        return r;
+    e->flags = m.flags;
+    e->keywords = m.keywords & mailbox_keyword_mask(mb);
+    e->modseq = m.modseq;
+    MEM_GROW(l->changed.items, l->changed.len, l->changed.cap);
+    l->changed.items[l->changed.len++] = uid;
+    return 0;
+}
+
+static int read_keywords(struct mailbox *mb, struct index_txn *t)
+{
+    _cleanup_(str_free) struct str names = STR_INIT;
+    int r = index_keywords_get(t, mb->folder.id, &names);
+
+    if (r < 0)
+        return r;
+    if (!span_eq(str_span(&names), str_span(&mb->keywords)))
+        mailbox_set_keywords(mb, &names);
+    return 0;
+}
+
+static int read_changes(struct mailbox *mb, struct change_list *l)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct index_mailbox rec;
+    int r = index_begin_read(mb->account->index, &t);
+
+    if (r < 0)
+        return r;
+    r = index_mailbox_get(&t, mb->folder.id, &rec);
+    if (r < 0)
+        return r;
+    l->first_new = mb->len;
+    if (rec.highestmodseq == mb->highestmodseq && rec.uidnext == mb->uidnext)
+        return 0;
+    l->txn = &t;
+    r = read_keywords(mb, &t);
+    if (r == 0)
+        r = index_each_change(&t, mb->folder.id, mb->highestmodseq, apply_change, l);
+    if (r == 0)
+        r = index_each_message(&t, mb->folder.id, mb->uidnext, mailbox_append_entry, mb);
+    if (r < 0)
+        return r;
+    mb->highestmodseq = rec.highestmodseq;
+    mb->uidnext = rec.uidnext;
+    return 0;
+}
+
+/* ---- what the client is told ---- */
+
+/* From the last to the first, so that each number is valid when it is told. */
+static void tell_expunges(struct mailbox *mb, const struct mailbox_changes *report)
+{
+    uint32_t kept = 0;
+
+    if (mb->n_expunged == 0)
+        return;
+    for (uint32_t seq = mb->len; seq >= 1; seq--)
+        if (mb->entries[seq - 1].expunged && report && report->expunge)
+            report->expunge(seq, mb->entries[seq - 1].uid, report->arg);
+    for (uint32_t i = 0; i < mb->len; i++)
+        if (!mb->entries[i].expunged)
+            mb->entries[kept++] = mb->entries[i];
+    mb->len = kept;
+    mb->n_expunged = 0;
+}
+
+static void tell_flags(struct mailbox *mb, const struct uid_list *changed, const struct mailbox_changes *report)
+{
+    if (!report || !report->flags)
+        return;
+    for (size_t i = 0; i < changed->len; i++) {
+        uint32_t seq = mailbox_seq(mb, changed->items[i]);
+
+        if (seq > 0 && !mb->entries[seq - 1].expunged)
+            report->flags(seq, report->arg);
+    }
+}
+
+static void tell_exists(struct mailbox *mb, const struct mailbox_changes *report)
+{
+    uint32_t recent = 0;
+
+    if (!report || !report->exists)
+        return;
+    for (uint32_t i = 0; i < mb->len; i++)
+        recent += mb->entries[i].recent;
+    report->exists(mb->len, recent, report->arg);
+}
+
+int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_changes *report)
+{
+    _cleanup_(uid_list_done) struct uid_list recent = { 0 };
+    struct change_list l = { .mb = mb };
+    int r = folder_refresh(mb->account, &mb->folder, !mb->read_only, false, &recent);
+
+    if (r == 0)
+        r = read_changes(mb, &l);
+    if (r < 0) {
+        uid_list_done(&l.changed);
+        return account_check(mb->account, r);
+    }
+    mailbox_mark_recent(mb, &recent);
+    bool more = mb->len > l.first_new;
+    if (allow_expunge)
+        tell_expunges(mb, report);
+    tell_flags(mb, &l.changed, report);
+    if (more)
+        tell_exists(mb, report);
+    uid_list_done(&l.changed);
+    return 0;
+}
+
+/* ---- waiting for changes ---- */
+
+int mailbox_watch(struct mailbox *mb)
+{
+    static const char *const subs[] = { "new", "cur" };
+    _cleanup_(str_free) struct str path = STR_INIT;
+
+    if (mb->inotify_fd >= 0)
+        return mb->inotify_fd;
+    _cleanup_close_ int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (size_t i = 0; i < ARRAY_LEN(subs); i++)
+        if (inotify_add_watch(fd, maildir_path(&path, mb->folder.path.data, subs[i], NULL),
+                              IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF) < 0)
+            return -errno;
+    mb->inotify_fd = TAKE_FD(fd);
+    return mb->inotify_fd;
+}
+
+void mailbox_watch_clear(struct mailbox *mb)
+{
+    char buf[2048] __attribute__((aligned(__alignof__(struct inotify_event))));
+
+    while (mb->inotify_fd >= 0 && read(mb->inotify_fd, buf, sizeof buf) > 0)
+        continue;
+}
