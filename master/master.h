@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * master.h - the running suite: services, their sockets and their processes
+ *
+ *     plan (master.cf)  --->  services  <---  sockets (bound once, kept over reloads)
+ *                                |
+ *                             children  --- notes (daemon/master_link.h)
+ *
+ * A service's listening sockets are watched only while none of its processes takes
+ * connections; then readable means "start one". A child is
+ *
+ *     starting -> available <-> full -> retiring -> gone
+ *
+ * and counts as one that takes connections while starting or available.
+ */
+#ifndef MASTER_MASTER_H
+#define MASTER_MASTER_H
+
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "conf/conf.h"
+#include "master/backoff.h"
+#include "master/plan.h"
+
+/* What an epoll event is about. */
+enum source_kind { SOURCE_SIGNALS, SOURCE_LISTEN, SOURCE_CHILD };
+struct source {
+    enum source_kind kind;
+    void *object;               /* struct service_state or struct child */
+};
+
+/* A bound socket or FIFO. */
+struct bound {
+    char *key;                  /* of its endpoint */
+    int fd;
+    int path_fd;                /* O_PATH, for those who may call it; -1 for inet and FIFOs */
+    bool wanted;                /* by the plan being applied */
+};
+
+enum child_state { CHILD_STARTING, CHILD_AVAILABLE, CHILD_FULL, CHILD_RETIRING };
+
+struct child {
+    struct list link;           /* in service_state.children */
+    struct service_state *service;
+    pid_t pid;
+    int fd;                     /* our end of the pair; -1 when it has closed its end */
+    enum child_state state;
+    bool was_ready;
+    uint64_t started;           /* clock_ms() */
+    char *path;                 /* of its program, for the log */
+    struct source source;
+};
+
+struct service_state {
+    const struct planned *planned;      /* NULL: dropped by a reload, its last children retire */
+    struct bound **sockets;             /* one an endpoint; NULL where an optional one is missing */
+    size_t n_sockets;
+    struct list children;
+    size_t n_taking, n_full, n_retiring;
+    bool for_all;               /* a process forks for the whole service */
+    bool watched;               /* its sockets are in the epoll set */
+    bool used;                  /* a connection came since the start */
+    bool wake_due;
+    uint64_t next_wakeup;       /* CLOCK_NEVER: none */
+    struct backoff backoff;
+    uint64_t warned_at;         /* of the process limit */
+    struct source source;
+};
+
+struct master {
+    char *config_directory;
+    struct conf *conf;
+    struct params *params;
+    struct plan plan;
+    struct service_state **services;    /* those of the plan, in its order */
+    size_t n_services;
+    struct service_state **dropped;     /* of earlier plans */
+    size_t n_dropped, cap_dropped;
+    struct bound **bound;
+    size_t n_bound, cap_bound;
+    int epoll_fd, signal_fd, log_fd;
+    int verbose;
+    bool single_user;
+    bool reload_wanted, stopping, stopped;
+    uint64_t kill_at;           /* while stopping */
+    struct source signals;
+};
+
+/* ---- main.c, settings.c ---- */
+
+/* Read main.cf and master.cf into a settings record. 0, or negative with *err; notes as plan_make. */
+struct settings {
+    struct conf *conf;
+    struct params *params;
+    struct plan plan;
+};
+int settings_load(const char *config_directory, struct settings *ret, struct str *notes, struct str *err);
+void settings_done(struct settings *s);
+
+/* Are the programs of the plan there, and the accounts of the parameters? */
+int settings_check(const struct settings *s, bool single_user, struct str *err);
+
+/* Log to maillog_file (opened anew) or syslog, as the settings say. 0, or negative with *err. */
+int log_open(struct master *m, const struct params *params, struct str *err);
+
+/* ---- dirs.c ---- */
+
+/* Make queue_directory with its subdirectories, and data_directory, with their owners and modes; go there. */
+int dirs_make(const struct params *params, bool single_user, struct str *err);
+/* The instance lock, held as long as the process lives. -EWOULDBLOCK: another master runs here. */
+int lock_instance(int *ret_fd, struct str *err);
+void lock_write_pid(int fd);
+
+/* ---- sockets.c ---- */
+
+/* Bind what the plan wants and is not bound yet; on failure everything is as before. */
+int sockets_bind(struct master *m, const struct plan *plan, struct str *err);
+/* Close what the plan applied last does not want. */
+void sockets_close_unwanted(struct master *m);
+struct bound *sockets_find(const struct master *m, const char *key);
+
+/* ---- service.c ---- */
+
+struct service_state *service_new(struct master *m, const struct planned *planned);
+void service_free(struct service_state *s);
+/* Look at the service after any change: watch or unwatch its sockets, wake what is due. */
+void service_update(struct master *m, struct service_state *s);
+void service_update_all(struct master *m);
+void service_unwatch(struct master *m, struct service_state *s);
+void service_wanted(struct master *m, struct service_state *s);  /* its socket has become readable */
+/* Fire the timers that are due; returns when to come again. */
+uint64_t service_timers(struct master *m, uint64_t now);
+
+/* ---- child.c ---- */
+
+void child_start(struct master *m, struct service_state *s);
+void child_heard(struct master *m, struct child *c);        /* a note, or the end of its link */
+void child_reap(struct master *m);
+void child_tell(struct child *c, unsigned note_kind);
+void child_tell_all(struct master *m, unsigned note_kind);
+void child_kill_all(struct master *m);
+size_t child_count(const struct master *m);
+
+/* ---- reload.c ---- */
+
+/* Take settings over: children of the old ones drain. The settings' members are moved. 0 or negative with *err. */
+int apply_settings(struct master *m, struct settings *s, struct str *err);
+void reload(struct master *m);
+
+/* ---- run.c ---- */
+
+int run_prepare(struct master *m);      /* epoll and signals; 0 or -errno */
+void run(struct master *m);             /* until stopped */
+void run_watch(struct master *m, int fd, struct source *source);
+
+/* ---- privilege.c ---- */
+
+void master_limit_capabilities(void);
+
+#endif
