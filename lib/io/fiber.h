@@ -56,6 +56,15 @@ void poll_fd_free(struct poll_fd *p);    /* before fd is closed */
 MAY_WAIT int poll_fd_wait(struct poll_fd *p, unsigned events, uint64_t deadline);
 void poll_fd_clear(struct poll_fd *p, unsigned events); /* forget what was seen until now */
 
+/*
+ * For libraries that want to be called when their sockets have something: the
+ * loop calls fn(arg, events) from its own stack whenever fd is ready (level-
+ * triggered). fn must not wait; it may wake fibers, and free p. Such a
+ * descriptor does not keep loop_run() from returning.
+ */
+struct poll_fd *poll_fd_new_callback(int fd, void (*fn)(void *arg, unsigned events), void *arg);
+int poll_fd_watch(struct poll_fd *p, unsigned events);         /* 0: none for now. 0 or -errno */
+
 /* Sleep until the deadline: 0, or -ECANCELED. */
 MAY_WAIT int fiber_sleep_until(uint64_t deadline);
 /* Let the others run once. */

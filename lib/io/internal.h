@@ -47,6 +47,8 @@ struct poll_fd {
     unsigned users;      /* fibers in fiber_wait_fd(); 0: made by poll_fd_new() */
     unsigned registered; /* events epoll was asked for; 0: not yet */
     struct fiber *reader, *writer;
+    void (*fn)(void *arg, unsigned events); /* instead of fibers */
+    void *arg;
 };
 
 /* One a thread. */
@@ -66,6 +68,8 @@ struct loop {
     volatile bool stop; /* a signal handler may set it */
     bool running;
     bool draining;          /* fiber_cancel_idle() was called */
+    struct epoll_event *batch;  /* being handed out; an entry whose poll_fd is gone is emptied */
+    int batch_len;
     struct poll_fd **by_fd; /* registered ones */
     size_t by_fd_len;
     int event_fd; /* written by helper threads; -1 until needed */

@@ -121,12 +121,15 @@ static int fetch(struct loop *l, uint64_t *trim_at)
     if (n < 0 && errno != EINTR)
         return -errno;
     l->now = clock_ms();
+    l->batch = events;
+    l->batch_len = n;
     for (int i = 0; i < n; i++) {
-        if (events[i].data.ptr)
-            poll_fd_note(l, events[i].data.ptr, events[i].events);
-        else
+        if (events[i].data.ptr == l)
             offload_collect(l);
+        else if (events[i].data.ptr)
+            poll_fd_note(l, events[i].data.ptr, events[i].events);
     }
+    l->batch_len = 0;
     expire(l);
     if (*trim_at <= l->now)
         *trim_at = trim_waiting(l);

@@ -62,6 +62,9 @@ static void del(struct loop *l, struct poll_fd *p)
     epoll_ctl(l->epoll_fd, EPOLL_CTL_DEL, p->fd, NULL); /* fails only if fd was closed before us */
     p->registered = 0;
     *slot(l, p->fd) = NULL;
+    for (int i = 0; i < l->batch_len; i++)
+        if (l->batch[i].data.ptr == p)
+            l->batch[i].data.ptr = NULL;
 }
 
 struct poll_fd *poll_fd_new(int fd)
@@ -81,6 +84,30 @@ void poll_fd_free(struct poll_fd *p)
     free(p);
 }
 
+struct poll_fd *poll_fd_new_callback(int fd, void (*fn)(void *arg, unsigned events), void *arg)
+{
+    struct poll_fd *p = poll_fd_new(fd);
+
+    p->fn = fn;
+    p->arg = arg;
+    return p;
+}
+
+int poll_fd_watch(struct poll_fd *p, unsigned events)
+{
+    struct loop *l = loop_self();
+    struct epoll_event ev = {.events = events, .data.ptr = p};
+
+    if (p->registered == events)
+        return 0;
+    if (p->registered && events) {
+        p->registered = events;
+        return epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, p->fd, &ev) < 0 ? -errno : 0;
+    }
+    del(l, p);
+    return events ? add(l, p, events) : 0;
+}
+
 void poll_fd_clear(struct poll_fd *p, unsigned events)
 {
     p->seen = (p->seen & ~events) | p->sticky;
@@ -88,6 +115,10 @@ void poll_fd_clear(struct poll_fd *p, unsigned events)
 
 void poll_fd_note(struct loop *l, struct poll_fd *p, unsigned events)
 {
+    if (p->fn) {
+        p->fn(p->arg, events);
+        return;
+    }
     if (events & EPOLLRDHUP)
         p->sticky |= EPOLLIN;
     if (events & EPOLLHUP)
