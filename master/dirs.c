@@ -138,11 +138,12 @@ int lock_instance(int *ret_fd, struct str *err)
     return 0;
 }
 
-void lock_write_pid(int fd)
+void lock_write(int fd, const char *outcome)
 {
-    char text[32];
-    int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    char text[128];
+    int len = snprintf(text, sizeof text, "%d\n%s\n", (int)getpid(), outcome);
 
-    if (ftruncate(fd, 0) < 0 || pwrite(fd, text, (size_t)len, 0) < 0)
-        return;                 /* the lock counts; the number is for people */
+    /* In one write, so that a reader sees the old text or the new one. */
+    if (pwrite(fd, text, (size_t)len, 0) < 0 || ftruncate(fd, len) < 0)
+        return;                 /* the lock counts; the text is for people */
 }

@@ -196,6 +196,18 @@ static bool skip(const struct place *at, struct str *notes)
     return why != NULL;
 }
 
+/* limit_of - of master.cf, or the default: programs with a process a session have one of their own */
+static int64_t limit_of(const struct service *entry, const struct params *params)
+{
+    if (entry->max_processes >= 0)
+        return entry->max_processes;
+    if (strcmp(entry->program, "imapd") == 0)
+        return params->imap_process_limit;
+    if (strcmp(entry->program, "pop3d") == 0)
+        return params->pop3_process_limit;
+    return params->default_process_limit;
+}
+
 static void copy_entry(const struct service *entry, const struct params *params, struct planned *s)
 {
     *s = (struct planned){
@@ -206,7 +218,7 @@ static void copy_entry(const struct service *entry, const struct params *params,
         .args = mem_new_n(char *, entry->argc + 1),
         .wakeup_s = entry->wakeup,
         .wakeup_if_used = entry->wakeup_if_used,
-        .limit = entry->max_processes < 0 ? params->default_process_limit : entry->max_processes,
+        .limit = limit_of(entry, params),
         .line = entry->line,
     };
     for (size_t i = 0; i < entry->argc; i++)

@@ -111,6 +111,15 @@ static void log_notes(const struct str *notes)
     }
 }
 
+/* report - for postern(1), which waits for it */
+static void report(struct master *m, const char *outcome)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+
+    str_addf(&text, "reload %u %s", ++m->n_reloads, outcome);
+    lock_write(m->lock_fd, str_cstr(&text));
+}
+
 void reload(struct master *m)
 {
     _cleanup_(settings_done) struct settings s = { 0 };
@@ -128,9 +137,11 @@ void reload(struct master *m)
         r = apply_settings(m, &s, &err);
     if (r < 0) {
         log_error("reload failed, the old configuration stays in use: %s", str_cstr(&err));
+        report(m, "refused");
         return;
     }
     log_notes(&notes);
     log_info("reload -- version %s, configuration %s", POSTERN_VERSION, m->config_directory);
     service_update_all(m);
+    report(m, "taken");
 }
