@@ -17,7 +17,6 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "io/socket.h"
 #include "mail/address.h"
 #include "mail/idna.h"
 
@@ -210,25 +209,29 @@ int router_open(const struct conf *c, const struct params *p, struct router **re
 
 /* ---- classes ---- */
 
+bool router_has_interface(const struct router *r, const union sockaddr_any *addr)
+{
+    for (size_t i = 0; i < r->n_own_addrs; i++) {
+        const union sockaddr_any *own = &r->own_addrs[i];
+
+        if (own->sa.sa_family != addr->sa.sa_family)
+            continue;
+        if (own->sa.sa_family == AF_INET && own->in.sin_addr.s_addr == addr->in.sin_addr.s_addr)
+            return true;
+        if (own->sa.sa_family == AF_INET6 &&
+            memcmp(&own->in6.sin6_addr, &addr->in6.sin6_addr, sizeof(own->in6.sin6_addr)) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool is_own_literal(const struct router *r, struct span domain)
 {
     union sockaddr_any a;
     struct span inner;
 
-    if (!address_literal(domain, &inner) || socket_addr_parse(inner, 0, &a) < 0)
-        return false;
-    for (size_t i = 0; i < r->n_own_addrs; i++) {
-        const union sockaddr_any *own = &r->own_addrs[i];
-
-        if (own->sa.sa_family != a.sa.sa_family)
-            continue;
-        if (a.sa.sa_family == AF_INET && own->in.sin_addr.s_addr == a.in.sin_addr.s_addr)
-            return true;
-        if (a.sa.sa_family == AF_INET6 &&
-            memcmp(&own->in6.sin6_addr, &a.in6.sin6_addr, sizeof(a.in6.sin6_addr)) == 0)
-            return true;
-    }
-    return false;
+    return address_literal(domain, &inner) && socket_addr_parse(inner, 0, &a) == 0 &&
+           router_has_interface(r, &a);
 }
 
 /* The first list that has one of two forms of a domain; ascii is empty when there is only one */

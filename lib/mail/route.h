@@ -10,6 +10,7 @@
 #define MAIL_ROUTE_H
 
 #include "conf/conf.h"
+#include "io/socket.h"
 #include "table/table.h"
 
 struct router;
@@ -17,6 +18,9 @@ struct router;
 /* Opens the tables the parameters name; p must outlive the router. 0, or negative with *err (which names the parameter). */
 int router_open(const struct conf *c, const struct params *p, struct router **ret, struct str *err);
 void router_free(struct router *r);
+
+/* Is it an address of this system that inet_interfaces names? */
+bool router_has_interface(const struct router *r, const union sockaddr_any *addr);
 
 enum address_class { CLASS_LOCAL, CLASS_VIRTUAL_ALIAS, CLASS_VIRTUAL_MAILBOX, CLASS_RELAY, CLASS_DEFAULT };
 

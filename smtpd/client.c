@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client.c - who is the client
+ *
+ * A name from reverse DNS is anybody's claim; it counts only when the name leads
+ * back to the address. A failing name server costs a client its name, not its
+ * session. Connections are counted per process: one process holds all of a
+ * service's sessions up to process_sessions.
+ *
+ * Runs in: smtpd (names are hostile). Logs names that do not lead back.
+ */
+#include "smtpd/client.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/own.h"
+#include "dns/dns.h"
+#include "mail/address.h"
+#include "smtpd/reply.h"
+
+static bool same_address(const union sockaddr_any *a, const union sockaddr_any *b)
+{
+    if (a->sa.sa_family != b->sa.sa_family)
+        return false;
+    if (a->sa.sa_family == AF_INET)
+        return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
+    return memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0;
+}
+
+/* Does the name have the client's address? A failure is logged. */
+static bool leads_back(struct smtpd *s, const char *name, uint64_t deadline)
+{
+    _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
+    int r = dns_addresses(name, s->remote.sa.sa_family, deadline, &answer);
+
+    for (size_t i = 0; r == 0 && i < answer.len; i++)
+        if (same_address(&answer.records[i].addr, &s->remote))
+            return true;
+    log_warn("hostname %s does not resolve to address %s%s%s", name, s->addr,
+             r == 0 && answer.status != DNS_OK ? ": " : "",
+             r == 0 && answer.status != DNS_OK ? answer.text : "");
+    return false;
+}
+
+static void look_up_name(struct smtpd *s)
+{
+    _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
+    uint64_t deadline = clock_deadline_ms(s->sv->params->dns_timeout * 1000);
+
+    if (dns_reverse(&s->remote, deadline, &answer) < 0 || answer.status != DNS_OK || answer.len == 0)
+        return;
+
+    const char *name = answer.records[0].name;
+
+    /* What DNS calls a name may be any bytes; only a host name is fit for a log and for tables. */
+    if (name && address_domain_valid(span_of(name)) && leads_back(s, name, deadline))
+        str_set(&s->name, span_of(name));
+}
+
+static bool in_list(struct match_list *l, const struct smtpd *s)
+{
+    return match_list_has_client(l, str_span(&s->name), span_of(s->addr)) > 0;
+}
+
+void client_identify(struct smtpd *s, const struct peer *peer)
+{
+    str_set(&s->name, span_of("unknown"));
+    if (peer->is_unix) {
+        str_set(&s->name, span_of("localhost"));
+        snprintf(s->addr, sizeof(s->addr), "127.0.0.1");
+    } else {
+        s->remote = peer->remote;
+        s->local = peer->local;
+        socket_addr_unmap(&s->remote);
+        socket_addr_unmap(&s->local);
+        socket_addr_print(&s->remote, s->addr);
+        s->port = socket_addr_port(&s->remote);
+        if (s->sv->params->smtpd_peername_lookup)
+            look_up_name(s);
+    }
+    snprintf(s->namaddr, sizeof(s->namaddr), "%s[%s]", str_cstr(&s->name), s->addr);
+    s->trusted = in_list(s->sv->mynetworks, s);
+    s->limit_exempt = in_list(s->sv->limit_exceptions, s);
+}
+
+/* ---- connections at once ---- */
+
+struct client_count {
+    struct hash_node node;
+    size_t connections;
+    char addr[INET6_ADDRSTRLEN];
+};
+
+static struct client_count *count_of(const struct smtpd *s)
+{
+    return HASH_ENTRY(hash_get(&s->sv->clients, span_of(s->addr)), struct client_count, node);
+}
+
+bool client_enter(struct smtpd *s)
+{
+    struct client_count *c = count_of(s);
+    int64_t limit = s->sv->params->smtpd_client_connection_count_limit;
+
+    if (c && limit > 0 && !s->limit_exempt && c->connections >= (size_t)limit) {
+        log_warn("Connection concurrency limit exceeded: %zu from %s for service %s",
+                 c->connections + 1, s->namaddr, s->sv->server->service);
+        return false;
+    }
+    if (!c) {
+        c = mem_new(struct client_count);
+        memcpy(c->addr, s->addr, sizeof(c->addr));
+        c->node.key = span_of(c->addr);
+        hash_put(&s->sv->clients, &c->node);
+    }
+    c->connections++;
+    return true;
+}
+
+void client_leave(struct smtpd *s)
+{
+    struct client_count *c = count_of(s);
+
+    if (--c->connections > 0)
+        return;
+    hash_remove(&s->sv->clients, &c->node);
+    free(c);
+}
+
+/* ---- local_header_rewrite_clients ---- */
+
+bool client_is_local(const struct smtpd *s)
+{
+    struct span list = span_of(s->sv->params->local_header_rewrite_clients);
+    struct span word;
+
+    while (span_word(&list, ", \t\r\n", &word)) {
+        if (span_eq_nocase_str(word, "permit_mynetworks") && s->trusted)
+            return true;
+        if (span_eq_nocase_str(word, "permit_sasl_authenticated") && s->sasl_username.len > 0)
+            return true;
+        if (span_eq_nocase_str(word, "permit_inet_interfaces") &&
+            router_has_interface(s->sv->router, &s->remote))
+            return true;
+        if (span_eq_nocase_str(word, "static:all"))
+            return true;
+    }
+    return false;
+}

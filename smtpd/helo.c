@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * helo.c - HELO and EHLO
+ *
+ * RFC 5321 section 4.1.1.1. The EHLO answer is a table: a keyword, when it is
+ * offered, and its parameter. smtpd_discard_ehlo_keywords hides rows.
+ *
+ * Runs in: smtpd (input is hostile). Logs nothing.
+ */
+#include "base/chars.h"
+#include "base/mem.h"
+#include "base/own.h"
+#include "smtpd/command.h"
+#include "smtpd/reply.h"
+
+static bool always(const struct smtpd *s)
+{
+    (void)s;
+    return true;
+}
+
+static bool has_vrfy(const struct smtpd *s)
+{
+    return !s->sv->params->disable_vrfy_command;
+}
+
+static bool has_tls(const struct smtpd *s)
+{
+    return s->sv->tls && s->tls_info.len == 0;
+}
+
+static bool has_auth(const struct smtpd *s)
+{
+    return s->sv->params->smtpd_sasl_auth_enable &&
+           (s->tls_info.len > 0 || !s->sv->params->smtpd_tls_auth_only);
+}
+
+static bool has_utf8(const struct smtpd *s)
+{
+    return s->sv->params->smtputf8_enable;
+}
+
+static void add_size(const struct smtpd *s, struct str *line)
+{
+    if (s->sv->params->message_size_limit > 0)
+        str_addf(line, " %lld", (long long)s->sv->params->message_size_limit);
+}
+
+static void add_mechanisms(const struct smtpd *s, struct str *line)
+{
+    str_addf(line, " " SPAN_FMT, SPAN_ARG(str_span(&s->sv->auth_mechanisms)));
+}
+
+static const struct keyword {
+    const char *name;
+    bool (*offered)(const struct smtpd *s);
+    void (*add_parameter)(const struct smtpd *s, struct str *line);
+} keywords[] = {
+    { "PIPELINING",          always,   NULL           }, /* RFC 2920 */
+    { "SIZE",                always,   add_size       }, /* RFC 1870 */
+    { "VRFY",                has_vrfy, NULL           },
+    { "STARTTLS",            has_tls,  NULL           }, /* RFC 3207 */
+    { "AUTH",                has_auth, add_mechanisms }, /* RFC 4954 */
+    { "ENHANCEDSTATUSCODES", always,   NULL           }, /* RFC 2034 */
+    { "8BITMIME",            always,   NULL           }, /* RFC 6152 */
+    { "DSN",                 always,   NULL           }, /* RFC 3461 */
+    { "SMTPUTF8",            has_utf8, NULL           }, /* RFC 6531 */
+    { "CHUNKING",            always,   NULL           }, /* RFC 3030 */
+};
+
+static bool is_hidden(const struct smtpd *s, const char *keyword)
+{
+    struct span list = span_of(s->sv->params->smtpd_discard_ehlo_keywords);
+    struct span word;
+
+    while (span_word(&list, ", \t\r\n", &word))
+        if (span_eq_nocase_str(word, keyword))
+            return true;
+    return false;
+}
+
+/* Take the name; a new HELO drops a transaction (RFC 5321 section 4.1.4) */
+static bool take_name(struct smtpd *s, const char *command, struct span args)
+{
+    struct span name = span_trim(args);
+
+    if (name.len == 0) {
+        reply(s, "501 Syntax: %s hostname", command);
+        return false;
+    }
+    transaction_reset(s);
+    str_reset(&s->helo);
+    str_add_escaped(&s->helo, name, HELO_MAX, STR_UTF8);
+    s->state = SMTP_GREETED;
+    return true;
+}
+
+void cmd_helo(struct smtpd *s, struct span args)
+{
+    if (!take_name(s, "HELO", args))
+        return;
+    s->esmtp = false;
+    reply(s, "250 %s", s->sv->params->myhostname);
+}
+
+void cmd_ehlo(struct smtpd *s, struct span args)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    if (!take_name(s, "EHLO", args))
+        return;
+    s->esmtp = true;
+    str_add_str(&line, s->sv->params->myhostname);
+    for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
+        if (!keywords[i].offered(s) || is_hidden(s, keywords[i].name))
+            continue;
+        reply(s, "250-%s", str_cstr(&line));
+        str_reset(&line);
+        str_add_str(&line, keywords[i].name);
+        if (keywords[i].add_parameter)
+            keywords[i].add_parameter(s, &line);
+    }
+    reply(s, "250 %s", str_cstr(&line));
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - smtpd: takes mail from the network
+ *
+ * Serves SMTP to strangers and to signed-in users, one fiber a connection. It
+ * stores nothing: messages go to cleanup, sign-ins to auth, and only their answers count.
+ *
+ * Parameters: smtpd_*, message_size_limit, line_length_limit, mynetworks, and those of
+ * address classes (mydestination, relay_domains, virtual_*; lib/mail/route.h).
+ *
+ * May touch: its client, cleanup, auth, DNS; its lookup tables, read-only. It runs as
+ * net_owner, without capabilities, and writes no file.
+ */
+#include <errno.h>
+
+#include "base/chars.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/own.h"
+#include "dns/dns.h"
+#include "smtpd/smtpd.h"
+#include "tls/tls.h"
+
+#define KEPT_CONNECTIONS 16 /* to cleanup and auth, when idle */
+
+/* A value out of a closed list; negative after having logged what would be accepted */
+static int choose(const char *parameter, const char *value, const char *const *names, size_t n)
+{
+    _cleanup_(str_free) struct str list = STR_INIT;
+
+    for (size_t i = 0; i < n; i++) {
+        if (span_eq_nocase_str(span_of(value), names[i]))
+            return (int)i;
+        str_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    log_error("%s = %s: not one of %s", parameter, value, str_cstr(&list));
+    return -EINVAL;
+}
+
+static int choose_modes(struct service *sv)
+{
+    static const char *const levels[] = { "none", "may", "encrypt" };
+    static const char *const newlines[] = { "no", "normalize", "reject" };
+    const struct params *p = sv->params;
+    const char *level = *p->smtpd_tls_security_level ? p->smtpd_tls_security_level : "none";
+    const char *bare = p->smtpd_forbid_bare_newline;
+    int r = choose("smtpd_tls_security_level", level, levels, ARRAY_LEN(levels));
+
+    if (r < 0)
+        return r;
+    sv->tls_level = (enum tls_level)r;
+    r = choose("smtpd_forbid_bare_newline", strcmp(bare, "yes") == 0 ? "normalize" : bare, newlines,
+               ARRAY_LEN(newlines));
+    if (r < 0)
+        return r;
+    sv->bare_newline = (enum bare_newline)r;
+    return 0;
+}
+
+/* ---- what start() opens ---- */
+
+static int open_lists(struct service *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    const struct {
+        const char *name, *list;
+        struct match_list **ret;
+    } lists[] = {
+        { "mynetworks", sv->params->mynetworks, &sv->mynetworks },
+        { "smtpd_client_event_limit_exceptions", sv->params->smtpd_client_event_limit_exceptions,
+          &sv->limit_exceptions },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        int r = match_list_open(lists[i].list, MATCH_HOST_ADDR, lists[i].ret, &err);
+
+        if (r < 0) {
+            log_error("%s: %s", lists[i].name, str_cstr(&err));
+            return r;
+        }
+    }
+
+    int r = router_open(sv->server->conf, sv->params, &sv->router, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
+}
+
+static int open_restrictions(struct service *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    const struct {
+        const char *name, *text;
+        struct restriction_list *ret;
+    } lists[] = {
+        { "smtpd_relay_restrictions", sv->params->smtpd_relay_restrictions, &sv->relay },
+        { "smtpd_recipient_restrictions", sv->params->smtpd_recipient_restrictions, &sv->recipient },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        int r = restrictions_parse(lists[i].text, lists[i].ret, &err);
+
+        if (r < 0) {
+            log_error("%s: %s", lists[i].name, str_cstr(&err));
+            return r;
+        }
+    }
+    if (!restrictions_guard_relay(&sv->relay) && !restrictions_guard_relay(&sv->recipient)) {
+        log_error("in smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one of: "
+                  "reject_unauth_destination, defer_unauth_destination, reject, defer");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int open_tls(struct service *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    const struct params *p = sv->params;
+    bool mandatory = p->smtpd_tls_wrappermode || sv->tls_level == TLS_LEVEL_ENCRYPT;
+    const struct tls_server_config cfg = {
+        .chain_files = p->smtpd_tls_chain_files,
+        .cert_file = p->smtpd_tls_cert_file,
+        .key_file = p->smtpd_tls_key_file,
+        .protocols = mandatory ? p->smtpd_tls_mandatory_protocols : p->smtpd_tls_protocols,
+        .ciphers = "",
+        .ca_file = "",
+    };
+
+    if (!mandatory && sv->tls_level == TLS_LEVEL_NONE)
+        return 0;
+    if (!*p->smtpd_tls_chain_files && !*p->smtpd_tls_cert_file) {
+        if (!mandatory) {
+            log_warn("no smtpd_tls_cert_file or smtpd_tls_chain_files: STARTTLS is not offered");
+            return 0;
+        }
+        log_error("TLS is required, but neither smtpd_tls_cert_file nor smtpd_tls_chain_files is set");
+        return -EINVAL;
+    }
+
+    int r = tls_server_context(&cfg, &sv->tls, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
+}
+
+static int open_dns(struct service *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = dns_init(sv->params->dns_servers, sv->params->dns_timeout * 1000, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
+}
+
+/* "plain, login" to "PLAIN LOGIN" */
+static void list_mechanisms(struct service *sv)
+{
+    struct span in = span_of(sv->params->auth_mechanisms);
+    struct span word;
+
+    while (span_word(&in, ", \t\r\n", &word)) {
+        if (sv->auth_mechanisms.len > 0)
+            str_add_char(&sv->auth_mechanisms, ' ');
+        for (size_t i = 0; i < word.len; i++)
+            str_add_char(&sv->auth_mechanisms, char_upper(word.ptr[i]));
+    }
+}
+
+static int start(struct server *server)
+{
+    static int (*const steps[])(struct service *sv) = {
+        choose_modes, open_lists, open_restrictions, open_tls, open_dns,
+    };
+    struct service *sv = mem_new(struct service);
+    int64_t idle_ms = server->params->ipc_idle * 1000;
+
+    sv->server = server;
+    sv->params = server->params;
+    sv->clients = HASH_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        int r = steps[i](sv);
+
+        if (r < 0)
+            return r; /* the process ends */
+    }
+    list_mechanisms(sv);
+    sv->cleanup = ipc_pool_new(server->params->cleanup_service_name, idle_ms, KEPT_CONNECTIONS);
+    sv->auth = ipc_pool_new("auth", idle_ms, KEPT_CONNECTIONS);
+    server->state = sv;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon smtpd = {
+        .name = "smtpd",
+        .mode = DAEMON_FIBERS,
+        .sandbox = { .user = RUN_AS_NET, .flags = SANDBOX_INET_CLIENT },
+        .start = start,
+        .session = smtpd_session,
+    };
+
+    return daemon_main(&smtpd, argc, argv);
+}

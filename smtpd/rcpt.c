@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rcpt.c - RCPT TO and VRFY: may this client send to this recipient, and does it exist
+ *
+ * RFC 5321 section 4.1.1.3. Order of the checks: syntax, number of recipients,
+ * smtpd_relay_restrictions, smtpd_recipient_restrictions, and at last that the recipient exists, so
+ * that a stranger who may not relay learns nothing about names.
+ *
+ * Runs in: smtpd (input is hostile). Logs refusals.
+ */
+#include "base/mem.h"
+#include "base/own.h"
+#include "mail/address.h"
+#include "mail/idna.h"
+#include "smtpd/command.h"
+#include "smtpd/envelope.h"
+#include "smtpd/reply.h"
+
+/* The limit, and the overshoot that is forgiven (RFC 5321 section 4.5.3.1.10: the client sends again) */
+static bool room_for_one_more(struct smtpd *s)
+{
+    if (s->n_rcpts < (size_t)s->sv->params->smtpd_recipient_limit)
+        return true;
+    if (s->overshoot++ < (uint64_t)s->sv->params->smtpd_recipient_overshoot_limit)
+        reply_uncounted(s, "452 4.5.3 Error: too many recipients");
+    else
+        reply(s, "452 4.5.3 Error: too many recipients");
+    return false;
+}
+
+/* Relaying, the administrator's other rules, and existence; VERDICT_REFUSED: answered */
+static enum verdict check(struct smtpd *s)
+{
+    enum verdict v = restrictions_run(s, &s->sv->relay);
+
+    if (v != VERDICT_REFUSED)
+        v = restrictions_run(s, &s->sv->recipient);
+    if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_recipient)
+        v = restrict_unlisted_recipient(s);
+    return v;
+}
+
+static void add_rcpt(struct smtpd *s, struct span given, struct rcpt_args *args)
+{
+    MEM_GROW(s->rcpts, s->n_rcpts, s->cap_rcpts);
+    s->rcpts[s->n_rcpts++] = (struct envelope_rcpt){
+        .address = mem_dup_span(str_span(&s->rcpt)),
+        .orig = span_eq(given, str_span(&s->rcpt)) ? NULL : mem_dup_span(given),
+        .dsn_orcpt = args->orcpt.len > 0 ? str_take(&args->orcpt) : NULL,
+        .dsn_notify = args->notify,
+    };
+}
+
+/* The address and parameters; false: answered */
+static bool parse(struct smtpd *s, struct span args, struct str *address, struct rcpt_args *ret)
+{
+    struct span bad;
+
+    if (!span_take_nocase(&args, "TO:")) {
+        reply(s, "501 5.5.4 Syntax: RCPT TO:<address>");
+        return false;
+    }
+    /* "<postmaster>" without a domain is every server's duty (section 4.5.1) */
+    if (address_parse_path(&args, envelope_address_flags(s) | ADDRESS_NODOMAIN, ADDRESS_BYTES, address) <
+        0) {
+        reply(s, "501 5.1.3 Bad recipient address syntax");
+        return false;
+    }
+    if (!(s->mail.seen & ARG_UTF8) && !idna_is_ascii(str_span(address))) {
+        reply(s, "550 5.6.7 Must declare SMTPUTF8 to send unicode address");
+        return false;
+    }
+
+    int r = rcpt_args_parse(args, ret, &bad);
+
+    if (r < 0)
+        reply_bad_args(s, r, bad);
+    return r == 0;
+}
+
+void cmd_rcpt(struct smtpd *s, struct span args)
+{
+    _cleanup_(str_free) struct str address = STR_INIT;
+    _cleanup_(rcpt_args_done) struct rcpt_args rcpt = { 0 };
+
+    if (!parse(s, args, &address, &rcpt) || !room_for_one_more(s))
+        return;
+    route_complete(s->sv->params, str_span(&address), &s->rcpt);
+    if (check(s) != VERDICT_REFUSED) {
+        add_rcpt(s, str_span(&address), &rcpt);
+        s->state = SMTP_RCPT;
+        reply(s, "250 2.1.5 Ok");
+    }
+    str_reset(&s->rcpt);
+}
+
+/* RFC 5321 section 3.5.3: 252 says neither yes nor no, beyond what RCPT would tell */
+void cmd_vrfy(struct smtpd *s, struct span args)
+{
+    _cleanup_(str_free) struct str address = STR_INIT;
+    _cleanup_(str_free) struct str shown = STR_INIT;
+    struct span rest = args;
+
+    if (s->sv->params->disable_vrfy_command) {
+        reply(s, "502 5.5.1 VRFY command is disabled");
+        return;
+    }
+    if (args.len == 0) {
+        reply(s, "501 5.5.4 Syntax: VRFY address");
+        return;
+    }
+    if (address_parse_path(&rest, ADDRESS_LENIENT | ADDRESS_NODOMAIN, ADDRESS_BYTES, &address) < 0) {
+        reply(s, "501 5.1.3 Bad recipient address syntax");
+        return;
+    }
+    route_complete(s->sv->params, str_span(&address), &s->rcpt);
+    if (check(s) != VERDICT_REFUSED) {
+        show_address(&shown, str_span(&address));
+        reply(s, "252 2.0.0 %s", str_cstr(&shown));
+    }
+    str_reset(&s->rcpt);
+}

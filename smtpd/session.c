@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - one SMTP session, from the greeting to the goodbye
+ *
+ * A session reads a line, acts, replies, and loops. It is idle, and may be
+ * ended by a reload, only between commands outside a transaction.
+ *
+ * Runs in: smtpd (input is hostile). Logs connect, disconnect, and why a session ended early.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "smtpd/client.h"
+#include "smtpd/command.h"
+#include "smtpd/reply.h"
+#include "smtpd/starttls.h"
+#include "smtpd/submit.h"
+
+static void session_done(struct smtpd *s)
+{
+    transaction_reset(s);
+    str_free(&s->name);
+    str_free(&s->helo);
+    str_free(&s->tls_info);
+    str_free(&s->sasl_username);
+    str_free(&s->sender);
+    str_free(&s->rcpt);
+    free(s->rcpts);
+}
+
+void transaction_reset(struct smtpd *s)
+{
+    for (size_t i = 0; i < s->n_rcpts; i++) {
+        free(s->rcpts[i].address);
+        free(s->rcpts[i].orig);
+        free(s->rcpts[i].dsn_orcpt);
+    }
+    s->n_rcpts = 0;
+    s->overshoot = 0;
+    s->bdat_failed = false;
+    str_reset(&s->sender);
+    str_reset(&s->rcpt);
+    mail_args_done(&s->mail);
+    submit_abort(&s->message);
+    if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT))
+        s->state = s->helo.len > 0 ? SMTP_GREETED : SMTP_CONNECTED;
+}
+
+/* Last words where the stream has failed already: sent if the socket takes them at once, else never mind */
+static void farewell(struct smtpd *s, const char *code_and_text, const char *why)
+{
+    char line[512];
+    int n = snprintf(line, sizeof(line), "%s %s %s\r\n", code_and_text, s->sv->params->myhostname, why);
+
+    if (!stream_ssl(s->client) && n > 0 && (size_t)n < sizeof(line))
+        send(stream_fd(s->client), line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* fail2ban and others match these lines from their first word, so no "NOQUEUE:" stands in front */
+static void log_early_end(const struct smtpd *s, const char *what)
+{
+    if (s->in_content)
+        log_info("%s after %s (%llu bytes) from %s", what, s->where,
+                 (unsigned long long)s->message.size, s->namaddr);
+    else
+        log_info("%s after %s from %s", what, s->where, s->namaddr);
+}
+
+static void refuse_too_many_errors(struct smtpd *s)
+{
+    reply_uncounted(s, "421 4.7.0 %s Error: too many errors", s->sv->params->myhostname);
+    s->in_content = false;
+    log_early_end(s, "too many errors");
+    s->state = SMTP_CLOSED;
+}
+
+/* One command; 0, or the stream's error */
+static int serve_line(struct smtpd *s)
+{
+    struct span line;
+
+    fiber_set_idle(!(s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT)));
+    int r = stream_getline(s->client, (size_t)s->sv->params->line_length_limit, &line);
+    fiber_set_idle(false);
+
+    if (r == -EMSGSIZE) {
+        reply(s, "500 5.5.2 Error: line longer than %lld bytes",
+              (long long)s->sv->params->line_length_limit);
+        return 0;
+    }
+    if (r < 0)
+        return r;
+    if (s->sv->bare_newline == BARE_NEWLINE_REJECT && stream_line_had_bare_lf(s->client))
+        reply(s, "550 5.5.2 %s Error: bare <LF> received", s->sv->params->myhostname);
+    else
+        command_run(s, line);
+    return stream_error(s->client);
+}
+
+static int serve(struct smtpd *s)
+{
+    reply_uncounted(s, "220 %s", s->sv->params->smtpd_banner);
+    while (s->state != SMTP_CLOSED) {
+        if (s->errors >= (uint64_t)s->sv->params->smtpd_hard_error_limit) {
+            refuse_too_many_errors(s);
+            break;
+        }
+        int r = serve_line(s);
+        if (r < 0)
+            return r;
+    }
+    int r = stream_flush(s->client);
+    stream_close_write(s->client);
+    return r;
+}
+
+/* Tell, and log, why a session ended other than by QUIT */
+static void explain(struct smtpd *s, int error)
+{
+    if (error == 0 || s->state == SMTP_CLOSED)
+        return;
+    if (error == -ETIMEDOUT) {
+        farewell(s, "421 4.4.2", "Error: timeout exceeded");
+        log_early_end(s, "timeout");
+    } else if (error == -ECANCELED) {
+        farewell(s, "421 4.3.2", "Service shutting down");
+    } else {
+        log_early_end(s, "lost connection");
+    }
+}
+
+static void serve_client(struct smtpd *s)
+{
+    _cleanup_(str_free) struct str counts = STR_INIT;
+
+    log_info("connect from %s", s->namaddr);
+    if (s->sv->params->smtpd_tls_wrappermode && starttls_handshake(s) < 0)
+        log_early_end(s, "lost connection");
+    else
+        explain(s, serve(s));
+    command_counts(s, &counts);
+    log_info("disconnect from %s%s", s->namaddr, str_cstr(&counts));
+}
+
+void smtpd_session(struct server *server, struct stream *client, const struct peer *peer)
+{
+    _cleanup_(session_done) struct smtpd s = {
+        .sv = server->state, .client = client, .state = SMTP_CONNECTED, .where = "CONNECT"
+    };
+
+    stream_set_timeout(client, server->params->smtpd_timeout * 1000);
+    client_identify(&s, peer);
+    if (!client_enter(&s)) {
+        reply_uncounted(&s, "421 4.7.0 %s Error: too many connections from %s",
+                        server->params->myhostname, s.addr);
+        stream_flush(client);
+        return;
+    }
+    serve_client(&s);
+    client_leave(&s);
+}

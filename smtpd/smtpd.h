@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * smtpd.h - the SMTP server: what a process has (struct service) and what a session has (struct smtpd)
+ *
+ * Which command may come when (the table is in command.c):
+ *
+ *     CONNECTED --HELO--> GREETED --MAIL--> MAIL --RCPT--> RCPT --DATA--> message, back to GREETED
+ *         '------MAIL (smtpd_helo_required=no)---^            '--BDAT--> BDAT --BDAT LAST--> message
+ *
+ * STARTTLS leads back to CONNECTED; RSET and HELO drop a transaction.
+ */
+#ifndef SMTPD_SMTPD_H
+#define SMTPD_SMTPD_H
+
+#include <openssl/ssl.h>
+
+#include "base/hash.h"
+#include "daemon/daemon.h"
+#include "ipc/ipc.h"
+#include "mail/route.h"
+#include "smtpd/dotstuff.h"
+#include "smtpd/mail_args.h"
+#include "smtpd/restrict.h"
+
+#define HELO_MAX      255   /* RFC 5321 section 4.5.3.1.2 */
+#define ADDRESS_BYTES 1024  /* of an envelope address; section 4.5.3.1.3 asks for 256, UTF-8 needs more */
+#define SHOWN_MAX     200   /* bytes of a peer's text in a reply or a log line */
+
+enum tls_level { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
+enum bare_newline { BARE_NEWLINE_NO, BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REJECT };
+
+/* Set up by start(), then read only but for the counts of clients and the kept connections. */
+struct service {
+    const struct server *server;
+    const struct params *params;
+    struct router *router;
+    struct match_list *mynetworks, *limit_exceptions;
+    struct restriction_list relay, recipient;
+    SSL_CTX *tls;                   /* NULL: not offered */
+    enum tls_level tls_level;
+    enum bare_newline bare_newline;
+    struct str auth_mechanisms;     /* "PLAIN LOGIN" */
+    struct ipc_pool *cleanup, *auth;
+    struct hash clients;            /* struct client_count by address: connections at once */
+};
+
+enum state {
+    SMTP_CONNECTED = 1 << 0,        /* no HELO yet */
+    SMTP_GREETED   = 1 << 1,
+    SMTP_MAIL      = 1 << 2,        /* MAIL accepted */
+    SMTP_RCPT      = 1 << 3,        /* and at least one RCPT */
+    SMTP_BDAT      = 1 << 4,        /* and at least one BDAT chunk */
+    SMTP_CLOSED    = 1 << 5,
+};
+#define SMTP_ANY (SMTP_CONNECTED | SMTP_GREETED | SMTP_MAIL | SMTP_RCPT | SMTP_BDAT)
+
+struct envelope_rcpt {
+    char *address;                  /* external form, complete */
+    char *orig;                     /* as given; NULL: the same */
+    char *dsn_orcpt;                /* NULL: none */
+    uint32_t dsn_notify;
+};
+
+/* A message on its way to cleanup; see submit.h. */
+struct submission {
+    struct ipc *cleanup;            /* NULL: nothing was sent yet, all content is in `held` */
+    struct dotstuff parser;
+    struct str held;                /* content not yet sent */
+    uint64_t sent;                  /* content bytes before those */
+    uint64_t size;                  /* all content bytes so far */
+    int failed;                     /* 0, or why it cannot be submitted; the rest is read and dropped */
+};
+
+#define COMMANDS_MAX 16
+
+struct smtpd {
+    struct service *sv;
+    struct stream *client;
+    enum state state;
+
+    /* the client */
+    char addr[INET6_ADDRSTRLEN];
+    unsigned port;
+    union sockaddr_any remote, local;
+    struct str name;                /* by DNS, or "unknown" */
+    char namaddr[320];              /* "name[addr]", for logs */
+    struct str helo;                /* escaped */
+    bool esmtp;
+    bool trusted;                   /* in mynetworks */
+    bool limit_exempt;
+    struct str tls_info;            /* empty: no TLS */
+    char sasl_method[32];
+    struct str sasl_username;
+
+    /* the transaction */
+    struct str sender;              /* external form, complete */
+    struct mail_args mail;
+    struct envelope_rcpt *rcpts;
+    size_t n_rcpts, cap_rcpts;
+    struct str rcpt;                /* the one being checked, as it is shown */
+    struct submission message;
+    bool bdat_failed;               /* later chunks are discarded */
+
+    /* what it has done */
+    uint64_t errors, junk, overshoot;
+    struct {
+        uint64_t ok, total;
+    } counts[COMMANDS_MAX + 1];     /* by row of the command table; the last: unknown ones */
+    const char *where;              /* for "lost connection after ..." */
+    bool in_content;
+};
+
+/* The session: one call per connection. MAY_WAIT. */
+void smtpd_session(struct server *server, struct stream *client, const struct peer *peer);
+
+/* Drop the transaction, if there is one. */
+void transaction_reset(struct smtpd *s);
+
+#endif

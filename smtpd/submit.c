@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * submit.c - handing the message of a transaction to cleanup
+ *
+ * The client is told 250 only after cleanup's answer, which comes when the
+ * message is on disk. Until then nothing is promised: a client that goes away,
+ * or a cleanup that dies, leaves no message.
+ *
+ * Runs in: smtpd. Logs "ID: client=", refused messages, and trouble with cleanup.
+ */
+#include "smtpd/submit.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "ipc/msg_submit.h"
+#include "smtpd/client.h"
+#include "smtpd/reply.h"
+
+void submit_begin(struct smtpd *s, unsigned dotstuff_flags)
+{
+    submit_abort(&s->message);
+    if (s->sv->bare_newline == BARE_NEWLINE_NO)
+        dotstuff_flags |= DOTSTUFF_KEEP_CR;
+    dotstuff_init(&s->message.parser, dotstuff_flags);
+}
+
+void submit_abort(struct submission *m)
+{
+    ipc_free(m->cleanup);
+    str_free(&m->held);
+    *m = (struct submission){ 0 };
+}
+
+/* ---- the envelope ---- */
+
+/* A text of ours in the shape of a message's field; lives as long as the text */
+static struct str borrow(const char *text)
+{
+    return text ? (struct str){ (char *)text, strlen(text), 0 } : STR_INIT;
+}
+
+/* RFC 3848, and RFC 6531 section 4.3: "ESMTPSA" */
+static void protocol_name(const struct smtpd *s, char ret[static 16])
+{
+    const char *base = s->mail.seen & ARG_UTF8 ? "UTF8SMTP" : s->esmtp ? "ESMTP" : "SMTP";
+
+    snprintf(ret, 16, "%s%s%s", base, s->esmtp && s->tls_info.len > 0 ? "S" : "",
+             s->esmtp && s->sasl_username.len > 0 ? "A" : "");
+}
+
+static uint32_t submit_flags(const struct smtpd *s)
+{
+    return (s->mail.eight_bit ? SUBMIT_8BIT : 0u) | (s->mail.seen & ARG_UTF8 ? SUBMIT_SMTPUTF8 : 0u) |
+           (client_is_local(s) ? SUBMIT_REWRITE : 0u);
+}
+
+static void send_envelope(struct smtpd *s, struct ipc *c)
+{
+    struct submit m = {
+        .origin = SUBMIT_NETWORK,
+        .flags = submit_flags(s),
+        .n_rcpt = (uint32_t)s->n_rcpts,
+        .sender = s->sender,
+        .dsn_ret = s->mail.ret,
+        .dsn_envid = s->mail.envid,
+        .size_hint = s->mail.size,
+        .client_name = s->name,
+        .client_port = s->port,
+        .helo = s->helo,
+        .sasl_username = s->sasl_username,
+    };
+
+    if (s->sasl_username.len > 0)
+        m.sasl_sender = s->mail.auth;
+    if (s->sv->params->smtpd_tls_received_header)
+        m.tls_info = s->tls_info;
+    snprintf(m.client_addr, sizeof(m.client_addr), "%s", s->addr);
+    snprintf(m.service, sizeof(m.service), "%s", s->sv->server->service);
+    snprintf(m.sasl_method, sizeof(m.sasl_method), "%s", s->sasl_method);
+    protocol_name(s, m.proto);
+    ipc_send(c, &submit_shape, &m);
+
+    for (size_t i = 0; i < s->n_rcpts; i++) {
+        struct submit_rcpt r = {
+            .address = borrow(s->rcpts[i].address),
+            .orig = borrow(s->rcpts[i].orig),
+            .dsn_orcpt = borrow(s->rcpts[i].dsn_orcpt),
+            .dsn_notify = s->rcpts[i].dsn_notify,
+        };
+
+        ipc_send(c, &submit_rcpt_shape, &r);
+    }
+}
+
+/* ---- the content ---- */
+
+/* A connection with the envelope sent on it */
+static int open_cleanup(struct smtpd *s, struct ipc **ret)
+{
+    int64_t timeout_ms = s->sv->params->ipc_timeout * 1000;
+    int r = ipc_pool_get(s->sv->cleanup, clock_deadline_ms(timeout_ms), ret);
+
+    if (r < 0)
+        return r;
+    stream_set_timeout(ipc_stream(*ret), timeout_ms);
+    send_envelope(s, *ret);
+    return 0;
+}
+
+static void send_held(struct smtpd *s, struct ipc *c)
+{
+    struct span rest = str_span(&s->message.held);
+
+    while (rest.len > 0) {
+        struct span chunk = span_first(rest, SUBMIT_HELD);
+
+        ipc_send_chunk(c, chunk);
+        rest = span_from(rest, chunk.len);
+    }
+}
+
+static void fail(struct submission *m, int error)
+{
+    m->failed = error;
+    ipc_free(TAKE_PTR(m->cleanup));
+}
+
+void submit_content(struct smtpd *s)
+{
+    struct submission *m = &s->message;
+    uint64_t limit = (uint64_t)s->sv->params->message_size_limit;
+
+    m->size = m->sent + m->held.len;
+    if (limit > 0 && m->size > limit && m->failed == 0)
+        fail(m, -EMSGSIZE);
+    if (m->failed == 0 && m->held.len <= SUBMIT_HELD)
+        return;
+    if (m->failed == 0 && !m->cleanup) {
+        int r = open_cleanup(s, &m->cleanup);
+
+        if (r < 0)
+            fail(m, r);
+    }
+    if (m->failed == 0) {
+        send_held(s, m->cleanup);
+        if (stream_error(ipc_stream(m->cleanup)) < 0)
+            fail(m, stream_error(ipc_stream(m->cleanup)));
+    }
+    m->sent = m->size;
+    str_reset(&m->held);
+}
+
+/* ---- the end ---- */
+
+static int finish(struct smtpd *s, struct ipc *c, struct submit_result *ret)
+{
+    send_held(s, c);
+    ipc_send_chunk(c, SPAN_NULL);
+    return ipc_recv(c, &submit_result_shape, ret);
+}
+
+/* Submit what is held and wait for the answer. A kept connection may have been closed by a cleanup that
+ * retired; as long as everything is held it is then sent again on another. */
+static int deliver(struct smtpd *s, struct submit_result *ret)
+{
+    struct submission *m = &s->message;
+
+    for (;;) {
+        bool whole = !m->cleanup;
+        int r = whole ? open_cleanup(s, &m->cleanup) : 0;
+
+        if (r < 0)
+            return r;
+        r = finish(s, m->cleanup, ret);
+        if (r == 0) {
+            ipc_pool_put(s->sv->cleanup, TAKE_PTR(m->cleanup));
+            return 0;
+        }
+
+        bool again = whole && ipc_was_kept(m->cleanup) && r != -ECANCELED && r != -ETIMEDOUT;
+
+        ipc_free(TAKE_PTR(m->cleanup));
+        if (!again)
+            return r;
+    }
+}
+
+static void log_client(const struct smtpd *s, const char *id)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    str_addf(&line, "%s: client=%s", id, s->namaddr);
+    if (s->sasl_username.len > 0) {
+        str_addf(&line, ", sasl_method=%s, sasl_username=", s->sasl_method);
+        show(&line, str_span(&s->sasl_username));
+        if (s->mail.auth.len > 0) {
+            str_add_str(&line, ", sasl_sender=");
+            show(&line, str_span(&s->mail.auth));
+        }
+    }
+    log_info("%s", str_cstr(&line));
+}
+
+/* The reply code that goes with an enhanced code (RFC 5321 section 4.2.3) */
+static int code_for(const struct submit_result *r)
+{
+    if (r->status == SUBMIT_TEMPORARY)
+        return strcmp(r->dsn, "4.3.1") == 0 ? 452 : 451;
+    return strcmp(r->dsn, "5.3.4") == 0 ? 552 : strncmp(r->dsn, "5.7.", 4) == 0 ? 550 : 554;
+}
+
+static void answer(struct smtpd *s, const struct submit_result *r, const char *ok)
+{
+    if (r->status != SUBMIT_OK) {
+        refuse(s, "END-OF-MESSAGE", "%d %s %s", code_for(r), r->dsn, r->text);
+        return;
+    }
+    log_client(s, r->queue_id);
+    s->errors = s->junk = 0;
+    reply(s, "%s queued as %s", ok, r->queue_id);
+}
+
+void submit_end(struct smtpd *s, const char *ok)
+{
+    struct submit_result result = { 0 };
+    bool bare = s->message.parser.bare_newline && s->sv->bare_newline == BARE_NEWLINE_REJECT;
+    int r = s->message.failed;
+
+    if (r == 0 && !bare)
+        r = deliver(s, &result);
+    if (bare)
+        refuse(s, "END-OF-MESSAGE", "550 5.5.2 %s Error: bare <LF> received", s->sv->params->myhostname);
+    else if (r == -EMSGSIZE)
+        refuse(s, "END-OF-MESSAGE", "552 5.3.4 Error: message file too big");
+    else if (r == 0)
+        answer(s, &result, ok);
+    if (r < 0 && r != -EMSGSIZE && !bare) {
+        log_warn_errno(r, "cannot submit a message from %s to cleanup, telling it to try again",
+                       s->namaddr);
+        reply_uncounted(s, "451 4.3.0 Error: queue file write error");
+    }
+    transaction_reset(s);
+}
