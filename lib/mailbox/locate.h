@@ -13,6 +13,7 @@ struct locator;
 /* Opens virtual_mailbox_maps, virtual_uid_maps, virtual_gid_maps, mydestination ... */
 int locator_open(const struct conf *c, const struct params *p, struct locator **ret, struct str *err);
 void locator_free(struct locator *l);
+DEFINE_CLEANUP(struct locator, locator_free);
 
 struct location {
     uid_t uid;
