@@ -125,14 +125,21 @@ static int parse_main_cf(struct conf *c, struct span text, const char *path, str
     return 0;
 }
 
-int conf_load(const char *dir, struct conf **ret, struct str *err)
+struct conf *conf_new(const char *dir)
 {
-    _cleanup_(conf_free_ptr_) struct conf *c = mem_new(struct conf);
-    _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
+    struct conf *c = mem_new(struct conf);
 
     if (!dir)
         dir = getenv("MAIL_CONFIG");
     c->dir = mem_strdup(dir && *dir ? dir : POSTERN_CONFIG_DIR);
+    return c;
+}
+
+int conf_load(const char *dir, struct conf **ret, struct str *err)
+{
+    _cleanup_(conf_free_ptr_) struct conf *c = conf_new(dir);
+    _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
+
     str_addf(&path, "%s/main.cf", c->dir);
     int r = conf_read_file(str_cstr(&path), FILE_MAX, &text);
     if (r < 0) {

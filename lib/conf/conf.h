@@ -28,6 +28,8 @@ struct conf; /* the settings of one main.cf plus -o overrides, unexpanded */
  * A missing main.cf is an error.
  */
 int conf_load(const char *dir, struct conf **ret, struct str *err);
+/* The same without reading any file: nothing is set, all is default. Never NULL. */
+struct conf *conf_new(const char *dir);
 void conf_free(struct conf *c);
 DEFINE_CLEANUP(struct conf, conf_free);
 const char *conf_directory(const struct conf *c);
