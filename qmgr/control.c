@@ -127,25 +127,27 @@ static bool expire_held(struct qmgr *q, const char *id)
 
 static const struct action {
     bool anybody; /* not only the superuser */
+    const char *logged; /* what has become of the message; NULL: logged elsewhere */
     bool (*on_queued)(struct qmgr *q, struct message *m); /* NULL: nothing to do for such a message */
     bool (*on_held)(struct qmgr *q, const char *id);
 } actions[] = {
-    [QUEUE_DO_FLUSH]      = { true,  flush_message,   NULL },
-    [QUEUE_DO_FLUSH_SITE] = { true,  flush_message,   NULL },
-    [QUEUE_DO_DELETE]     = { false, delete_message,  delete_held },
-    [QUEUE_DO_HOLD]       = { false, hold_message,    NULL },
-    [QUEUE_DO_RELEASE]    = { false, NULL,            release_held },
-    [QUEUE_DO_REQUEUE]    = { false, requeue_message, requeue_held },
-    [QUEUE_DO_EXPIRE]     = { false, expire_message,  expire_held },
+    [QUEUE_DO_FLUSH]      = { true,  NULL,                 flush_message,   NULL },
+    [QUEUE_DO_FLUSH_SITE] = { true,  NULL,                 flush_message,   NULL },
+    [QUEUE_DO_DELETE]     = { false, NULL,                 delete_message,  delete_held },
+    [QUEUE_DO_HOLD]       = { false, "placed on hold",     hold_message,    NULL },
+    [QUEUE_DO_RELEASE]    = { false, "released from hold", NULL,            release_held },
+    [QUEUE_DO_REQUEUE]    = { false, "requeued",           requeue_message, requeue_held },
+    [QUEUE_DO_EXPIRE]     = { false, "expired",            expire_message,  expire_held },
 };
 
 static bool act_on(struct qmgr *q, const struct action *action, const char *id)
 {
     struct message *m = message_find(q, span_of(id));
+    bool done = m ? action->on_queued && action->on_queued(q, m) : action->on_held && action->on_held(q, id);
 
-    if (m)
-        return action->on_queued && action->on_queued(q, m);
-    return action->on_held && action->on_held(q, id);
+    if (done && action->logged)
+        log_info("%s: %s", id, action->logged);
+    return done;
 }
 
 /* ---- all messages of a state ---- */
@@ -174,6 +176,7 @@ static bool has_state(const char *wanted, uint32_t state)
     static const char *const names[] = {
         [QUEUE_STATE_INCOMING] = "incoming", [QUEUE_STATE_ACTIVE] = "active",
         [QUEUE_STATE_DEFERRED] = "deferred", [QUEUE_STATE_HOLD] = "hold",
+        [QUEUE_STATE_MAILDROP] = "maildrop",
     };
 
     return !wanted[0] || strcmp(wanted, names[state]) == 0;

@@ -121,6 +121,13 @@ static void send_state(struct listing *l, uint32_t state)
     send_noted(l, QUEUE_CUR, state);
 }
 
+/* Messages that are not in memory. */
+static void send_place(struct listing *l, enum queue_place place, uint32_t state)
+{
+    queue_scan(&l->q->dirs, place, note_id, l);
+    send_noted(l, place, state);
+}
+
 int list_serve(struct qmgr *q, struct ipc *c)
 {
     struct queue_list request = { 0 };
@@ -130,11 +137,11 @@ int list_serve(struct qmgr *q, struct ipc *c)
         return r;
     struct listing l = { .q = q, .c = c, .site = span_of(request.site) };
 
+    send_place(&l, QUEUE_MAILDROP, QUEUE_STATE_MAILDROP);
     send_state(&l, QUEUE_STATE_ACTIVE);
     send_state(&l, QUEUE_STATE_INCOMING);
     send_state(&l, QUEUE_STATE_DEFERRED);
-    queue_scan(&q->dirs, QUEUE_HOLD, note_id, &l);
-    send_noted(&l, QUEUE_HOLD, QUEUE_STATE_HOLD);
+    send_place(&l, QUEUE_HOLD, QUEUE_STATE_HOLD);
     free(l.ids);
     struct queue_list_end end = { .count = l.count };
 

@@ -7,7 +7,8 @@
 
 #include "qmgr/qmgr.h"
 
-/* Answer a queue_list: all messages in the order active, incoming, deferred, hold. 0, -EPROTO or the stream's error. */
+/* Answer a queue_list: all messages in the order maildrop, active, incoming, deferred, hold.
+ * 0, -EPROTO or the stream's error. */
 MAY_WAIT int list_serve(struct qmgr *q, struct ipc *c);
 
 /* Has the envelope an unsettled recipient in this domain (case folded)? An empty site matches all. */

@@ -24,7 +24,8 @@ struct queue_list {
 IPC_SHAPE(queue_list, IPC_STR(queue_list, site),);
 
 enum queue_state { QUEUE_STATE_INCOMING, QUEUE_STATE_ACTIVE, QUEUE_STATE_DEFERRED, QUEUE_STATE_HOLD,
-                   QUEUE_STATE_LAST = QUEUE_STATE_HOLD };
+                   QUEUE_STATE_MAILDROP, /* left by postdrop or requeued, for pickup */
+                   QUEUE_STATE_LAST = QUEUE_STATE_MAILDROP };
 
 struct queue_entry {
     uint32_t state;
@@ -53,9 +54,9 @@ struct queue_list_end {
 IPC_SHAPE(queue_list_end, IPC_U32(queue_list_end, count, UINT32_MAX),);
 
 enum queue_action {
-    QUEUE_DO_FLUSH,                /* id "ALL", or one id: try now */
-    QUEUE_DO_FLUSH_SITE,           /* site: try now what waits for it */
-    QUEUE_DO_DELETE, QUEUE_DO_HOLD, QUEUE_DO_RELEASE, QUEUE_DO_REQUEUE, QUEUE_DO_EXPIRE,   /* root or mail_owner only */
+    QUEUE_DO_FLUSH,             /* id "ALL", or one id: try now */
+    QUEUE_DO_FLUSH_SITE,        /* site: try now what waits for it */
+    QUEUE_DO_DELETE, QUEUE_DO_HOLD, QUEUE_DO_RELEASE, QUEUE_DO_REQUEUE, QUEUE_DO_EXPIRE, /* root or mail_owner only */
     QUEUE_ACTION_LAST = QUEUE_DO_EXPIRE,
 };
 

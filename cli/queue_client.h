@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * queue_client.h - the queue as postqueue and postsuper see it: through qmgr, or on the directories when it is down
+ */
+#ifndef CLI_QUEUE_CLIENT_H
+#define CLI_QUEUE_CLIENT_H
+
+#include "conf/conf.h"
+#include "ipc/msg_queue.h"
+#include "queue/queue.h"
+
+/* One message of the listing. */
+struct queue_item {
+    struct queue_entry entry;
+    struct queue_entry_rcpt *rcpts; /* entry.n_rcpt */
+};
+void queue_item_done(struct queue_item *item);
+
+struct queue_client {
+    struct ipc *qmgr;           /* NULL: the suite is down */
+    struct queue_dirs dirs;     /* open when it is down */
+};
+
+/*
+ * Reach qmgr, else open the directories and lock the queue, so that a qmgr that starts waits.
+ * 0 (ret->qmgr tells which); -EACCES: down, and the caller may not read the directories; -EBUSY: a qmgr runs
+ * but does not answer; others.
+ */
+int queue_client_open(const struct params *p, struct queue_client *ret);
+void queue_client_close(struct queue_client *c);
+
+/* Call fn for each message, in the order of postqueue -p. 0, a negative value of fn's, or -errno. */
+int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg), void *arg);
+
+/* Do it to one message. 1 done, 0 no such message (in that state), -EPERM refused, -errno. When the suite
+ * is down QUEUE_DO_FLUSH and QUEUE_DO_FLUSH_SITE give -ECONNREFUSED. */
+int queue_client_act(struct queue_client *c, const struct queue_command *cmd);
+
+/* "maildrop", "active", "incoming", "deferred", "hold" */
+const char *queue_state_name(uint32_t state);
+/* That name's state, or -1. */
+int queue_state_find(struct span name);
+
+/* The same two on the directories; used by the functions above. */
+int queue_direct_list(const struct queue_dirs *d, int (*fn)(const struct queue_item *item, void *arg), void *arg);
+int queue_direct_act(const struct queue_dirs *d, uint32_t action, const char *id);
+
+#endif
