@@ -8,7 +8,7 @@
 #include "base/str.h"
 #include "conf/conf.h"
 
-enum { DAEMON_OVERRIDES_MAX = 256 };
+enum { DAEMON_OVERRIDES_MAX = 200 };
 
 struct daemon_args {
     const char *service;                            /* -n; required */

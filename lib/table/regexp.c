@@ -43,7 +43,7 @@ static int parse_flags(struct span flags, int *ret, struct str *err)
 static int compile(struct span *line, void **ret, size_t *ret_groups, struct str *err)
 {
     struct span pattern, flags;
-    int bits;
+    int bits = 0;
     int r = rules_cut_delimited(line, &pattern, &flags, err);
 
     if (r == 0)
