@@ -84,6 +84,14 @@ static int make_dir(const char *path, mode_t mode, const struct ids *ids, struct
     return 0;
 }
 
+/* make_open - a directory that everybody may enter; one that is there is the administrator's */
+static int make_open(const char *path)
+{
+    if (mkdir(path, 0755) < 0)
+        return errno == EEXIST ? 0 : -1;
+    return chmod(path, 0755);   /* whatever our umask is */
+}
+
 /* make_parents - of the queue directory, as mkdir -p */
 static void make_parents(const char *path)
 {
@@ -91,7 +99,7 @@ static void make_parents(const char *path)
 
     for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        mkdir(copy, 0755);
+        make_open(copy);
         *slash = '/';
     }
 }
@@ -105,7 +113,7 @@ int dirs_make(const struct params *params, bool single_user, struct str *err)
     int r = make_dir(params->data_directory, 0700, single_user ? NULL : &mail, err);
     if (r < 0)
         return r;
-    if (mkdir(params->queue_directory, 0755) < 0 && errno != EEXIST)
+    if (make_open(params->queue_directory) < 0)
         return complain(err, params->queue_directory);
     /* Sockets are bound by relative paths: the system allows only 107 bytes of them. */
     if (chdir(params->queue_directory) < 0)
