@@ -145,7 +145,7 @@ static bool submit(struct job *job)
 /* watch - the loop's eventfd, made at the first offload */
 static int watch(struct loop *l)
 {
-    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = l};
     int r = loop_epoll(l);
 
     if (l->event_fd >= 0 || r < 0)
