@@ -26,6 +26,7 @@ enum mail_flags {
 struct maildir_save {
     int content_fd;                 /* message bytes are read from here ... */
     uint64_t offset, size;          /* ... CRLF lines, turned into LF */
+    struct span head;               /* its first bytes, if the caller has read them already; else empty */
     struct span prepend;            /* header lines to put in front (Return-Path ...), LF or CRLF line ends */
     int64_t received;               /* INTERNALDATE: becomes the file's mtime; 0: now */
     unsigned flags;                 /* enum mail_flags; not 0 or `keywords` not empty: goes to cur/ */

@@ -107,32 +107,35 @@ static int read_piece(int fd, char *buf, size_t n, uint64_t offset)
     return 0;
 }
 
-/* Convert piece by piece in one buffer: prepended lines first, then content, each piece one byte
- * behind the place it is converted to (lf_feed). */
+/* Convert piece by piece in one buffer: prepended lines first, then content. What has been read already
+ * is converted from where it is, the rest in the buffer itself, each piece one byte behind the
+ * place it is converted to (lf_feed). */
 static int copy_message(int fd, const struct maildir_save *m, struct lf_writer *w)
 {
-    size_t first = m->prepend.len, left_cap = (m->size < PIECE ? m->size : PIECE);
-    _cleanup_free_ char *buf = mem_calloc(first + left_cap + 3, 1);
-    uint64_t done = 0;
-    size_t fill;
+    size_t piece = m->size < PIECE ? (size_t)m->size : PIECE;
+    _cleanup_free_ char *buf = mem_calloc(m->prepend.len + (m->head.len > piece ? m->head.len : piece) + 3, 1);
+    size_t fill = lf_feed(w, m->prepend, buf);
+    uint64_t done = m->head.len;
+    int r;
 
-    fill = lf_feed(w, m->prepend, buf);
-    do {
+    fill += lf_feed(w, m->head, buf + fill);
+    while (done < m->size) {
         size_t n = m->size - done < PIECE ? (size_t)(m->size - done) : PIECE;
-        int r = read_piece(m->content_fd, buf + fill + 1, n, m->offset + done);
 
+        if (done > 0) {
+            r = write_all(fd, buf, fill);
+            if (r < 0)
+                return r;
+            fill = 0;
+        }
+        r = read_piece(m->content_fd, buf + fill + 1, n, m->offset + done);
         if (r < 0)
             return r;
         fill += lf_feed(w, span_make(buf + fill + 1, n), buf + fill);
         done += n;
-        if (done == m->size)
-            fill += lf_finish(w, buf + fill);
-        r = write_all(fd, buf, fill);
-        if (r < 0)
-            return r;
-        fill = 0;
-    } while (done < m->size);
-    return 0;
+    }
+    fill += lf_finish(w, buf + fill);
+    return write_all(fd, buf, fill);
 }
 
 static bool other_device(int fd, int content_fd)
