@@ -57,8 +57,17 @@ static uint32_t submit_flags(const struct smtpd *s)
            (client_is_local(s) ? SUBMIT_REWRITE : 0u);
 }
 
+/* For the Received header, a line each */
+static void describe_tls(const struct smtpd *s, struct str *ret)
+{
+    if (s->tls_info.len > 0 && s->sv->params->smtpd_tls_received_header)
+        str_addf(ret, "(using " SPAN_FMT ")\n(No client certificate requested)",
+                 SPAN_ARG(str_span(&s->tls_info)));
+}
+
 static void send_envelope(struct smtpd *s, struct ipc *c)
 {
+    _cleanup_(str_free) struct str tls_info = STR_INIT;
     struct submit m = {
         .origin = SUBMIT_NETWORK,
         .flags = submit_flags(s),
@@ -75,8 +84,8 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
 
     if (s->sasl_username.len > 0)
         m.sasl_sender = s->mail.auth;
-    if (s->sv->params->smtpd_tls_received_header)
-        m.tls_info = s->tls_info;
+    describe_tls(s, &tls_info);
+    m.tls_info = tls_info;
     snprintf(m.client_addr, sizeof(m.client_addr), "%s", s->addr);
     snprintf(m.service, sizeof(m.service), "%s", s->sv->server->service);
     snprintf(m.sasl_method, sizeof(m.sasl_method), "%s", s->sasl_method);
