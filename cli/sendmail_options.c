@@ -95,17 +95,14 @@ static int parse_ret(struct sendmail_options *o, const char *arg, struct str *er
 
 static int parse_flush(struct sendmail_options *o, const char *arg, struct str *err)
 {
+    if (arg && char_is(arg[0], CHAR_DIGIT))
+        return 0; /* -q1h: the queue runs by itself */
     o->mode = SENDMAIL_FLUSH;
-    if (!arg)
-        return 0;
-    if (arg[0] == 'I')
+    if (arg && arg[0] == 'I')
         o->flush_id = arg + 1;
-    else if (arg[0] == 'R')
+    else if (arg && arg[0] == 'R')
         o->flush_site = arg + 1;
-    else if (arg[0] >= '0' && arg[0] <= '9')
-        o->mode =
-            SENDMAIL_SUBMIT; /* -q1h: the queue runs by itself; with -bd it starts the suite */
-    else
+    else if (arg)
         return usage(err, "unsupported: -q", arg);
     return 0;
 }
