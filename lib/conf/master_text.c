@@ -153,7 +153,7 @@ static void print_args(const struct master_entry *e, enum master_layout layout, 
 
     for (size_t i = 0; i < e->n_args; i++) {
         bool setting = is_setting(e, i);
-        bool full = out->len - line_from + 1 + strlen(e->args[i]) > LINE_WIDTH;
+        bool full = out->len - line_from + 1 + strlen(e->args[i]) >= LINE_WIDTH;
 
         if (layout == MASTER_FOLDED && (setting || after_setting || full))
             add_break(out, &line_from);
