@@ -145,8 +145,9 @@ static void serve_client(struct smtpd *s)
 
 void smtpd_session(struct server *server, struct stream *client, const struct peer *peer)
 {
+    _cleanup_(stream_free_ptr_) struct stream *owned = client;
     _cleanup_(session_done) struct smtpd s = {
-        .sv = server->state, .client = client, .state = SMTP_CONNECTED, .where = "CONNECT"
+        .sv = server->state, .client = owned, .state = SMTP_CONNECTED, .where = "CONNECT"
     };
 
     stream_set_timeout(client, server->params->smtpd_timeout * 1000);

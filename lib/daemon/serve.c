@@ -78,8 +78,7 @@ static void run_session(void *arg)
     struct session *s = arg;
     struct running *rd = s->rd;
 
-    rd->sv.daemon->session(&rd->sv, s->client, &s->peer);
-    stream_free(s->client);
+    rd->sv.daemon->session(&rd->sv, s->client, &s->peer);   /* frees the stream */
     list_remove(&s->link);
     free(s);
     serve_one_ended(rd);
