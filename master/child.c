@@ -122,6 +122,8 @@ static void hand_over(const struct master *m, const struct service_state *s, int
     setenv("MAIL_CONFIG", m->config_directory, 1);
     if (!s->planned->is_private)
         set_number(ENV_PUBLIC, 1);
+    if (s->planned->limit == 1)
+        keep_open(m->singles_fd);   /* held, not used */
     if (m->log_fd >= 0) {
         keep_open(m->log_fd);
         set_number(ENV_LOG, m->log_fd);
@@ -238,10 +240,13 @@ static void take_note(struct child *c, const struct master_note *note)
     }
 }
 
-static void close_link(struct child *c)
+/* close_link - taken off epoll by hand, as a process just forked may hold a copy of it yet */
+static void close_link(struct master *m, struct child *c)
 {
-    if (c->fd >= 0)
-        close(c->fd);
+    if (c->fd < 0)
+        return;
+    epoll_ctl(m->epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
+    close(c->fd);
     c->fd = -1;
 }
 
@@ -253,7 +258,7 @@ void child_heard(struct master *m, struct child *c)
     while ((n = recv(c->fd, &note, sizeof note, MSG_DONTWAIT)) == sizeof note)
         take_note(c, &note);
     if (n >= 0 || (errno != EAGAIN && errno != EINTR))
-        close_link(c);          /* it is ending; its exit status is still to come */
+        close_link(m, c);       /* it is ending; its exit status is still to come */
     service_update(m, c->service);
 }
 
@@ -261,9 +266,9 @@ void child_tell(struct child *c, unsigned note_kind)
 {
     const struct master_note note = { (uint8_t)note_kind, 0, 0 };
 
-    /* It may have ended a moment ago. */
+    /* It may have ended a moment ago; then we hear of it. */
     if (c->fd >= 0 && send(c->fd, &note, sizeof note, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-        close_link(c);
+        return;
 }
 
 /* report - in Postfix's words */
@@ -298,7 +303,7 @@ static void bury(struct master *m, struct child *c, int status)
         s->wake_due = true;
     count(c, (size_t)-1);
     list_remove(&c->link);
-    close_link(c);
+    close_link(m, c);
     free(c->path);
     free(c);
     service_update(m, s);

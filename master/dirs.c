@@ -14,9 +14,12 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "master/master.h"
+
+enum { LOCK_PAUSE_MS = 20, LOCK_TRIES = 500 };
 
 enum owner { OWNER_ROOT, OWNER_MAIL, OWNER_MAIL_DROP };
 
@@ -141,6 +144,29 @@ int lock_instance(int *ret_fd, struct str *err)
         str_add_str(err, error == EWOULDBLOCK ? "the Postern mail system is already running"
                                               : strerror(error));
         return -error;
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+/*
+ * The servers that must be alone (qmgr) inherit this lock. If master was killed they end within the grace time of
+ * a stop, and until then a new master does not start a second one.
+ */
+int lock_singles(int *ret_fd, struct str *err)
+{
+    static const char path[] = "pid/single.lock";
+    const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return complain(err, path);
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+        if (i == LOCK_TRIES) {
+            str_add_str(err, "a server of an earlier run does not end");
+            return -EBUSY;
+        }
+        nanosleep(&pause, NULL);
     }
     *ret_fd = TAKE_FD(fd);
     return 0;

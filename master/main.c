@@ -143,7 +143,8 @@ static void start(struct master *m, const struct options *o)
     m->verbose = o->verbose;
     if (settings_load(o->config_directory, &s, &notes, &err) < 0 || log_open(m, s.params, &err) < 0 ||
         settings_check(&s, m->single_user, &err) < 0 ||
-        dirs_make(s.params, m->single_user, &err) < 0 || lock_instance(&m->lock_fd, &err) < 0)
+        dirs_make(s.params, m->single_user, &err) < 0 || lock_instance(&m->lock_fd, &err) < 0 ||
+        lock_singles(&m->singles_fd, &err) < 0)
         die(&err);
     m->config_directory = mem_strdup(conf_directory(s.conf));
     lock_write(m->lock_fd, "");
@@ -161,7 +162,7 @@ static void start(struct master *m, const struct options *o)
 
 int main(int argc, char **argv)
 {
-    static struct master m = { .log_fd = -1, .lock_fd = -1 };
+    static struct master m = { .log_fd = -1, .lock_fd = -1, .singles_fd = -1 };
     struct options o = { .mode = MODE_FOREGROUND };
     int report_fd = -1;
 

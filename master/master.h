@@ -79,7 +79,7 @@ struct master {
     size_t n_dropped, cap_dropped;
     struct bound **bound;
     size_t n_bound, cap_bound;
-    int epoll_fd, signal_fd, log_fd, lock_fd;
+    int epoll_fd, signal_fd, log_fd, lock_fd, singles_fd;
     unsigned n_reloads;
     int verbose;
     bool single_user;
@@ -111,6 +111,8 @@ int log_open(struct master *m, const struct params *params, struct str *err);
 int dirs_make(const struct params *params, bool single_user, struct str *err);
 /* The instance lock, held as long as the process lives. -EWOULDBLOCK: another master runs here. */
 int lock_instance(int *ret_fd, struct str *err);
+/* The lock that services with one process inherit; waits for servers of a master that was killed. */
+int lock_singles(int *ret_fd, struct str *err);
 /* Write the process id, and below it what became of the last reload (may be ""), for postern(1). */
 void lock_write(int fd, const char *outcome);
 
