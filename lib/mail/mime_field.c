@@ -12,7 +12,7 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 
-/* A field longer than this is seen in pieces, of which only the first is a field that is known. */
+/* What is beyond this in one field is not looked at. */
 #define FIELD_MAX 102400
 
 bool mime_field_next(struct span *header, struct header_field *ret)
@@ -20,7 +20,7 @@ bool mime_field_next(struct span *header, struct header_field *ret)
     while (header->len > 0) {
         size_t before = header->len;
 
-        if (header_next(header, FIELD_MAX, ret) > 0)
+        if (header_next(header, FIELD_MAX, ret) != 0)
             return true;
         if (header->len == before)
             span_cut(header, '\n');

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command.h - the commands, and helpers that several of them use
+ */
+#ifndef IMAPD_COMMAND_H
+#define IMAPD_COMMAND_H
+
+#include "parse.h"
+#include "session.h"
+
+/* Run one command (without its line end) and answer it. 0, or the stream's error. */
+MAY_WAIT int command_run(struct imap *s, struct span command);
+
+/* The capabilities of a signed-in client, "IMAP4rev1 ...", appended. */
+void command_capabilities(const struct imap *s, struct str *out);
+
+/*
+ * A handler gets what follows the command's name (with its blank), parses all of it, does it,
+ * sends untagged data and sets the answer with reply_...(). Returns 0, or negative when the session is over.
+ */
+typedef int command_fn(struct imap *s, struct parse *p);
+
+command_fn cmd_append;                                          /* append.c */
+command_fn cmd_capability, cmd_noop, cmd_logout, cmd_id, cmd_enable, cmd_namespace; /* misc.c */
+command_fn cmd_close, cmd_unselect, cmd_expunge;                /* expunge.c */
+command_fn cmd_copy, cmd_move;                                  /* copy.c */
+command_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe; /* manage.c */
+command_fn cmd_fetch;                                           /* fetch.c */
+command_fn cmd_idle;                                            /* idle.c */
+command_fn cmd_list, cmd_lsub;                                  /* list.c */
+command_fn cmd_search;                                          /* search.c */
+command_fn cmd_select, cmd_examine;                             /* select.c */
+command_fn cmd_status;                                          /* status.c */
+command_fn cmd_store;                                           /* store.c */
+
+/* ---- messages that a command names ---- */
+
+struct seqs {
+    uint32_t *items;        /* sequence numbers, ascending, each once */
+    size_t len, cap;
+};
+#define SEQS_INIT ((struct seqs){ NULL, 0, 0 })
+void seqs_done(struct seqs *l);
+void seqs_add(struct seqs *l, uint32_t seq);
+
+/*
+ * Parse a blank and a sequence-set; by UID when s->uid. UIDs that do not exist are left out. False: the set is
+ * malformed or, by sequence number, names a message that does not exist (RFC 3501 section 9, seq-number).
+ */
+bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret);
+
+/* A blank and a mailbox name of the wire, as UTF-8 (mailbox_name.h). */
+bool parse_mailbox(struct parse *p, struct str *ret);
+
+#endif

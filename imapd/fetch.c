@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fetch.c - FETCH (RFC 3501 section 6.4.5; MODSEQ and CHANGEDSINCE RFC 7162 section 3.1)
+ *
+ * Items are looked up once, and the greatest need among them decides how far a
+ * message's file is read: not at all for flags, UIDs, dates and sizes, which
+ * are in the index. A file is opened once, and before the first byte of its
+ * answer is written, for an answer cannot be taken back.
+ *
+ * Runs in: imapd (input and content are hostile).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "bodystructure.h"
+#include "command.h"
+#include "envelope.h"
+#include "flags.h"
+#include "mail/date.h"
+#include "message.h"
+#include "reply.h"
+#include "section.h"
+#include "untagged.h"
+
+/* Items in one FETCH; each costs memory until its end. */
+#define FETCH_ITEMS_MAX 1000
+
+enum need { NEED_INDEX, NEED_SIZE, NEED_HEADER, NEED_ALL, NEED_MIME };
+
+struct fetch_item {
+    const struct fetch_row *row;
+    struct section section;
+};
+
+struct fetch {
+    struct fetch_item *items;
+    size_t len, cap;
+    enum need need;
+    bool sets_seen;
+    bool has_uid, has_flags, has_modseq;
+    uint64_t changed_since;
+    /* while it runs */
+    struct message message;
+    struct str line, scratch;
+    bool expunged;              /* a message's file was gone */
+};
+
+typedef void put_item(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e);
+static put_item put_flags_item, put_uid, put_internaldate, put_size, put_modseq, put_envelope_item, put_body,
+    put_section;
+
+static const struct fetch_row {
+    const char *name;
+    put_item *put;
+    enum need need;
+    enum section_text section;  /* of RFC822.x, which are sections under another name */
+} rows[] = {
+    { "BODY",           put_body,          NEED_MIME,   SECTION_WHOLE },
+    { "BODYSTRUCTURE",  put_body,          NEED_MIME,   SECTION_WHOLE },
+    { "ENVELOPE",       put_envelope_item, NEED_HEADER, SECTION_WHOLE },
+    { "FLAGS",          put_flags_item,    NEED_INDEX,  SECTION_WHOLE },
+    { "INTERNALDATE",   put_internaldate,  NEED_INDEX,  SECTION_WHOLE },
+    { "MODSEQ",         put_modseq,        NEED_INDEX,  SECTION_WHOLE },
+    { "RFC822",         put_section,       NEED_ALL,    SECTION_WHOLE },
+    { "RFC822.HEADER",  put_section,       NEED_HEADER, SECTION_HEADER },
+    { "RFC822.SIZE",    put_size,          NEED_SIZE,   SECTION_WHOLE },
+    { "RFC822.TEXT",    put_section,       NEED_ALL,    SECTION_TEXT },
+    { "UID",            put_uid,           NEED_INDEX,  SECTION_WHOLE },
+};
+static const struct fetch_row body_section = { "BODY", put_section, NEED_ALL, SECTION_WHOLE };
+
+static const struct {
+    const char *name, *items;
+} macros[] = {
+    { "ALL",  "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE" },
+    { "FAST", "FLAGS INTERNALDATE RFC822.SIZE" },
+    { "FULL", "FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY" },
+};
+
+static void fetch_done(struct fetch *f)
+{
+    for (size_t i = 0; i < f->len; i++)
+        section_done(&f->items[i].section);
+    free(f->items);
+    message_done(&f->message);
+    str_free(&f->line);
+    str_free(&f->scratch);
+}
+
+/* ---- grammar ---- */
+
+static struct fetch_item *add_item(struct fetch *f, const struct fetch_row *row)
+{
+    MEM_GROW(f->items, f->len, f->cap);
+    f->items[f->len] = (struct fetch_item){ .row = row, .section = SECTION_INIT };
+    f->has_uid |= row->put == put_uid;
+    f->has_flags |= row->put == put_flags_item;
+    f->has_modseq |= row->put == put_modseq;
+    if (row->need > f->need)
+        f->need = row->need;
+    return &f->items[f->len++];
+}
+
+/* An item by its name, "RFC822.TEXT" */
+static bool add_named(struct fetch *f, struct span name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (!span_eq_nocase_str(name, rows[i].name))
+            continue;
+
+        struct fetch_item *item = add_item(f, &rows[i]);
+
+        item->section.text = rows[i].section;
+        str_add_str(&item->section.label, rows[i].name);
+        f->sets_seen |= rows[i].put == put_section && rows[i].need == NEED_ALL;
+        return true;
+    }
+    return false;
+}
+
+/* "BODY[...]" and "BODY.PEEK[...]" */
+static bool parse_body_section(struct parse *p, struct fetch *f, struct span name)
+{
+    bool peek = span_eq_nocase_str(name, "BODY.PEEK");
+    struct section section = SECTION_INIT;
+
+    if ((!peek && !span_eq_nocase_str(name, "BODY")) || !parse_section(p, &section)) {
+        section_done(&section);
+        return false;
+    }
+
+    enum need need = section.part.len > 0 ? NEED_MIME : section_in_header(&section) ? NEED_HEADER : NEED_ALL;
+
+    add_item(f, &body_section)->section = section;
+    f->sets_seen |= !peek;
+    if (need > f->need)
+        f->need = need;
+    return true;
+}
+
+static bool parse_item(struct parse *p, struct fetch *f)
+{
+    struct span name;
+
+    if (f->len == FETCH_ITEMS_MAX || !parse_name(p, &name))
+        return false;
+    if (p->in.len > 0 && p->in.ptr[0] == '[')
+        return parse_body_section(p, f, name);
+    return add_named(f, name);
+}
+
+static bool parse_macro(struct parse *p, struct fetch *f)
+{
+    for (size_t i = 0; i < ARRAY_LEN(macros); i++) {
+        if (parse_word(p, macros[i].name)) {
+            struct span items = span_of(macros[i].items), name;
+
+            while (span_word(&items, " ", &name))
+                add_named(f, name);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* fetch-modifiers = SP "(" "CHANGEDSINCE" SP mod-sequence-value ")" */
+static bool parse_modifiers(struct parse *p, struct fetch *f)
+{
+    if (parse_end(p))
+        return true;
+    if (!parse_sp(p) || !parse_char(p, '(') || !parse_word(p, "CHANGEDSINCE") || !parse_sp(p) ||
+        !parse_number(p, INT64_MAX, &f->changed_since) || !parse_char(p, ')') || !parse_end(p))
+        return false;
+    if (!f->has_modseq)
+        add_named(f, span_of("MODSEQ"));
+    return true;
+}
+
+static bool parse_fetch(struct parse *p, struct fetch *f)
+{
+    if (!parse_sp(p))
+        return false;
+    if (parse_char(p, '(')) {
+        do
+            if (!parse_macro(p, f) && !parse_item(p, f))
+                return false;
+        while (parse_sp(p));
+        if (!parse_char(p, ')'))
+            return false;
+    } else if (!parse_macro(p, f) && !parse_item(p, f)) {
+        return false;
+    }
+    return parse_modifiers(p, f);
+}
+
+/* ---- items ---- */
+
+static void put_flags_item(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    (void)i;
+    str_add_str(&f->line, "FLAGS (");
+    put_flags(&f->line, s->mb, e);
+    str_add_char(&f->line, ')');
+}
+
+static void put_uid(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    str_add_str(&f->line, "UID ");
+    str_add_u64(&f->line, e->uid);
+}
+
+static void put_internaldate(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    str_add_str(&f->line, "INTERNALDATE \"");
+    date_imap(&f->line, e->received);
+    str_add_char(&f->line, '"');
+}
+
+static void put_size(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    str_add_str(&f->line, "RFC822.SIZE ");
+    str_add_u64(&f->line, e->vsize);
+}
+
+static void put_modseq(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    str_addf(&f->line, "MODSEQ (%" PRIu64 ")", e->modseq);
+}
+
+static void put_envelope_item(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                              const struct mail_entry *e)
+{
+    struct span header = SPAN_NULL;
+
+    (void)i;
+    (void)e;
+    message_header(&f->message, &header);
+    str_add_str(&f->line, "ENVELOPE ");
+    put_envelope(&f->line, header, (size_t)s->params->header_address_token_limit);
+}
+
+static void put_body(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    bool extended = span_eq_str(span_of(i->row->name), "BODYSTRUCTURE");
+    const struct mime *mime;
+
+    (void)e;
+    message_mime(&f->message, &mime);
+    str_addf(&f->line, "%s ", i->row->name);
+    put_bodystructure(&f->line, mime, extended ? BODY_EXTENDED : BODY_BASIC,
+                      (size_t)s->params->header_address_token_limit);
+}
+
+static void count_bytes(struct imap *s, const struct section *section, size_t n)
+{
+    bool header = section->text != SECTION_WHOLE && section->text != SECTION_TEXT;
+
+    *(header ? &s->stats.hdr_count : &s->stats.body_count) += 1;
+    *(header ? &s->stats.hdr_bytes : &s->stats.body_bytes) += n;
+}
+
+static void put_section(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+{
+    struct span content;
+
+    (void)e;
+    str_add(&f->line, str_span(&i->section.label));
+    if (section_content(&i->section, &f->message, &f->scratch, &content) <= 0) {
+        str_add_str(&f->line, " NIL");
+        return;
+    }
+    str_addf(&f->line, " {%zu}\r\n", content.len);
+    imap_write(s, str_span(&f->line));
+    str_reset(&f->line);
+    imap_write(s, content);
+    count_bytes(s, &i->section, content.len);
+}
+
+/* ---- messages ---- */
+
+/* Open and read the file as far as any item will want it; afterwards no item can fail. */
+static int load(struct imap *s, struct fetch *f, uint32_t seq)
+{
+    const struct mime *mime;
+    struct span bytes;
+    int r;
+
+    if (f->need == NEED_INDEX || f->need == NEED_SIZE)
+        return 0;
+    r = message_open(&f->message, s->mb, seq);
+    if (r < 0)
+        return r;
+    if (f->need == NEED_HEADER)
+        return message_header(&f->message, &bytes);
+    return f->need == NEED_ALL ? message_all(&f->message, &bytes) : message_mime(&f->message, &mime);
+}
+
+/* now_seen: this FETCH has set \Seen, which the client has to learn */
+static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now_seen)
+{
+    const struct mail_entry *e = mailbox_entry(s->mb, seq);
+    int r = load(s, f, seq);
+
+    if (r < 0)
+        return r;
+    str_reset(&f->line);
+    str_addf(&f->line, "* %" PRIu32 " FETCH (", seq);
+    if (s->uid && !f->has_uid) {
+        put_uid(s, f, NULL, e);
+        str_add_char(&f->line, ' ');
+    }
+    for (size_t i = 0; i < f->len; i++) {
+        if (i > 0)
+            str_add_char(&f->line, ' ');
+        f->items[i].row->put(s, f, &f->items[i], e);
+    }
+    if (now_seen && !f->has_flags) {
+        str_add_char(&f->line, ' ');
+        put_flags_item(s, f, NULL, e);
+    }
+    if (now_seen && s->condstore && !f->has_modseq) {
+        str_add_char(&f->line, ' ');
+        put_modseq(s, f, NULL, e);
+    }
+    str_add_str(&f->line, ")\r\n");
+    imap_write(s, str_span(&f->line));
+    return stream_error(s->client);
+}
+
+/* Set \Seen on those that have it not; ret: those, in order. One transaction, before the first answer. */
+static int mark_seen(struct imap *s, const struct seqs *seqs, struct seqs *ret)
+{
+    for (size_t i = 0; i < seqs->len; i++) {
+        const struct mail_entry *e = mailbox_entry(s->mb, seqs->items[i]);
+
+        if (!(e->flags & MAIL_SEEN) && !e->expunged)
+            seqs_add(ret, seqs->items[i]);
+    }
+    if (ret->len == 0)
+        return 0;
+    return mailbox_store(s->mb, ret->items, ret->len, FLAGS_ADD, MAIL_SEEN, 0, UINT64_MAX, NULL, NULL);
+}
+
+static void keep_changed(const struct mailbox *mb, struct seqs *seqs, uint64_t changed_since)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < seqs->len; i++)
+        if (mailbox_entry(mb, seqs->items[i])->modseq > changed_since)
+            seqs->items[n++] = seqs->items[i];
+    seqs->len = n;
+}
+
+/* Sizes that the file names do not tell are measured first. */
+static int measure(struct imap *s, const struct seqs *seqs)
+{
+    return mailbox_measure(s->mb, seqs->items[0], seqs->items[seqs->len - 1]);
+}
+
+static int fetch_messages(struct imap *s, struct fetch *f, const struct seqs *seqs)
+{
+    _cleanup_(seqs_done) struct seqs seen = SEQS_INIT;
+    bool has_size = false;
+    int r = 0;
+
+    for (size_t i = 0; i < f->len; i++)
+        has_size |= f->items[i].row->put == put_size;
+    if (has_size)
+        r = measure(s, seqs);
+    if (r == 0 && f->sets_seen && !mailbox_read_only(s->mb))
+        r = mark_seen(s, seqs, &seen);
+    if (r < 0)
+        return reply_errno(s, r, "Reading the mailbox");
+    untagged_new_keywords(s);
+    for (size_t i = 0, n = 0; i < seqs->len; i++) {
+        bool now_seen = n < seen.len && seen.items[n] == seqs->items[i];
+
+        n += now_seen;
+        r = fetch_message(s, f, seqs->items[i], now_seen);
+        if (r < 0 && stream_error(s->client) < 0)
+            return r;
+        if (r == -ENOENT)
+            f->expunged = true;
+        else if (r < 0)
+            return reply_errno(s, r, "Reading a message");
+    }
+    if (f->expunged)
+        return reply_no(s, "[EXPUNGEISSUED] Some of the messages are gone.");
+    return reply_ok(s, "Fetch completed.");
+}
+
+int cmd_fetch(struct imap *s, struct parse *p)
+{
+    _cleanup_(fetch_done) struct fetch f = { .line = STR_INIT, .scratch = STR_INIT };
+    _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
+    const struct message_limits limits = { (size_t)s->params->mime_nesting_limit,
+                                           (size_t)s->params->mime_part_limit };
+
+    message_init(&f.message, limits);
+    if (!parse_messages(s, p, &seqs) || !parse_fetch(p, &f))
+        return reply_bad(s, "Messages that exist and items are expected.");
+    if (f.has_modseq)
+        untagged_condstore(s);
+    if (f.changed_since > 0)
+        keep_changed(s->mb, &seqs, f.changed_since);
+    if (seqs.len == 0)
+        return reply_ok(s, "Fetch completed.");
+    return fetch_messages(s, &f, &seqs);
+}

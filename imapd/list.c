@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * list.c - LIST and LSUB (RFC 3501 sections 6.3.8 and 6.3.9)
+ *
+ * With CHILDREN (RFC 3348), SPECIAL-USE (RFC 6154), the extended syntax (RFC 5258)
+ * and STATUS in the answer (RFC 5819). LSUB is LIST (SUBSCRIBED RECURSIVEMATCH) with
+ * old words: both work on the account's mailboxes and, besides, the parents of
+ * subscribed names that do not exist.
+ *
+ * Runs in: imapd (input is hostile).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "command.h"
+#include "mailbox_name.h"
+#include "reply.h"
+#include "status.h"
+
+/* Patterns of one LIST. */
+#define PATTERNS_MAX 100
+
+enum option {
+    SELECT_SUBSCRIBED = 1 << 0,
+    SELECT_REMOTE = 1 << 1,         /* no mailbox is remote */
+    SELECT_RECURSIVE = 1 << 2,
+    SELECT_SPECIAL_USE = 1 << 3,
+    RETURN_SUBSCRIBED = 1 << 4,
+    RETURN_CHILDREN = 1 << 5,       /* always returned */
+    RETURN_SPECIAL_USE = 1 << 6,    /* always returned */
+    RETURN_STATUS = 1 << 7,
+};
+
+struct option_name {
+    const char *name;
+    unsigned bit;
+};
+static const struct option_name selections[] = {
+    { "SUBSCRIBED", SELECT_SUBSCRIBED },
+    { "REMOTE", SELECT_REMOTE },
+    { "RECURSIVEMATCH", SELECT_RECURSIVE },
+    { "SPECIAL-USE", SELECT_SPECIAL_USE },
+};
+static const struct option_name returns[] = {
+    { "SUBSCRIBED", RETURN_SUBSCRIBED },
+    { "CHILDREN", RETURN_CHILDREN },
+    { "SPECIAL-USE", RETURN_SPECIAL_USE },
+    { "STATUS", RETURN_STATUS },
+};
+
+struct listing {
+    unsigned options;
+    unsigned status_items;
+    struct str *patterns;           /* UTF-8, the reference put in front */
+    size_t n_patterns, cap_patterns;
+    bool root_only;                 /* LIST "" "": only the separator is asked for */
+};
+
+static void listing_done(struct listing *l)
+{
+    for (size_t i = 0; i < l->n_patterns; i++)
+        str_free(&l->patterns[i]);
+    free(l->patterns);
+}
+
+/* ---- grammar ---- */
+
+/* One option by name; RETURN's STATUS has items. */
+static bool parse_option(struct parse *p, const struct option_name *names, size_t n, struct listing *l)
+{
+    struct span name;
+    size_t i = 0;
+
+    if (!parse_atom(p, &name))
+        return false;
+    while (i < n && !span_eq_nocase_str(name, names[i].name))
+        i++;
+    if (i == n)
+        return false;
+    l->options |= names[i].bit;
+    return names[i].bit != RETURN_STATUS || (parse_sp(p) && parse_status_items(p, &l->status_items));
+}
+
+/* "(" [option *(SP option)] ")" */
+static bool parse_options(struct parse *p, const struct option_name *names, size_t n, struct listing *l)
+{
+    if (!parse_char(p, '('))
+        return false;
+    if (parse_char(p, ')'))
+        return true;
+    do
+        if (!parse_option(p, names, n, l))
+            return false;
+    while (parse_sp(p));
+    return parse_char(p, ')');
+}
+
+static bool parse_pattern(struct parse *p, struct span reference, struct listing *l)
+{
+    _cleanup_(str_free) struct str whole = STR_INIT;
+    struct span pattern;
+
+    if (l->n_patterns == PATTERNS_MAX || !parse_list_mailbox(p, &pattern))
+        return false;
+    str_add(&whole, reference);
+    str_add(&whole, pattern);
+    MEM_GROW(l->patterns, l->n_patterns, l->cap_patterns);
+    l->patterns[l->n_patterns] = STR_INIT;
+    l->root_only = pattern.len == 0;
+    /* A name that is no UTF-7 can match nothing: no error (RFC 3501 section 6.3.8). */
+    if (mailbox_name_decode(str_span(&whole), &l->patterns[l->n_patterns]) < 0)
+        str_reset(&l->patterns[l->n_patterns]);
+    l->n_patterns++;
+    return true;
+}
+
+/* mbox-or-pat = list-mailbox / "(" list-mailbox *(SP list-mailbox) ")" */
+static bool parse_patterns(struct parse *p, struct span reference, struct listing *l)
+{
+    if (!parse_char(p, '('))
+        return parse_pattern(p, reference, l);
+    do
+        if (!parse_pattern(p, reference, l))
+            return false;
+    while (parse_sp(p));
+    l->root_only = false;
+    return parse_char(p, ')');
+}
+
+static bool parse_listing(struct parse *p, struct listing *l)
+{
+    struct span reference;
+
+    if (!parse_sp(p))
+        return false;
+    if (p->in.len > 0 && p->in.ptr[0] == '(' &&
+        (!parse_options(p, selections, ARRAY_LEN(selections), l) || !parse_sp(p)))
+        return false;
+    /* RFC 5258 section 3.1: RECURSIVEMATCH says how to use another option, and needs one. */
+    if (l->options & SELECT_RECURSIVE && !(l->options & (SELECT_SUBSCRIBED | SELECT_SPECIAL_USE)))
+        return false;
+    if (!parse_astring(p, &reference) || !parse_sp(p) || !parse_patterns(p, reference, l))
+        return false;
+    if (parse_end(p))
+        return true;
+    return parse_sp(p) && parse_word(p, "RETURN") && parse_sp(p) &&
+           parse_options(p, returns, ARRAY_LEN(returns), l) && parse_end(p);
+}
+
+/* ---- the names ---- */
+
+/* A mailbox, a name that is only subscribed, or a parent of such a name. */
+struct entry {
+    struct span name;
+    const struct mailbox_info *info; /* NULL: neither exists nor is subscribed */
+};
+
+struct entries {
+    struct mailbox_info *infos;
+    size_t n_infos;
+    struct entry *items;    /* sorted by name, each once */
+    size_t len, cap;
+};
+
+static void entries_done(struct entries *e)
+{
+    free(e->items);
+    account_list_free(e->infos, e->n_infos);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    int order = span_cmp(x->name, y->name);
+
+    return order != 0 ? order : (x->info == NULL) - (y->info == NULL);
+}
+
+static void add_entry(struct entries *e, struct span name, const struct mailbox_info *info)
+{
+    MEM_GROW(e->items, e->len, e->cap);
+    e->items[e->len++] = (struct entry){ name, info };
+}
+
+/* All that LIST or LSUB could name. */
+static int entries_load(struct account *a, struct entries *e)
+{
+    int r = account_list(a, &e->infos, &e->n_infos);
+    size_t n = 0;
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < e->n_infos; i++) {
+        struct span name = span_of(e->infos[i].name);
+
+        add_entry(e, name, &e->infos[i]);
+        for (size_t at = 1; e->infos[i].subscribed && at < name.len; at++)
+            if (name.ptr[at] == MAILBOX_SEPARATOR)
+                add_entry(e, span_first(name, at), NULL);
+    }
+    if (e->len > 1)
+        qsort(e->items, e->len, sizeof *e->items, by_name);
+    for (size_t i = 0; i < e->len; i++)
+        if (n == 0 || !span_eq(e->items[n - 1].name, e->items[i].name))
+            e->items[n++] = e->items[i];
+    e->len = n;
+    return 0;
+}
+
+static bool is_below(struct span name, struct span parent)
+{
+    return name.len > parent.len && name.ptr[parent.len] == MAILBOX_SEPARATOR && span_starts(name, parent);
+}
+
+static bool exists(const struct mailbox_info *info)
+{
+    return info && (info->selectable || info->has_children);
+}
+
+static bool is_selected(const struct listing *l, const struct mailbox_info *info)
+{
+    if (l->options & SELECT_SUBSCRIBED && !(info && info->subscribed))
+        return false;
+    if (l->options & SELECT_SPECIAL_USE && !(info && info->special_use))
+        return false;
+    return l->options & SELECT_SUBSCRIBED || exists(info);
+}
+
+static bool matches(const struct listing *l, struct span name)
+{
+    for (size_t i = 0; i < l->n_patterns; i++)
+        if (mailbox_name_matches(name, str_span(&l->patterns[i])))
+            return true;
+    return false;
+}
+
+/* Is there, below entry i, a selected mailbox that the patterns do not give? */
+static bool has_selected_child(const struct listing *l, const struct entries *e, size_t i)
+{
+    struct span parent = e->items[i].name;
+
+    for (size_t k = i + 1; k < e->len && span_starts(e->items[k].name, parent); k++)
+        if (is_below(e->items[k].name, parent) && is_selected(l, e->items[k].info) &&
+            !matches(l, e->items[k].name))
+            return true;
+    return false;
+}
+
+/* ---- answers ---- */
+
+static void put_attribute(struct str *out, const char *name, bool *first)
+{
+    if (!*first)
+        str_add_char(out, ' ');
+    *first = false;
+    str_add_str(out, name);
+}
+
+static void put_attributes(struct str *out, const struct listing *l, const struct mailbox_info *info)
+{
+    bool first = true;
+
+    if (!exists(info))
+        put_attribute(out, "\\NonExistent", &first);
+    if (!info || !info->selectable)
+        put_attribute(out, "\\Noselect", &first);
+    if (exists(info))
+        put_attribute(out, info->has_children ? "\\HasChildren" : "\\HasNoChildren", &first);
+    if (info && info->subscribed && l->options & (SELECT_SUBSCRIBED | RETURN_SUBSCRIBED))
+        put_attribute(out, "\\Subscribed", &first);
+    if (info && info->marked)
+        put_attribute(out, "\\Marked", &first);
+    if (info && info->special_use)
+        put_attribute(out, info->special_use, &first);
+}
+
+static void put_line(struct str *out, const struct listing *l, const struct entry *e, bool childinfo)
+{
+    str_add_str(out, "* LIST (");
+    put_attributes(out, l, e->info);
+    str_add_str(out, ") \"/\" ");
+    put_mailbox_name(out, e->name);
+    if (childinfo) /* RFC 5258 section 4 */
+        str_add_str(out, l->options & SELECT_SUBSCRIBED ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))" :
+                                                          " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
+    str_add_str(out, "\r\n");
+}
+
+static int list(struct imap *s, const struct listing *l)
+{
+    _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
+    _cleanup_(str_free) struct str line = STR_INIT;
+    int r = entries_load(s->account, &e);
+
+    if (r < 0)
+        return reply_errno(s, r, "Listing mailboxes");
+    for (size_t i = 0; i < e.len; i++) {
+        const struct entry *item = &e.items[i];
+
+        if (!matches(l, item->name))
+            continue;
+
+        bool childinfo = l->options & SELECT_RECURSIVE && has_selected_child(l, &e, i);
+
+        if (!childinfo && !is_selected(l, item->info))
+            continue;
+        str_reset(&line);
+        put_line(&line, l, item, childinfo);
+        imap_write(s, str_span(&line));
+        /* One that cannot be read gets no STATUS (RFC 5819 section 2). */
+        if (l->options & RETURN_STATUS && item->info && item->info->selectable)
+            status_send(s, item->name, l->status_items);
+    }
+    return reply_ok(s, "List completed.");
+}
+
+int cmd_list(struct imap *s, struct parse *p)
+{
+    _cleanup_(listing_done) struct listing l = { .options = 0 };
+
+    if (!parse_listing(p, &l))
+        return reply_bad(s, "A reference and a pattern are expected.");
+    if (l.root_only) {
+        imap_puts(s, "* LIST (\\Noselect) \"/\" \"\"\r\n");
+        return reply_ok(s, "List completed.");
+    }
+    return list(s, &l);
+}
+
+/* RFC 3501 section 6.3.9: a name that is not subscribed is given, with \Noselect, when "%" hides a subscribed
+ * one below it. */
+static int lsub(struct imap *s, const struct listing *l)
+{
+    _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
+    _cleanup_(str_free) struct str line = STR_INIT;
+    int r = entries_load(s->account, &e);
+
+    if (r < 0)
+        return reply_errno(s, r, "Listing mailboxes");
+    for (size_t i = 0; i < e.len; i++) {
+        const struct entry *item = &e.items[i];
+        bool subscribed = item->info && item->info->subscribed;
+
+        if (!matches(l, item->name) || (!subscribed && !has_selected_child(l, &e, i)))
+            continue;
+        str_reset(&line);
+        str_add_str(&line, "* LSUB (");
+        if (!subscribed)
+            str_add_str(&line, "\\Noselect");
+        else if (item->info->special_use)
+            str_add_str(&line, item->info->special_use);
+        str_add_str(&line, ") \"/\" ");
+        put_mailbox_name(&line, item->name);
+        str_add_str(&line, "\r\n");
+        imap_write(s, str_span(&line));
+    }
+    return reply_ok(s, "Lsub completed.");
+}
+
+int cmd_lsub(struct imap *s, struct parse *p)
+{
+    _cleanup_(listing_done) struct listing l = { .options = SELECT_SUBSCRIBED | SELECT_RECURSIVE };
+    struct span reference;
+
+    if (!parse_sp(p) || !parse_astring(p, &reference) || !parse_sp(p) || !parse_pattern(p, reference, &l) ||
+        !parse_end(p))
+        return reply_bad(s, "A reference and a pattern are expected.");
+    return lsub(s, &l);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * main.c - imapd: the IMAP session of one signed-in user
+ *
+ * A front (imapd-login) has done TLS and the sign-in. It hands over the connection
+ * with a one-time ticket; the process forked for this session redeems it at
+ * auth, becomes the mailbox owner for good, and serves IMAP4rev1 (RFC 3501) from
+ * the user's Maildir and its index.
+ *
+ * May touch: what the user may. Until the ticket is redeemed: CAP_SETUID, CAP_SETGID, auth's socket.
+ */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "mailbox/account.h"
+#include "sasl/session.h"
+#include "session.h"
+
+/* One line at the end of a session, in the form that Dovecot's have. */
+static void log_end(const struct session_client *c, const struct imap *s, const char *reason)
+{
+    _cleanup_(str_free) struct str user = STR_INIT;
+    const struct imap_stats *st = &s->stats;
+
+    str_add_escaped(&user, str_span(&c->user.user), 256, STR_UTF8);
+    log_info("imap(%s)<%ld><%s>: Disconnected: %s in=%" PRIu64 " out=%" PRIu64 " deleted=%" PRIu64
+             " expunged=%" PRIu64 " trashed=0 hdr_count=%" PRIu64 " hdr_bytes=%" PRIu64 " body_count=%" PRIu64
+             " body_bytes=%" PRIu64,
+             str_cstr(&user), (long)getpid(), c->start.session_id, reason, st->in, st->out, st->deleted,
+             st->expunged, st->hdr_count, st->hdr_bytes, st->body_count, st->body_bytes);
+}
+
+/* Open the user's mail and serve; a failure is told to the client, which has been promised a session. */
+static void serve(const struct server *sv, struct session_client *c)
+{
+    _cleanup_(account_close_ptr_) struct account *account = NULL;
+    _cleanup_(str_free) struct str err = STR_INIT;
+    const char *maildir = str_cstr(&c->user.maildir), *reason = "";
+    int r = account_open(maildir, &account, &err);
+
+    if (r == 0 && chdir(maildir) < 0) /* where APPEND has its temporary files */
+        r = -errno;
+    if (r < 0) {
+        log_warn_errno(r, "imap(%s): cannot open the mailbox: %s", str_cstr(&c->user.user), str_cstr(&err));
+        stream_printf(c->stream, "%s NO [UNAVAILABLE] The mailbox cannot be opened.\r\n* BYE Try later.\r\n",
+                      c->start.tag);
+        stream_flush(c->stream);
+        return;
+    }
+
+    struct imap s = { .params = sv->params, .client = c->stream, .account = account };
+
+    imap_serve(&s, span_of(c->start.tag), &reason);
+    log_end(c, &s, reason);
+    imap_done(&s);
+}
+
+static void session(struct server *sv, struct stream *front, const struct peer *peer)
+{
+    struct session_client c = SESSION_CLIENT_INIT;
+
+    (void)peer;
+    if (session_take(sv, front, "imap", &c) == 0)
+        serve(sv, &c);
+    session_client_done(&c);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct daemon imapd = {
+        .name = "imapd",
+        .mode = DAEMON_PROCESS,
+        .sandbox = { .user = RUN_AS_USER,
+                     .flags = SANDBOX_SETUID | SANDBOX_ALL_FILES | SANDBOX_FORK },
+        .session = session,
+    };
+
+    return daemon_main(&imapd, argc, argv);
+}

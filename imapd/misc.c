@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * misc.c - CAPABILITY, NOOP, LOGOUT (RFC 3501 section 6.1), ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342)
+ *
+ * Runs in: imapd (input is hostile).
+ */
+#include "command.h"
+#include "reply.h"
+
+/* RFC 2971 section 3.3 */
+#define ID_PAIRS_MAX 30
+
+void command_capabilities(const struct imap *s, struct str *out)
+{
+    str_add_str(out, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE "
+                     "SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH WITHIN");
+    if (s->params->message_size_limit > 0)
+        str_addf(out, " APPENDLIMIT=%lld", (long long)s->params->message_size_limit);
+}
+
+int cmd_capability(struct imap *s, struct parse *p)
+{
+    _cleanup_(str_free) struct str list = STR_INIT;
+
+    if (!parse_end(p))
+        return reply_bad(s, "CAPABILITY takes no arguments.");
+    command_capabilities(s, &list);
+    imap_printf(s, "* CAPABILITY %s\r\n", str_cstr(&list));
+    return reply_ok(s, "Capability completed.");
+}
+
+/* NOOP and CHECK: what they do, the dispatcher does after every command. */
+int cmd_noop(struct imap *s, struct parse *p)
+{
+    if (!parse_end(p))
+        return reply_bad(s, "No arguments are expected.");
+    return reply_ok(s, "Completed.");
+}
+
+int cmd_logout(struct imap *s, struct parse *p)
+{
+    if (!parse_end(p))
+        return reply_bad(s, "LOGOUT takes no arguments.");
+    s->state = IMAP_LOGOUT;
+    imap_puts(s, "* BYE Logging out\r\n");
+    return reply_ok(s, "Logout completed.");
+}
+
+int cmd_namespace(struct imap *s, struct parse *p)
+{
+    if (!parse_end(p))
+        return reply_bad(s, "NAMESPACE takes no arguments.");
+    imap_puts(s, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    return reply_ok(s, "Namespace completed.");
+}
+
+/* id_params_list = "(" *(string SP nstring) ")" / nil */
+static bool parse_id(struct parse *p)
+{
+    struct span field, value;
+
+    if (!parse_sp(p))
+        return false;
+    if (parse_word(p, "NIL"))
+        return parse_end(p);
+    if (!parse_char(p, '('))
+        return false;
+    for (size_t n = 0; !parse_char(p, ')'); n++) {
+        if (n == ID_PAIRS_MAX || !parse_string(p, &field) || !parse_sp(p) || !parse_nstring(p, &value))
+            return false;
+        parse_sp(p); /* between two pairs; some clients leave one at the end as well */
+    }
+    return parse_end(p);
+}
+
+int cmd_id(struct imap *s, struct parse *p)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+    struct span pairs = span_of(s->params->imap_id_send), word;
+    bool first = true;
+
+    if (!parse_id(p))
+        return reply_bad(s, "ID takes a list of pairs, or NIL.");
+    str_add_str(&line, "* ID ");
+    while (span_word(&pairs, " \t,", &word)) {
+        str_add_str(&line, first ? "(" : " ");
+        first = false;
+        put_string(&line, word);
+    }
+    str_add_str(&line, first ? "NIL\r\n" : ")\r\n");
+    imap_write(s, str_span(&line));
+    return reply_ok(s, "ID completed.");
+}
+
+int cmd_enable(struct imap *s, struct parse *p)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+    struct span name;
+
+    str_add_str(&line, "* ENABLED");
+    do {
+        if (!parse_sp(p) || !parse_atom(p, &name))
+            return reply_bad(s, "ENABLE takes names of capabilities.");
+        if (span_eq_nocase_str(name, "CONDSTORE") && !s->condstore) {
+            s->condstore = true;
+            str_add_str(&line, " CONDSTORE");
+        }
+    } while (!parse_end(p));
+    str_add_str(&line, "\r\n");
+    imap_write(s, str_span(&line));
+    return reply_ok(s, "Enabled.");
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search.h - a search program: parsed once, asked for each message
+ */
+#ifndef IMAPD_SEARCH_H
+#define IMAPD_SEARCH_H
+
+#include "mailbox/account.h"
+#include "message.h"
+#include "parse.h"
+#include "seqset.h"
+
+enum search_kind {
+    SEARCH_AND,         /* of the children; without any: all messages */
+    SEARCH_OR,          /* of two children */
+    SEARCH_FLAG,        /* flag */
+    SEARCH_KEYWORD,     /* text: name */
+    SEARCH_RECENT,
+    SEARCH_SEQ,         /* set */
+    SEARCH_UID,         /* set */
+    SEARCH_LARGER,      /* number */
+    SEARCH_SMALLER,
+    SEARCH_MODSEQ,      /* number: at least */
+    SEARCH_BEFORE,      /* number: day, of INTERNALDATE */
+    SEARCH_ON,
+    SEARCH_SINCE,
+    SEARCH_OLDER,       /* number: the moment, seconds since the epoch */
+    SEARCH_YOUNGER,
+    SEARCH_SENTBEFORE,  /* number: day, of the Date field */
+    SEARCH_SENTON,
+    SEARCH_SENTSINCE,
+    SEARCH_HEADER,      /* field, text */
+    SEARCH_BODY,        /* text */
+    SEARCH_TEXT,        /* text */
+};
+
+#define SEARCH_NONE UINT32_MAX
+
+/* Node 0 is the root. Spans borrow from the parse. */
+struct search_node {
+    enum search_kind kind;
+    bool negate;
+    uint32_t first_child, next;
+    uint32_t flag;
+    uint64_t number;
+    struct span field, text;
+    struct seqset set;
+};
+
+struct search {
+    struct search_node *nodes;
+    size_t len, cap;
+    bool has_modseq, has_size;
+};
+#define SEARCH_INIT ((struct search){ NULL, 0, 0, false, false })
+void search_done(struct search *q);
+
+/*
+ * search-key *(SP search-key), all that is left of p.
+ *
+ * max_depth   how deep parentheses, NOT and OR may nest
+ * mb          gives "*" its value; may be NULL (tests)
+ */
+bool parse_search(struct parse *p, const struct mailbox *mb, size_t max_depth, struct search *ret);
+
+/* Does the message match? Its file is opened and read only as far as needed. 1, 0 or -errno
+ * (-ENOENT: expunged meanwhile). */
+int search_match(const struct search *q, struct mailbox *mb, uint32_t seq, struct message *m);
+
+#endif

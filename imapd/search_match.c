@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search_match.c - does a message match? Asked in three rounds, each dearer than the one before
+ *
+ * A key that would need more than is at hand answers "unknown"; AND, OR and NOT
+ * are of three values. So the index alone decides wherever it can, then the header,
+ * and only what is still open has its whole file read.
+ *
+ * Strings match as substrings, ASCII letters in either case, after encoded
+ * words, transfer encodings and charsets have been undone (RFC 3501 section 6.4.4).
+ *
+ * Runs in: imapd (content is hostile). Logs nothing.
+ */
+#include <errno.h>
+
+#include "base/chars.h"
+#include "base/mem.h"
+#include "mail/date.h"
+#include "mail/header.h"
+#include "search.h"
+#include "search_text.h"
+
+enum answer { NO, YES, UNKNOWN };
+enum round { ROUND_INDEX, ROUND_HEADER, ROUND_ALL };
+
+struct question {
+    const struct search *q;
+    struct mailbox *mb;
+    uint32_t seq;
+    const struct mail_entry *entry;
+    enum round round;
+    struct span header;
+    const struct mime *mime;
+};
+
+static enum answer yes_if(bool b)
+{
+    return b ? YES : NO;
+}
+
+static enum answer opposite(enum answer a)
+{
+    return a == UNKNOWN ? UNKNOWN : a == YES ? NO : YES;
+}
+
+static enum answer has_keyword(const struct question *qu, struct span name)
+{
+    for (uint64_t bits = qu->entry->keywords; bits != 0; bits &= bits - 1)
+        if (span_eq_nocase_str(name, mailbox_keyword(qu->mb, (size_t)__builtin_ctzll(bits))))
+            return YES;
+    return NO;
+}
+
+/* Floor of seconds to days: in UTC, as the server's zone is nothing a client can know. */
+static int64_t day_of(int64_t seconds)
+{
+    return seconds >= 0 ? seconds / 86400 : -((-seconds + 86399) / 86400);
+}
+
+static enum answer compare_day(enum search_kind kind, int64_t day, uint64_t wanted)
+{
+    switch (kind) {
+    case SEARCH_BEFORE:
+    case SEARCH_SENTBEFORE:
+        return yes_if(day < (int64_t)wanted);
+    case SEARCH_ON:
+    case SEARCH_SENTON:
+        return yes_if(day == (int64_t)wanted);
+    default:
+        return yes_if(day >= (int64_t)wanted);
+    }
+}
+
+/* SENTBEFORE ...: the day that the Date field names, whatever its time zone. */
+static enum answer sent_on(const struct question *qu, const struct search_node *n)
+{
+    struct span value;
+    int64_t seconds;
+    int zone;
+
+    if (qu->round < ROUND_HEADER)
+        return UNKNOWN;
+    if (!mime_field_find(qu->header, "Date", &value) || date_parse(value, &seconds, &zone) < 0)
+        return NO;
+    return compare_day(n->kind, day_of(seconds + (int64_t)zone * 60), n->number);
+}
+
+static enum answer header_matches(const struct question *qu, const struct search_node *n)
+{
+    if (qu->round < ROUND_HEADER)
+        return UNKNOWN;
+    return yes_if(search_header(qu->header, n->field, n->text));
+}
+
+static enum answer body_matches(const struct question *qu, const struct search_node *n)
+{
+    if (n->text.len == 0)
+        return YES;
+    if (n->kind == SEARCH_TEXT && qu->round == ROUND_HEADER && search_header(qu->header, SPAN_NULL, n->text))
+        return YES;
+    if (qu->round < ROUND_ALL)
+        return UNKNOWN;
+    if (n->kind == SEARCH_TEXT && search_header(qu->header, SPAN_NULL, n->text))
+        return YES;
+    return yes_if(search_body(qu->mime, n->text));
+}
+
+/* A key that holds no others. */
+static enum answer ask_leaf(const struct question *qu, const struct search_node *n)
+{
+    const struct mail_entry *e = qu->entry;
+
+    switch (n->kind) {
+    case SEARCH_FLAG:
+        return yes_if(e->flags & n->flag);
+    case SEARCH_KEYWORD:
+        return has_keyword(qu, n->text);
+    case SEARCH_RECENT:
+        return yes_if(e->recent);
+    case SEARCH_SEQ:
+        return yes_if(seqset_has(&n->set, qu->seq));
+    case SEARCH_UID:
+        return yes_if(seqset_has(&n->set, e->uid));
+    case SEARCH_LARGER:
+        return yes_if(e->vsize > n->number);
+    case SEARCH_SMALLER:
+        return yes_if(e->vsize < n->number);
+    case SEARCH_MODSEQ:
+        return yes_if(e->modseq >= n->number);
+    case SEARCH_OLDER:
+        return yes_if(e->received <= (int64_t)n->number);
+    case SEARCH_YOUNGER:
+        return yes_if(e->received >= (int64_t)n->number);
+    case SEARCH_BEFORE:
+    case SEARCH_ON:
+    case SEARCH_SINCE:
+        return compare_day(n->kind, day_of(e->received), n->number);
+    case SEARCH_SENTBEFORE:
+    case SEARCH_SENTON:
+    case SEARCH_SENTSINCE:
+        return sent_on(qu, n);
+    case SEARCH_HEADER:
+        return header_matches(qu, n);
+    case SEARCH_BODY:
+    case SEARCH_TEXT:
+        return body_matches(qu, n);
+    case SEARCH_AND:
+    case SEARCH_OR:
+        break;
+    }
+    return UNKNOWN;
+}
+
+/* Recursion is as deep as the parser allowed. */
+static enum answer ask(const struct question *qu, uint32_t node)
+{
+    const struct search_node *n = &qu->q->nodes[node];
+    bool is_or = n->kind == SEARCH_OR;
+    enum answer a;
+
+    if (n->kind == SEARCH_AND || is_or) {
+        a = is_or ? NO : YES;
+        for (uint32_t i = n->first_child; i != SEARCH_NONE; i = qu->q->nodes[i].next) {
+            enum answer b = ask(qu, i);
+
+            if (b == (is_or ? YES : NO)) {
+                a = b;
+                break;
+            }
+            if (b == UNKNOWN)
+                a = UNKNOWN;
+        }
+    } else {
+        a = ask_leaf(qu, n);
+    }
+    return n->negate ? opposite(a) : a;
+}
+
+int search_match(const struct search *q, struct mailbox *mb, uint32_t seq, struct message *m)
+{
+    struct question qu = { .q = q, .mb = mb, .seq = seq, .entry = mailbox_entry(mb, seq) };
+    enum answer a = ask(&qu, 0);
+    int r;
+
+    if (a != UNKNOWN)
+        return a == YES;
+    r = message_open(m, mb, seq);
+    if (r == 0)
+        r = message_header(m, &qu.header);
+    if (r < 0)
+        return r;
+    qu.round = ROUND_HEADER;
+    a = ask(&qu, 0);
+    if (a != UNKNOWN)
+        return a == YES;
+    r = message_mime(m, &qu.mime);
+    if (r < 0)
+        return r;
+    qu.header = qu.mime->parts[0].header; /* reading on may have moved it */
+    qu.round = ROUND_ALL;
+    return ask(&qu, 0) == YES;
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search_text.c - text in headers and bodies, encodings and charsets undone
+ *
+ * Most bytes of a mailbox are looked at by search_contains() when somebody
+ * searches bodies, so it leaps from one candidate to the next with memchr(), which the
+ * C library has in vector instructions, and compares only there.
+ *
+ * Runs in: imapd (content is hostile). Logs nothing.
+ */
+#include "search_text.h"
+
+#include <errno.h>
+#include <iconv.h>
+
+#include "base/chars.h"
+#include "mail/header.h"
+
+#define CHARSET_MAX 64
+
+static bool equals_nocase(const char *a, const char *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (char_lower(a[i]) != char_lower(b[i]))
+            return false;
+    return true;
+}
+
+/* The first c at or after p, in this case only; end if none */
+static const char *next_char(const char *p, const char *end, char c)
+{
+    const char *found = p < end ? memchr(p, c, (size_t)(end - p)) : NULL;
+
+    return found ? found : end;
+}
+
+bool search_contains(struct span bytes, struct span text)
+{
+    if (text.len == 0)
+        return true;
+    if (text.len > bytes.len)
+        return false;
+
+    const char *end = bytes.ptr + (bytes.len - text.len) + 1;
+    char low = char_lower(text.ptr[0]), up = char_upper(text.ptr[0]);
+    const char *l = next_char(bytes.ptr, end, low), *u = low == up ? end : next_char(bytes.ptr, end, up);
+
+    while (l < end || u < end) {
+        const char **first = l < u ? &l : &u;
+
+        if (equals_nocase(*first, text.ptr, text.len))
+            return true;
+        *first = next_char(*first + 1, end, first == &l ? low : up);
+    }
+    return false;
+}
+
+static bool value_contains(struct span value, struct span text)
+{
+    _cleanup_(str_free) struct str decoded = STR_INIT;
+
+    header_decode(value, &decoded);
+    return search_contains(str_span(&decoded), text);
+}
+
+bool search_header(struct span header, struct span field, struct span text)
+{
+    struct header_field f;
+
+    while (mime_field_next(&header, &f)) {
+        if (field.ptr && !span_eq_nocase(f.name, field))
+            continue;
+        if (text.len == 0 || value_contains(f.value, text) || (!field.ptr && search_contains(f.raw, text)))
+            return true;
+    }
+    return false;
+}
+
+/* Convert with iconv, '?' for what cannot be. False: the charset is unknown. */
+static bool convert(struct span in, const char *charset, struct str *out)
+{
+    iconv_t cd = iconv_open("UTF-8", charset);
+    char *from = (char *)in.ptr; /* iconv's prototype; it does not write there */
+    size_t left = in.len;
+
+    if (cd == (iconv_t)-1)
+        return false;
+    str_reserve(out, in.len);
+    while (left > 0) {
+        char chunk[512], *to = chunk;
+        size_t room = sizeof(chunk);
+        size_t r = iconv(cd, &from, &left, &to, &room);
+
+        str_add(out, span_make(chunk, sizeof(chunk) - room));
+        if (r == (size_t)-1 && errno != E2BIG) {
+            from++;
+            left--;
+            str_add_char(out, '?');
+        }
+    }
+    iconv_close(cd);
+    return true;
+}
+
+/* The charset of a text part; false: none is needed, its bytes are UTF-8 or ASCII. */
+static bool foreign_charset(const struct mime_part *p, struct str *ret)
+{
+    struct span params = p->content_type, type, subtype;
+
+    if (params.len == 0 || !mime_type(&params, &type, &subtype) || !mime_param_find(params, "charset", ret))
+        return false;
+    return ret->len > 0 && ret->len <= CHARSET_MAX && !span_eq_nocase_str(str_span(ret), "utf-8") &&
+           !span_eq_nocase_str(str_span(ret), "us-ascii");
+}
+
+static bool leaf_contains(const struct mime_part *p, struct span text)
+{
+    _cleanup_(str_free) struct str decoded = STR_INIT, charset = STR_INIT, utf8 = STR_INIT;
+    enum mime_encoding encoding = mime_encoding(p);
+    struct span bytes = p->body;
+
+    if (encoding != MIME_IDENTITY) {
+        mime_decode(p->body, encoding, &decoded);
+        bytes = str_span(&decoded);
+    }
+    if (foreign_charset(p, &charset) && convert(bytes, str_cstr(&charset), &utf8))
+        bytes = str_span(&utf8);
+    return search_contains(bytes, text);
+}
+
+bool search_body(const struct mime *m, struct span text)
+{
+    for (size_t i = 0; i < m->len; i++) {
+        const struct mime_part *p = &m->parts[i];
+        bool inner = p->parent != MIME_NONE && m->parts[p->parent].kind == MIME_MESSAGE;
+
+        if (inner && search_header(p->header, SPAN_NULL, text))
+            return true;
+        if (p->kind == MIME_LEAF && span_eq_nocase_str(p->type, "text") && leaf_contains(p, text))
+            return true;
+    }
+    return false;
+}

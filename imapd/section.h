@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * section.h - BODY[section]<partial>: which bytes of a message are meant (RFC 3501 section 6.4.5)
+ */
+#ifndef IMAPD_SECTION_H
+#define IMAPD_SECTION_H
+
+#include "message.h"
+#include "parse.h"
+
+enum section_text {
+    SECTION_WHOLE,          /* "1.2", or the whole message */
+    SECTION_HEADER,
+    SECTION_FIELDS,         /* HEADER.FIELDS (...) */
+    SECTION_FIELDS_NOT,
+    SECTION_TEXT,
+    SECTION_MIME,
+};
+
+struct section {
+    enum section_text text;
+    struct span part;       /* "1.2"; empty: the message itself */
+    struct span *fields;
+    size_t n_fields, cap_fields;
+    bool partial;
+    uint32_t offset, count;
+    struct str label;       /* how the answer names it: "BODY[1.2]<0>" */
+};
+#define SECTION_INIT ((struct section){ .text = SECTION_WHOLE, .label = STR_INIT })
+void section_done(struct section *s);
+
+/* section ["<" number "." nz-number ">"], from its "[" on. */
+bool parse_section(struct parse *p, struct section *ret);
+
+/* Is the message's header enough to answer it? */
+bool section_in_header(const struct section *s);
+
+/*
+ * The bytes of a section.
+ *
+ * scratch   holds them where they do not stand in one piece
+ * ret       points into m or scratch
+ *
+ * Returns 1; 0: there is no such part; -errno of reading.
+ */
+int section_content(const struct section *s, struct message *m, struct str *scratch, struct span *ret);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.c - from the sign-in's answer to the goodbye: read a command, run it, answer, loop
+ *
+ * RFC 3501 section 3. The session owns its process: it may block on the disk.
+ *
+ * Runs in: imapd, as the mailbox owner (input is hostile).
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "command.h"
+#include "input.h"
+#include "reply.h"
+
+/* A command this long leaves its memory behind when it is done. */
+#define KEEP_MAX 4096
+
+void imap_done(struct imap *s)
+{
+    mailbox_close(TAKE_PTR(s->mb));
+    str_free(&s->tag);
+    str_free(&s->command);
+    str_free(&s->reply_text);
+}
+
+static void welcome(struct imap *s, struct span tag)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    if (tag.len == 0)
+        return;
+    str_add(&line, tag);
+    str_add_str(&line, " OK [CAPABILITY ");
+    command_capabilities(s, &line);
+    str_add_str(&line, "] Logged in\r\n");
+    imap_write(s, str_span(&line));
+}
+
+/* The stream has failed and takes nothing any more; its connection may still carry a last line. */
+static void say_bye(const struct imap *s, const char *line)
+{
+    ssize_t n = send(stream_fd(s->client), line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    (void)n; /* the client may be gone as well */
+}
+
+static const char *end(struct imap *s, int r)
+{
+    switch (r) {
+    case -ETIMEDOUT:
+        say_bye(s, "* BYE Disconnected for inactivity.\r\n");
+        return "Disconnected for inactivity";
+    case -ECANCELED:
+        say_bye(s, "* BYE [UNAVAILABLE] Server shutting down.\r\n");
+        return "Server shutting down";
+    case 0:
+        stream_flush(s->client);
+        return s->bad_commands >= s->params->imap_bad_command_limit ? "Too many invalid commands" :
+                                                                      "Logged out";
+    default:
+        stream_flush(s->client);
+        return "Connection closed";
+    }
+}
+
+static int run_next(struct imap *s)
+{
+    struct span command;
+    int r = input_command(s, &command);
+
+    if (r == 0)
+        r = command_run(s, command);
+    else if (r > 0)
+        s->bad_commands++;
+    if (s->command.cap > KEEP_MAX)
+        str_free(&s->command);
+    if (r >= 0 && s->bad_commands >= s->params->imap_bad_command_limit) {
+        imap_puts(s, "* BYE Too many invalid commands.\r\n");
+        s->state = IMAP_LOGOUT;
+    }
+    return r < 0 ? r : 0;
+}
+
+void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason)
+{
+    int r = 0;
+
+    s->state = IMAP_AUTHENTICATED;
+    stream_set_timeout(s->client, s->params->imap_timeout * 1000);
+    welcome(s, sign_in_tag);
+    while (r == 0 && s->state != IMAP_LOGOUT)
+        r = run_next(s);
+    *ret_reason = end(s, r);
+}

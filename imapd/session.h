@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * session.h - one signed-in client, from the answer to its sign-in to its goodbye
+ */
+#ifndef IMAPD_SESSION_H
+#define IMAPD_SESSION_H
+
+#include "conf/conf.h"
+#include "io/stream.h"
+#include "mailbox/account.h"
+
+enum imap_state {
+    IMAP_AUTHENTICATED = 1 << 0,
+    IMAP_SELECTED = 1 << 1,
+    IMAP_LOGOUT = 1 << 2,
+};
+#define IMAP_ANY (IMAP_AUTHENTICATED | IMAP_SELECTED)
+
+/* The literal that is an APPEND's message: announced, but not asked for or read yet. */
+struct imap_literal {
+    bool pending;
+    bool sync;              /* the client waits for "+" (RFC 7888 has those that do not) */
+    uint64_t size;
+};
+
+/* For the log line at the end; names as operators know them. */
+struct imap_stats {
+    uint64_t in, out, deleted, expunged, hdr_count, hdr_bytes, body_count, body_bytes;
+};
+
+struct imap {
+    const struct params *params;
+    struct stream *client;
+    struct account *account;
+    struct mailbox *mb;             /* NULL unless a mailbox is selected */
+    enum imap_state state;
+    bool uid;                       /* the command has the prefix UID */
+    bool condstore;                 /* the client has asked for MODSEQ (RFC 7162 section 3.1) */
+    size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
+
+    struct str tag;                 /* of the command that runs */
+    struct str command;             /* a command that holds literals; else it is in the stream's buffer */
+    struct imap_literal literal;
+    const char *reply_status;       /* "OK", "NO", "BAD": the tagged answer, sent after the untagged ones */
+    struct str reply_text;
+    unsigned bad_commands;          /* in a row */
+    struct imap_stats stats;
+};
+
+/*
+ * Serve a client until it logs out or is gone.
+ *
+ * sign_in_tag   tag of the command with which it signed in, to be answered; empty: none
+ * ret_reason    why it ended, for the log
+ *
+ * s holds params, client and account; all else is zero. The caller closes them afterwards; imap_done() releases
+ * what else the session has come to own.
+ */
+MAY_WAIT void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason);
+void imap_done(struct imap *s);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * untagged.c - EXPUNGE, EXISTS, RECENT and FETCH (FLAGS) without being asked
+ *
+ * RFC 3501 section 5.2 and 7.3.1 to 7.4.1, RFC 7162 section 3.1: once a client
+ * has shown that it knows MODSEQ, each FLAGS comes with it.
+ *
+ * Runs in: imapd.
+ */
+#include "untagged.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "flags.h"
+#include "reply.h"
+
+/* What mailbox_sync() has reported: flags are noted first, since an own STORE decides which are sent. */
+struct report {
+    struct imap *s;
+    uint32_t *changed;
+    size_t len, cap;
+};
+
+void untagged_condstore(struct imap *s)
+{
+    if (!s->condstore && s->mb)
+        imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest.\r\n", mailbox_highestmodseq(s->mb));
+    s->condstore = true;
+}
+
+void untagged_flags(struct imap *s)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    str_add_str(&line, "* FLAGS (");
+    put_all_flags(&line, s->mb);
+    str_add_str(&line, ")\r\n* OK [PERMANENTFLAGS (");
+    if (!mailbox_read_only(s->mb)) {
+        put_all_flags(&line, s->mb);
+        str_add_str(&line, " \\*");
+    }
+    str_add_str(&line, ")] Flags permitted.\r\n");
+    s->keywords_told = mailbox_keywords(s->mb);
+    imap_write(s, str_span(&line));
+}
+
+void untagged_new_keywords(struct imap *s)
+{
+    if (mailbox_keywords(s->mb) != s->keywords_told)
+        untagged_flags(s);
+}
+
+static void report_expunge(uint32_t seq, uint32_t uid, void *arg)
+{
+    struct report *r = arg;
+
+    (void)uid;
+    imap_printf(r->s, "* %" PRIu32 " EXPUNGE\r\n", seq);
+    r->s->stats.expunged++;
+}
+
+static void report_flags(uint32_t seq, void *arg)
+{
+    struct report *r = arg;
+
+    MEM_GROW(r->changed, r->len, r->cap);
+    r->changed[r->len++] = seq;
+}
+
+static void report_exists(uint32_t count, uint32_t recent, void *arg)
+{
+    struct report *r = arg;
+
+    imap_printf(r->s, "* %" PRIu32 " EXISTS\r\n* %" PRIu32 " RECENT\r\n", count, recent);
+}
+
+static void send_flags(struct imap *s, uint32_t seq, enum untagged_own flags, struct str *line)
+{
+    const struct mail_entry *e = mailbox_entry(s->mb, seq);
+    const char *sep = "";
+
+    str_reset(line);
+    str_addf(line, "* %" PRIu32 " FETCH (", seq);
+    if (s->uid || s->condstore) {
+        str_addf(line, "UID %" PRIu32, e->uid);
+        sep = " ";
+    }
+    if (s->condstore) {
+        str_addf(line, "%sMODSEQ (%" PRIu64 ")", sep, e->modseq);
+        sep = " ";
+    }
+    if (flags == UNTAGGED_TELL) {
+        str_addf(line, "%sFLAGS (", sep);
+        put_flags(line, s->mb, e);
+        str_add_char(line, ')');
+    }
+    str_add_str(line, ")\r\n");
+    imap_write(s, str_span(line));
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Synchronise; *r holds then, in order, the sequence numbers whose flags were changed by others. */
+static int sync_and_note(struct imap *s, enum untagged_expunge expunge, struct report *r)
+{
+    const struct mailbox_changes changes = { .expunge = report_expunge, .flags = report_flags,
+                                             .exists = report_exists, .arg = r };
+    int err = mailbox_sync(s->mb, expunge == UNTAGGED_EXPUNGE, &changes);
+
+    if (err < 0) {
+        log_warn_errno(err, "imap: the selected mailbox cannot be read any more, closing the session");
+        imap_puts(s, "* BYE [UNAVAILABLE] The selected mailbox is gone.\r\n");
+        s->state = IMAP_LOGOUT;
+        return err;
+    }
+    if (r->len > 1)
+        qsort(r->changed, r->len, sizeof *r->changed, by_number);
+    untagged_new_keywords(s);
+    return 0;
+}
+
+int untagged_sync(struct imap *s, enum untagged_expunge expunge)
+{
+    if (!s->mb)
+        return 0;
+
+    struct report r = { .s = s };
+    _cleanup_(str_free) struct str line = STR_INIT;
+    int err = sync_and_note(s, expunge, &r);
+
+    for (size_t i = 0; err == 0 && i < r.len; i++)
+        if (i == 0 || r.changed[i] != r.changed[i - 1])
+            send_flags(s, r.changed[i], UNTAGGED_TELL, &line);
+    free(r.changed);
+    return err;
+}
+
+int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own)
+{
+    struct report r = { .s = s };
+    _cleanup_(str_free) struct str line = STR_INIT;
+    int err = sync_and_note(s, UNTAGGED_KEEP, &r);
+
+    /* Both are ordered: merge them. */
+    for (size_t i = 0, j = 0; err == 0 && (i < n || j < r.len);) {
+        uint32_t seq = j == r.len || (i < n && seqs[i] <= r.changed[j]) ? seqs[i] : r.changed[j];
+        bool is_own = i < n && seqs[i] == seq;
+
+        while (i < n && seqs[i] == seq)
+            i++;
+        while (j < r.len && r.changed[j] == seq)
+            j++;
+        if (!is_own || own == UNTAGGED_TELL)
+            send_flags(s, seq, UNTAGGED_TELL, &line);
+        else if (s->condstore)
+            send_flags(s, seq, UNTAGGED_SILENT, &line);
+    }
+    free(r.changed);
+    return err;
+}
