@@ -2,7 +2,7 @@
 /*
  * delivery.c - one message to its next hop: which address next, what became of each recipient
  *
- * A kept connection first; then each address in order until every recipient is decided. A 2xx
+ * A kept connection if there is one; else each address in order until every recipient is decided. A 2xx
  * or 5xx decides; a 4xx or a broken connection does not, and what the last server
  * said stands when no address is left (RFC 5321 section 5.1).
  *
@@ -45,14 +45,18 @@ static void fail_all(struct delivery *d, const struct failure *why, bool final)
                             why->dsn, str_span(&why->text), final);
 }
 
-static void use(struct delivery *d, struct connection *k)
+/* Transfer over k. True if the server has had its say, false if the connection was lost. */
+static bool use(struct delivery *d, struct connection *k)
 {
     if (d->times.setup_us == 0)
         d->times.setup_us = clock_real_us();
-    if (transfer(d, k) == 0)
+    int r = transfer(d, k);
+    bool heard = stream_error(k->stream) == 0;
+    if (r == 0)
         cache_put(d->client, k);
     else
         connection_close(k);
+    return heard;
 }
 
 static void try_targets(struct delivery *d, const struct targets *t, const struct nexthop *hop,
@@ -82,10 +86,10 @@ void delivery_run(struct delivery *d)
     struct nexthop hop = { .host = STR_INIT };
     const char *key = str_cstr(&d->request.nexthop);
     struct connection *k = cache_take(d->client, key);
+    bool heard = k && use(d, k);
 
-    if (k)
-        use(d, k);
-    if (undecided(d)) {
+    /* A kept connection may have been closed meanwhile: that says nothing about the server. */
+    if (!heard && undecided(d)) {
         if (nexthop_parse(str_span(&d->request.nexthop), d->client->default_port, &hop) < 0) {
             failure_set(&d->last, true, "5.4.4", "bad next hop \"%s\": expected host, [host] or host:port", key);
             fail_all(d, &d->last, true);
