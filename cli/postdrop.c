@@ -89,6 +89,25 @@ struct drop {
     struct submit_result result;
 };
 
+static void drop_done(struct drop *d)
+{
+    struct submit *s = &d->submit;
+    struct str *texts[] = {&s->sender,   &s->dsn_envid,     &s->client_name, &s->helo,
+                           &s->tls_info, &s->sasl_username, &s->sasl_sender, &s->orig_queue_id};
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        str_free(texts[i]);
+    for (size_t i = 0; i < d->env.n_rcpts; i++) {
+        free(d->env.rcpts[i].address);
+        free(d->env.rcpts[i].orig);
+        free(d->env.rcpts[i].dsn_orcpt);
+    }
+    free(d->env.rcpts);
+    queue_abort(d->writer);
+    ipc_free(d->client);
+    queue_dirs_close(&d->dirs);
+}
+
 static void refuse(struct drop *d, enum submit_status status, const char *dsn, const char *text)
 {
     if (d->result.status != SUBMIT_OK)
@@ -109,12 +128,13 @@ static void refuse_errno(struct drop *d, int r)
 
 static int receive_rcpts(struct drop *d)
 {
-    for (uint32_t i = 0; i < d->submit.n_rcpt; i++) {
-        struct submit_rcpt rcpt = {0};
-        int r = ipc_recv(d->client, &submit_rcpt_shape, &rcpt);
+    struct submit_rcpt rcpt = {0};
+    int r = 0;
 
+    for (uint32_t i = 0; i < d->submit.n_rcpt && r == 0; i++) {
+        r = ipc_recv(d->client, &submit_rcpt_shape, &rcpt);
         if (r < 0)
-            return r;
+            break;
         MEM_GROW(d->env.rcpts, d->env.n_rcpts, d->cap_rcpts);
         d->env.rcpts[d->env.n_rcpts++] = (struct queue_rcpt){
             .address = str_take(&rcpt.address),
@@ -123,7 +143,10 @@ static int receive_rcpts(struct drop *d)
             .dsn_notify = rcpt.dsn_notify,
         };
     }
-    return 0;
+    str_free(&rcpt.address);
+    str_free(&rcpt.orig);
+    str_free(&rcpt.dsn_orcpt);
+    return r;
 }
 
 static int receive_envelope(struct drop *d)
@@ -195,7 +218,6 @@ static int serve(struct drop *d)
     if (r == 0)
         r = receive_content(d);
     if (r < 0) {
-        queue_abort(TAKE_PTR(d->writer));
         log_error_errno(r, "malformed or unfinished input; nothing stored");
         return EX_DATAERR;
     }
@@ -213,7 +235,9 @@ int main(int argc, char **argv)
     _cleanup_(params_free_ptr_) struct params *params = NULL;
     _cleanup_(str_free) struct str err = STR_INIT;
     const char *option = NULL;
-    struct drop d = {0};
+    _cleanup_(drop_done) struct drop d = {
+        .dirs.fd = {-1, -1, -1, -1, -1, -1}
+    };
     int c;
 
     close_range(STDERR_FILENO + 1, ~0u, 0);
