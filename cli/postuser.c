@@ -50,6 +50,16 @@ static char *table_path(const char *list, const char *type)
     return NULL;
 }
 
+static void postuser_done(struct postuser *u)
+{
+    str_free(&u->users.text);
+    str_free(&u->mailboxes.text);
+    free(u->users_path);
+    free(u->mailbox_path);
+    params_free(u->params);
+    conf_free(u->conf);
+}
+
 static void load(struct postuser *u, const char *config_dir)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -266,7 +276,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-    struct postuser u = { 0 };
+    _cleanup_(postuser_done) struct postuser u = { 0 };
     const char *config_dir = NULL;
     int opt;
 
