@@ -37,6 +37,8 @@ static int open_tls(struct server *sv, struct login_server *s, struct str *err)
         str_add_str(err, "wrapper mode needs a certificate: set imap_tls_cert_file");
         return s->wrapper ? -EINVAL : 0;
     }
+    daemon_watch_file(sv, p->imap_tls_cert_file);
+    daemon_watch_file(sv, p->imap_tls_key_file);
     return tls_server_context(&cfg, &s->tls, err);
 }
 

@@ -114,6 +114,21 @@ static int open_restrictions(struct service *sv)
     return 0;
 }
 
+/* watch_certificates - a renewed one is read by the next process */
+static void watch_certificates(struct service *sv)
+{
+    const struct params *p = sv->params;
+    struct span files = span_of(p->smtpd_tls_chain_files), word;
+
+    daemon_watch_file(sv->server, p->smtpd_tls_cert_file);
+    daemon_watch_file(sv->server, p->smtpd_tls_key_file);
+    while (span_word(&files, ", \t\r\n", &word)) {
+        _cleanup_free_ char *path = mem_dup_span(word);
+
+        daemon_watch_file(sv->server, path);
+    }
+}
+
 static int open_tls(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -139,6 +154,7 @@ static int open_tls(struct service *sv)
         return -EINVAL;
     }
 
+    watch_certificates(sv);
     int r = tls_server_context(&cfg, &sv->tls, &err);
 
     if (r < 0)

@@ -97,10 +97,11 @@ int daemon_main(const struct daemon *d, int argc, char **argv);
 bool daemon_draining(const struct server *sv);
 
 /*
- * Name a file that start() has read and the sandbox hides (a private key). When it changes, the process
- * retires, so that a new one reads it. Files of open tables are watched without being named. In start() only.
+ * Name a file that start() has read and nobody reads again (a certificate, a private key; "" is ignored). When it
+ * changes, the process retires, so that a new one reads it. Files of open tables are watched
+ * without being named: the process retires if the sandbox hides the new version. In start() only.
  */
-void daemon_watch_file(struct server *sv, const char *path);
+void daemon_watch_file(const struct server *sv, const char *path);
 
 /* Default lookup for "may this uid be a caller": used by the skeleton; programs with public sockets
  * (pickup, qmgr) look at peer->uid themselves. */

@@ -33,6 +33,7 @@ struct listener {
 struct watched_file {
     char *path;
     uint64_t stamp;         /* of its identity, size and time */
+    bool is_table;          /* read again by lib/table, where the sandbox lets it */
 };
 
 /* One per process. */

@@ -35,12 +35,17 @@ static void add_path(const char *path, void *arg)
     struct running *rd = arg;
 
     MEM_GROW(rd->watched, rd->n_watched, rd->cap_watched);
-    rd->watched[rd->n_watched++] = (struct watched_file){ mem_strdup(path), stamp_of(path) };
+    rd->watched[rd->n_watched++] = (struct watched_file){ mem_strdup(path), stamp_of(path), true };
 }
 
-void daemon_watch_file(struct server *sv, const char *path)
+void daemon_watch_file(const struct server *sv, const char *path)
 {
-    add_path(path, RUNNING(sv));
+    struct running *rd = RUNNING(sv);
+
+    if (path[0] == '\0')
+        return;
+    add_path(path, rd);
+    rd->watched[rd->n_watched - 1].is_table = false;
 }
 
 void watch_start(struct running *rd)
@@ -55,7 +60,7 @@ static bool can_read(const char *path)
     return fd >= 0;
 }
 
-/* watch_something_changed - and this process cannot read it; said in the log */
+/* watch_something_changed - and this process cannot or will not read it; said in the log */
 bool watch_something_changed(struct running *rd)
 {
     for (size_t i = 0; i < rd->n_watched; i++) {
@@ -65,7 +70,7 @@ bool watch_something_changed(struct running *rd)
         if (now == w->stamp || now == 0)
             continue;
         w->stamp = now;
-        if (can_read(w->path))
+        if (w->is_table && can_read(w->path))
             continue;
         log_info("%s has changed -- restarting", w->path);
         return true;
