@@ -116,7 +116,7 @@ static void release(void *pattern)
 static int match(const void *pattern, struct span key, const void *scratch, struct rule_match *m)
 {
     const struct pcre *p = pattern;
-    int n = pcre2_match(p->code, (PCRE2_SPTR)(key.ptr ? key.ptr : ""), key.len, 0, 0, p->data,
+    int n = pcre2_match(p->code, (PCRE2_SPTR)key.ptr, key.len, 0, 0, p->data,
                         p->context);
 
     (void)scratch;

@@ -73,7 +73,7 @@ static void release(void *pattern)
     free(pattern);
 }
 
-/* The key is not terminated: REG_STARTEND gives its bounds. */
+/* The key may hold NUL bytes: REG_STARTEND gives its bounds. */
 static int match(const void *pattern, struct span key, const void *scratch, struct rule_match *m)
 {
     regmatch_t at[RULE_GROUPS_MAX];
@@ -81,7 +81,7 @@ static int match(const void *pattern, struct span key, const void *scratch, stru
     (void)scratch;
     at[0].rm_so = 0;
     at[0].rm_eo = (regoff_t)key.len;
-    int e = regexec(pattern, key.ptr ? key.ptr : "", RULE_GROUPS_MAX, at, REG_STARTEND);
+    int e = regexec(pattern, key.ptr, RULE_GROUPS_MAX, at, REG_STARTEND);
     if (e != 0)
         return e == REG_NOMATCH ? 0 : -ENOMEM;
     m->n = RULE_GROUPS_MAX;

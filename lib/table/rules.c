@@ -31,6 +31,7 @@ struct rules {
     const struct rule_kind *kind;
     struct rule *items;
     size_t len, cap;
+    struct str key;                 /* terminated copy: sanitizers want regexec() to have one */
 };
 
 struct parser {
@@ -54,6 +55,7 @@ void rules_free(struct rules *rules)
         free(rules->items[i].result);
     }
     free(rules->items);
+    str_free(&rules->key);
     free(rules);
 }
 
@@ -298,7 +300,7 @@ int rules_open_file(const struct rule_kind *kind, const struct table_opening *o,
 
 /* ---- look-up ---- */
 
-int rules_get(const struct rules *rules, struct span key, struct str *value)
+int rules_get(struct rules *rules, struct span key, struct str *value)
 {
     alignas(16) char scratch[RULE_SCRATCH_MAX];
     struct rule_match match;
@@ -306,6 +308,8 @@ int rules_get(const struct rules *rules, struct span key, struct str *value)
 
     if (rules->kind->prepare && !rules->kind->prepare(key, scratch))
         return 0;
+    str_set(&rules->key, key);          /* no rule waits */
+    key = str_span(&rules->key);
     while (i < rules->len) {
         const struct rule *rule = &rules->items[i];
 

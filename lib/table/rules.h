@@ -41,7 +41,7 @@ struct rule_kind {
     void (*release)(void *pattern);
     /* Called once for each look-up, before match: false when no rule can match. May be NULL. */
     bool (*prepare)(struct span key, void *scratch);
-    /* 1, 0, or a negative errno. match->n is set when it has groups. */
+    /* 1, 0, or a negative errno. match->n is set when it has groups. A NUL stands behind the key. */
     int (*match)(const void *pattern, struct span key, const void *scratch, struct rule_match *match);
 };
 
@@ -59,7 +59,7 @@ void rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules, rules_free);
 
 /* 1 and the result added to value; 0; negative errno. */
-int rules_get(const struct rules *rules, struct span key, struct str *value);
+int rules_get(struct rules *rules, struct span key, struct str *value);
 
 /*
  * Cut "DpatternDflags" off the front of *line, D any character that is not a letter, digit, blank or
