@@ -111,12 +111,16 @@ static int parse_arguments(const struct place *at, struct span rest, struct serv
 {
     size_t n_overrides = 0;
     struct span word;
-    bool option = false;
+    bool option = false, program_args = false;
 
     s->argv = mem_new_n(char *, 1);
     s->overrides = mem_new_n(char *, 1);
     while (span_word(&rest, " \t\r\n", &word)) {
         add_word(&s->argv, &s->argc, word);
+        /* Options end at the first word that is none: "pipe user=vmail argv=/bin/cmd -o x" */
+        program_args = program_args || (!option && !span_starts(word, span_of("-")));
+        if (program_args)
+            continue;
         if (option) {
             if (span_chr(word, '=') < 0)
                 return refuse(at, "-o", word, "name=value");

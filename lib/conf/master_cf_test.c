@@ -40,6 +40,19 @@ static void test_an_entry_gives_its_columns_and_arguments(void **state)
     assert_int_equal(m.services[2].line, 7);
 }
 
+static void test_options_end_where_the_arguments_of_the_program_begin(void **state)
+{
+    _cleanup_(master_cf_done) struct master_cf m = { NULL, 0 };
+    _cleanup_(str_free) struct str err = STR_INIT;
+
+    (void)state;
+    assert_int_equal(master_cf_parse(span_of("x unix - n n - - pipe -v -o a=b user=u argv=/bin/cat -o -\n"),
+                                     "master.cf", &m, &err), 0);
+    assert_int_equal(m.services[0].argc, 7);
+    assert_string_equal(m.services[0].overrides[0], "a=b");
+    assert_null(m.services[0].overrides[1]);
+}
+
 static void test_a_bad_entry_is_refused_with_line_and_accepted_form(void **state)
 {
     static const struct {
@@ -70,6 +83,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_entry_gives_its_columns_and_arguments),
+        cmocka_unit_test(test_options_end_where_the_arguments_of_the_program_begin),
         cmocka_unit_test(test_a_bad_entry_is_refused_with_line_and_accepted_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
