@@ -120,7 +120,10 @@ static int end_of_command(struct imap *s)
     if (r < 0)
         return r;
     s->stats.in += rest.len + 2;
-    return rest.len > 0;
+    if (rest.len == 0)
+        return 0;
+    r = input_skip_rest(s, rest);
+    return r < 0 ? r : 1;
 }
 
 /* Refuse without reading the message, unless it is on its way already. */

@@ -20,6 +20,8 @@
 
 #define TAG_MAX 256
 
+static const char LITERALS_HAVE[] = "The literals of a command have", LINE_HAS[] = "A command line has";
+
 void input_invite(struct imap *s, bool sync)
 {
     if (sync)
@@ -53,25 +55,30 @@ static int read_line(struct imap *s, size_t max, struct span *ret)
     return r;
 }
 
+int input_skip_rest(struct imap *s, struct span line)
+{
+    struct span rest;
+    uint64_t size = 0;
+    bool sync = false;
+
+    /* One that waits for "+" will not get it; what it sends next is a command. */
+    while (parse_literal_spec(line, &rest, &size, &sync) > 0 && !sync) {
+        int r = input_skip(s, size);
+
+        if (r == 0)
+            r = read_line(s, (size_t)s->params->imap_line_limit, &line);
+        if (r < 0)
+            return r == -EMSGSIZE ? 0 : r;
+    }
+    return 0;
+}
+
 int input_skip_command(struct imap *s)
 {
-    for (;;) {
-        struct span line, rest;
-        uint64_t size = 0;
-        bool sync = false;
-        int r = read_line(s, (size_t)s->params->imap_line_limit, &line);
+    struct span line;
+    int r = read_line(s, (size_t)s->params->imap_line_limit, &line);
 
-        if (r == -EMSGSIZE)
-            return 0;
-        if (r < 0)
-            return r;
-        /* One that waits for "+" will not get it; what it sends next is a command. */
-        if (parse_literal_spec(line, &rest, &size, &sync) <= 0 || sync)
-            return 0;
-        r = input_skip(s, size);
-        if (r < 0)
-            return r;
-    }
+    return r == 0 ? input_skip_rest(s, line) : r == -EMSGSIZE ? 0 : r;
 }
 
 /* Keep the tag at the front of what has arrived, so that a refusal can name it. */
@@ -87,10 +94,10 @@ static void keep_tag(struct imap *s, struct span line)
 }
 
 /* Say BAD to a command that cannot be read, and go on with the next. */
-static int refuse(struct imap *s, const char *why, int64_t limit)
+static int refuse(struct imap *s, const char *what, int64_t limit)
 {
-    imap_printf(s, "%s BAD [TOOBIG] %s longer than %lld bytes.\r\n", s->tag.len > 0 ? s->tag.data : "*",
-                why, (long long)limit);
+    imap_printf(s, "%s BAD [TOOBIG] %s at most %lld bytes.\r\n", s->tag.len > 0 ? s->tag.data : "*",
+                what, (long long)limit);
     return 1;
 }
 
@@ -102,7 +109,7 @@ static int add_literal(struct imap *s, uint64_t size, bool sync, uint64_t *room)
 
         if (r == 0 && !sync)
             r = input_skip_command(s);
-        return r < 0 ? r : refuse(s, "literals", s->params->imap_literal_limit);
+        return r < 0 ? r : refuse(s, LITERALS_HAVE, s->params->imap_literal_limit);
     }
     *room -= size;
     input_invite(s, sync);
@@ -132,7 +139,7 @@ static int read_literals(struct imap *s, struct span *ret)
         int r = parse_literal_spec(line, &rest, &size, &sync);
 
         if (r < 0)
-            return refuse(s, "literals", s->params->imap_literal_limit);
+            return refuse(s, LITERALS_HAVE, s->params->imap_literal_limit);
         if (r == 0)
             break;
 
@@ -148,7 +155,7 @@ static int read_literals(struct imap *s, struct span *ret)
             return r;
         r = read_line(s, line_room, &line);
         if (r == -EMSGSIZE)
-            return refuse(s, "command", s->params->imap_line_limit);
+            return refuse(s, LINE_HAS, s->params->imap_line_limit);
         if (r < 0)
             return r;
         line_room -= line.len;
@@ -175,7 +182,7 @@ int input_command(struct imap *s, struct span *ret)
     keep_tag(s, line);
     r = read_line(s, (size_t)s->params->imap_line_limit, &line);
     if (r == -EMSGSIZE)
-        return refuse(s, "command", s->params->imap_line_limit);
+        return refuse(s, LINE_HAS, s->params->imap_line_limit);
     if (r < 0)
         return r;
     if (parse_literal_spec(line, &rest, &size, &sync) == 0) {

@@ -6,6 +6,7 @@
  */
 #include "command.h"
 #include "reply.h"
+#include "untagged.h"
 
 /* RFC 2971 section 3.3 */
 #define ID_PAIRS_MAX 30
@@ -96,17 +97,20 @@ int cmd_enable(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
     struct span name;
+    bool condstore = false;
 
     str_add_str(&line, "* ENABLED");
     do {
         if (!parse_sp(p) || !parse_atom(p, &name))
             return reply_bad(s, "ENABLE takes names of capabilities.");
-        if (span_eq_nocase_str(name, "CONDSTORE") && !s->condstore) {
-            s->condstore = true;
+        if (span_eq_nocase_str(name, "CONDSTORE") && !s->condstore && !condstore) {
+            condstore = true;
             str_add_str(&line, " CONDSTORE");
         }
     } while (!parse_end(p));
     str_add_str(&line, "\r\n");
     imap_write(s, str_span(&line));
+    if (condstore)
+        untagged_condstore(s);
     return reply_ok(s, "Enabled.");
 }

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "command.h"
 #include "reply.h"
+#include "untagged.h"
 
 /* How deep keys may nest; the parser and the matcher recurse so far. */
 #define SEARCH_DEPTH_MAX 50

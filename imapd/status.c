@@ -12,6 +12,7 @@
 #include "command.h"
 #include "mailbox_name.h"
 #include "reply.h"
+#include "untagged.h"
 
 enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE, DELETED };
 
