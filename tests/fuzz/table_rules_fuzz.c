@@ -6,6 +6,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* regcomp() needs memory exponential in nested repetitions; patterns are the administrator's own. */
+static bool many_repetitions(struct span text)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        n += text.ptr[i] == '+' || text.ptr[i] == '*' || text.ptr[i] == '{';
+    return n > 6;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct rule_kind *const kinds[] = { &rule_kind_regexp, &rule_kind_pcre, &rule_kind_cidr };
@@ -19,6 +29,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         _cleanup_(rules_free_ptr_) struct rules *rules = NULL;
         _cleanup_(str_free) struct str value = STR_INIT, err = STR_INIT;
 
+        if (kinds[i] == &rule_kind_regexp && many_repetitions(text))
+            continue;
         if (rules_parse(kinds[i], text, "table", &rules, &err) == 0)
             rules_get(rules, key, &value);
         else if (err.len == 0)
