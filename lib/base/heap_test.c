@@ -26,7 +26,7 @@ static void check_order(const struct heap *h)
 
 static void test_the_smallest_comes_first_whatever_was_moved_or_removed(void **state)
 {
-    struct heap_node nodes[N] = {0};
+    static struct heap_node nodes[N];
     struct heap h = {0};
     uint64_t last = 0;
 

@@ -42,7 +42,7 @@ static int remove_file(void **state)
 static struct str written(void)
 {
     struct str s = STR_INIT;
-    char buf[4096];
+    char buf[2048];
     ssize_t n;
     off_t at = 0;
 

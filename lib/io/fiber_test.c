@@ -333,7 +333,7 @@ static void test_thousands_of_fibers_pass_bytes_along_a_ring(void **state)
 }
 
 /* eat - use much of the stack */
-static unsigned eat(unsigned depth)
+__attribute__((noinline)) static unsigned eat(unsigned depth)
 {
     volatile char frame[1024];
 
