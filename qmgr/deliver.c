@@ -133,7 +133,7 @@ static int converse(struct delivery *dv, struct ipc *c, int fd)
 
 /*
  * Over a kept connection, else a new one: a kept one may lead to a process that has retired since.
- * 0; -EHOSTUNREACH: no agent could be reached; else the error of a connection on which the agent died.
+ * 0; -EHOSTUNREACH: no agent could be reached; -EACCES: there is no such service; else the error of a connection on which the agent died.
  */
 static int reach_and_converse(struct delivery *dv, int fd)
 {
@@ -144,6 +144,10 @@ static int reach_and_converse(struct delivery *dv, int fd)
         if (r < 0) {
             if (r == -ECANCELED)
                 return r;
+            if (r == -EACCES) {
+                log_warn("%s: no service %s that delivers mail in master.cf", dv->a->m->id, dv->transport->name);
+                return r;
+            }
             log_warn_errno(r, "cannot connect to the service %s", dv->transport->name);
             return -EHOSTUNREACH;
         }
@@ -172,11 +176,11 @@ static enum sched_feedback judge(struct delivery *dv, int r, struct span *ret_re
     *ret_reason = str_span(&dv->done.reason);
     if (r == 0)
         return dv->done.dead ? SCHED_DEAD : SCHED_ANSWERED;
-    if (r != -EHOSTUNREACH)
+    if (r != -EHOSTUNREACH && r != -EACCES)
         return SCHED_UNKNOWN;
     *ret_reason = span_of("mail transport unavailable");
     memcpy(dv->done.dsn, "4.3.0", sizeof "4.3.0");
-    return SCHED_NO_TRANSPORT;
+    return r == -EACCES ? SCHED_NO_SERVICE : SCHED_NO_TRANSPORT;
 }
 
 /* Move the recipients of the task that have no outcome to the front of it; how many. */
@@ -240,7 +244,7 @@ static void after(struct delivery *dv, int r)
     settle_journal(a, rest + n, dv->task.n - n);
     if (r == -ECANCELED)
         return; /* the process ends: the file in cur/ is all that counts now */
-    if (feedback == SCHED_NO_TRANSPORT)
+    if (feedback == SCHED_NO_TRANSPORT || feedback == SCHED_NO_SERVICE)
         requeue(dv, rest, n);
     else if (n > 0)
         settle_fault(a, rest, n, "4.3.0", "unknown mail transport error");

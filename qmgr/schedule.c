@@ -292,6 +292,11 @@ void sched_task_done(const struct sched_task *task, enum sched_feedback feedback
     case SCHED_DEAD:
         dest_failed(d, dsn, reason, now);
         break;
+    case SCHED_NO_SERVICE:
+        if (t->health.suspensions < SCHED_TRANSPORT_PATIENCE - 1)
+            t->health.suspensions = SCHED_TRANSPORT_PATIENCE - 1;
+        transport_failed(t, dsn, reason, now);
+        break;
     case SCHED_NO_TRANSPORT:
         transport_failed(t, dsn, reason, now);
         break;

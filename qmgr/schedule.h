@@ -136,10 +136,12 @@ enum sched_feedback {
     SCHED_ANSWERED,       /* whatever became of the recipients: the destination works */
     SCHED_DEAD,           /* the destination as a whole cannot be reached */
     SCHED_NO_TRANSPORT,   /* the service that delivers cannot be reached */
+    SCHED_NO_SERVICE,     /* and there is no such service: no use to wait for it */
     SCHED_UNKNOWN,        /* tells nothing about the destination (the agent died) */
 };
 
-/* A task has ended. The job stays (also when it has nothing left). dsn, reason: of SCHED_DEAD and SCHED_NO_TRANSPORT. */
+/* A task has ended. The job stays (also when it has nothing left). dsn, reason: of SCHED_DEAD, SCHED_NO_TRANSPORT
+ * and SCHED_NO_SERVICE. */
 void sched_task_done(const struct sched_task *task, enum sched_feedback feedback, const char *dsn,
                      struct span reason, uint64_t now);
 

@@ -277,6 +277,23 @@ static void test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_g
     sched_done(&s);
 }
 
+static void test_a_transport_that_does_not_exist_is_given_up_at_once(void **state)
+{
+    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
+    struct sched s;
+
+    (void)state;
+    start(&s, &limits);
+    struct sched_transport *t = sched_transport(&s, span_of("smtp"));
+    struct sched_job *j = add_job(&s, "a", 9, 0);
+    struct sched_task task = next(&s, 0);
+
+    sched_task_done(&task, SCHED_NO_SERVICE, "4.3.0", down, 0);
+    assert_ptr_equal(sched_take_stuck_transport(t, 0), j);
+    sched_job_free(j);
+    sched_done(&s);
+}
+
 static void test_a_flush_ends_suspensions_at_once(void **state)
 {
     struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
@@ -325,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_a_dead_destination_is_suspended_and_probed_with_growing_intervals),
         cmocka_unit_test(test_a_healthy_destination_is_forgotten_with_its_last_job),
         cmocka_unit_test(test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up),
+        cmocka_unit_test(test_a_transport_that_does_not_exist_is_given_up_at_once),
         cmocka_unit_test(test_a_flush_ends_suspensions_at_once),
         cmocka_unit_test(test_an_agent_that_dies_tells_nothing_about_the_destination),
     };
