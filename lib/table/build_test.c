@@ -46,7 +46,7 @@ static void test_map_sources_are_read_as_postmap_does(void **state)
         { "a\t \t1 2 \t\r\n",            "a=1 2;",          "" },
         { "\"x y\"@d 1",                 "\"x y\"@d=1;",    "" },
         { "\"x \\\" y\"@d 1",            "\"x \\\" y\"@d=1;", "" },
-        { "a 1\na 2\n",                  "a=1;",            "b.db: duplicate entry: \"a\"" },
+        { "a 1\na 2\n",                  "a=1;",            "b" HASH_SUFFIX ": duplicate entry: \"a\"" },
         { "a\nb 1",                      "b=1;",            "b, line 1: expected format: key whitespace value" },
         { "  a 1\nb 1",                  "b=1;",            "b, line 1: expected format" },
         { "\"a 1\nb 1",                  "b=1;",            "b, line 1: unbalanced" },
@@ -148,7 +148,7 @@ static void test_the_database_gets_the_mode_of_its_source(void **state)
     (void)state;
     write_test_file("b", span_of("a 1\n"));
     build("hash:", "a 1\n", TABLE_SOURCE_MAP, 0, &pairs, &warnings);
-    assert_int_equal(stat(in_test_dir(&path, "", "b.db"), &st), 0);
+    assert_int_equal(stat(in_test_dir(&path, "", "b" HASH_SUFFIX), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0640);
 }
 
@@ -184,14 +184,14 @@ static void test_a_failure_leaves_the_old_database_and_no_other_file(void **stat
 
     (void)state;
     build("hash:", "a 1\n", TABLE_SOURCE_MAP, 0, &pairs, &warnings);
-    write_test_file("b.db", span_of("broken"));
+    write_test_file("b" HASH_SUFFIX, span_of("broken"));
     in_test_dir(&name, "hash:", "b");
     assert_true(table_build(str_span(&name), span_of("c 1\n"), TABLE_SOURCE_MAP, TABLE_BUILD_UPDATE, NULL,
                             NULL, &err) < 0);
-    assert_non_null(strstr(str_cstr(&err), "b.db"));
+    assert_non_null(strstr(str_cstr(&err), "b" HASH_SUFFIX));
     assert_true(table_build(span_of("hash:/nonexistent/dir/x"), span_of("c 1\n"), TABLE_SOURCE_MAP, 0, NULL,
                             NULL, &err) < 0);
-    assert_non_null(strstr(str_cstr(&err), "/nonexistent/dir/x.db"));
+    assert_non_null(strstr(str_cstr(&err), "/nonexistent/dir/x" HASH_SUFFIX));
     assert_true(table_build(span_of("regexp:/x"), span_of(""), TABLE_SOURCE_MAP, 0, NULL, NULL, &err) < 0);
 }
 

@@ -13,10 +13,18 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
+#include "config.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "table/build.h"
 #include "table/table.h"
+
+/* What hash: and btree: files end in, with and without Berkeley DB. */
+#ifdef DB_LIBRARY
+#define HASH_SUFFIX ".db"
+#else
+#define HASH_SUFFIX ".lmdb"
+#endif
 
 static char test_dir[64];
 
