@@ -152,7 +152,7 @@ static void run_session(void *arg)
 
     socket_addr_parse(span_of("192.0.2.9"), 4711, &peer.remote);
     socket_addr_parse(span_of("192.0.2.1"), 25, &peer.local);
-    smtpd_session(&server, st, &peer);
+    smtpd_session(&server, stream_new(t->fds[0]), &peer);
 }
 
 static void run_client(void *arg)

@@ -110,8 +110,8 @@ struct smtpd {
     bool in_content;
 };
 
-/* The session: one call per connection. MAY_WAIT. */
-void smtpd_session(struct server *server, struct stream *client, const struct peer *peer);
+/* The session: one call per connection; it frees the stream. */
+MAY_WAIT void smtpd_session(struct server *server, struct stream *client, const struct peer *peer);
 
 /* Drop the transaction, if there is one. */
 void transaction_reset(struct smtpd *s);

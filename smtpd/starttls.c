@@ -20,8 +20,9 @@ int starttls_handshake(struct smtpd *s)
     int r = stream_start_tls(s->client, tls_accept(s->sv->tls));
 
     if (r < 0) {
-        log_info("SSL_accept error from %s: %s", s->namaddr,
-                 stream_tls_error(s->client));
+        const char *why = stream_tls_error(s->client);
+
+        log_info("SSL_accept error from %s: %s", s->namaddr, *why ? why : strerror(-r));
         return r;
     }
     str_reset(&s->tls_info);
