@@ -20,7 +20,6 @@
 static void session_done(struct smtpd *s)
 {
     transaction_reset(s);
-    stream_free(s->client);
     str_free(&s->name);
     str_free(&s->helo);
     str_free(&s->tls_info);

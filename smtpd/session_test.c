@@ -147,7 +147,6 @@ struct talk {
 static void run_session(void *arg)
 {
     struct talk *t = arg;
-    struct stream *st = stream_new(t->fds[0]);
     struct peer peer = { .is_unix = false };
 
     socket_addr_parse(span_of("192.0.2.9"), 4711, &peer.remote);
