@@ -25,6 +25,13 @@ void str_reset(struct str *s)
     str_truncate(s, 0);
 }
 
+void str_advance(struct str *s, size_t n)
+{
+    assert(s->cap > n && s->len <= s->cap - n - 1);
+    s->len += n;
+    s->data[s->len] = '\0';
+}
+
 void str_truncate(struct str *s, size_t len)
 {
     assert(len <= s->len);

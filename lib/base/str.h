@@ -25,6 +25,7 @@ void str_free(struct str *s);                       /* releases the memory; s is
 void str_reset(struct str *s);                      /* empty, keeps the memory */
 void str_truncate(struct str *s, size_t len);       /* len at most s->len */
 void str_reserve(struct str *s, size_t more);       /* room for `more` bytes beyond len, and the NUL */
+void str_advance(struct str *s, size_t n);          /* n bytes were put into the reserved room */
 
 void str_add(struct str *s, struct span bytes);
 void str_add_str(struct str *s, const char *text);

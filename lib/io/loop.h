@@ -17,7 +17,8 @@ void loop_stop(void);
 void loop_before_sleep(void (*fn)(void));
 
 /* After fork() in a child that goes on with the library: a new epoll descriptor, no fibers, no
- * helper threads; fibers of the parent are forgotten (their memory is not unwound). */
+ * helper threads; fibers of the parent are forgotten (their memory is not unwound). Log
+ * lines and random bytes look after themselves (lib/base). */
 void loop_after_fork(void);
 
 #endif

@@ -85,7 +85,8 @@ MAY_WAIT void stream_puts(struct stream *st, const char *text);
 MAY_WAIT void stream_printf(struct stream *st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 MAY_WAIT int stream_flush(struct stream *st);            /* 0 or the sticky error */
 
-/* Send n bytes of file fd from offset; sendfile where no TLS layer is on, else through the buffer. */
+/* Send n bytes of file fd from offset; a small file, or under TLS, through the buffer (then flush), else by
+ * sendfile, which makes the process ignore SIGPIPE. -EIO: the file is shorter. */
 MAY_WAIT int stream_sendfile(struct stream *st, int fd, off_t offset, uint64_t n);
 
 /* ---- layers ---- */
