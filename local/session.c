@@ -128,6 +128,7 @@ static void log_outcome(const struct message *m, const struct recipient *r)
             .arrival_us = (int64_t)m->request.arrival_us,
             .active_us = (int64_t)m->request.active_us,
             .handoff_us = m->handoff_us,
+            .setup_us = m->handoff_us, /* there is nothing to connect to */
             .done_us = clock_real_us(),
         },
         .resolution = (int)m->agent->sv->params->delay_logging_resolution_limit,
