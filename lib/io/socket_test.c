@@ -168,6 +168,7 @@ static void test_a_full_backlog_is_waited_for_until_the_deadline(void **state)
 
     (void)state;
     _cleanup_close_ int listener = socket_listen_unix(path, 0600, 1);
+    assert_true(listener >= 0);
     do {
         begun = clock_ms();
         fds[n] = socket_connect_unix(path, clock_ms() + 50);
