@@ -75,7 +75,7 @@ static int send_header(struct ipc *c, const struct notice *n, int fd)
 
         if (got < 0)
             return (int)got;
-        str_truncate(&text, text.len + (size_t)got);
+        str_advance(&text, (size_t)got);
         offset += (uint64_t)got;
         left -= (uint64_t)got;
         if (span_find(str_span(&text), span_of("\r\n\r\n")) >= 0)
@@ -111,7 +111,7 @@ static int converse(struct ipc *c, const struct notice *n, int fd, struct submit
 
 int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd, struct submit_result *ret)
 {
-    for (;;) {
+    for (unsigned fresh = 0;;) {
         struct ipc *c;
         int r = ipc_pool_get(cleanup, clock_deadline_ms(CONNECT_TIMEOUT_MS), &c);
 
@@ -123,7 +123,8 @@ int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd, stru
             ipc_pool_put(cleanup, c);
             return 0;
         }
-        bool repeat = ipc_was_kept(c) && stream_error(ipc_stream(c)) != 0 && r != -ECANCELED && r != -ETIMEDOUT;
+        bool repeat = stream_error(ipc_stream(c)) != 0 && r != -ECANCELED && r != -ETIMEDOUT &&
+                      (ipc_was_kept(c) || fresh++ == 0);
 
         ipc_free(c); /* an unfinished message is dropped by cleanup */
         if (!repeat)

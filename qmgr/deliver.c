@@ -132,12 +132,13 @@ static int converse(struct delivery *dv, struct ipc *c, int fd)
 }
 
 /*
- * Over a kept connection, else a new one: a kept one may lead to a process that has retired since.
+ * Over a kept connection, else a new one. A kept one may lead to a process that has retired since, and a new one to a
+ * process that was about to: an attempt that got no answer at all is repeated, on a new one once.
  * 0; -EHOSTUNREACH: no agent could be reached; -EACCES: there is no such service; else the error of a connection on which the agent died.
  */
 static int reach_and_converse(struct delivery *dv, int fd)
 {
-    for (;;) {
+    for (unsigned fresh = 0;;) {
         struct ipc *c;
         int r = ipc_pool_get(dv->transport->pool, clock_deadline_ms(CONNECT_TIMEOUT_MS), &c);
 
@@ -156,7 +157,8 @@ static int reach_and_converse(struct delivery *dv, int fd)
             ipc_pool_put(dv->transport->pool, c);
             return 0;
         }
-        bool repeat = ipc_was_kept(c) && dv->n_answered == 0 && r != -ECANCELED && r != -ETIMEDOUT;
+        bool repeat = dv->n_answered == 0 && r != -ECANCELED && r != -ETIMEDOUT &&
+                      (ipc_was_kept(c) || fresh++ == 0);
 
         ipc_free(c);
         if (repeat)

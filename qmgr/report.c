@@ -23,7 +23,7 @@ static int converse(struct ipc *c, const struct report *request, int fd, struct 
 
 static int exchange(struct qmgr *q, const struct report *request, int fd, struct report_done *ret)
 {
-    for (;;) {
+    for (unsigned fresh = 0;;) {
         struct ipc *c;
         int r = ipc_pool_get(q->bounce, clock_deadline_ms(CONNECT_TIMEOUT_MS), &c);
 
@@ -35,7 +35,7 @@ static int exchange(struct qmgr *q, const struct report *request, int fd, struct
             ipc_pool_put(q->bounce, c);
             return 0;
         }
-        bool repeat = ipc_was_kept(c) && r != -ECANCELED && r != -ETIMEDOUT;
+        bool repeat = r != -ECANCELED && r != -ETIMEDOUT && (ipc_was_kept(c) || fresh++ == 0);
 
         ipc_free(c);
         if (!repeat)
