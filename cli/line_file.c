@@ -28,8 +28,7 @@ int line_file_read(struct line_file *f)
             return -errno;
         if (n == 0)
             return 0;
-        f->text.len += (size_t)n;
-        f->text.data[f->text.len] = '\0';
+        str_advance(&f->text, (size_t)n);
         if (f->text.len > FILE_MAX)
             return -EFBIG;
     }

@@ -94,8 +94,7 @@ static int literal_argument(struct imap_line *c, struct str *ret)
     int r = stream_read(st, ret->data + ret->len, n);
     if (r < 0)
         return r;
-    ret->len += n;
-    ret->data[ret->len] = '\0';
+    str_advance(ret, n);
     r = stream_getline(st, LOGIN_LINE_MAX, &line);
     if (r < 0)
         return r;

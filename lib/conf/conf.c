@@ -37,8 +37,7 @@ int conf_read_file(const char *path, size_t max, struct str *ret)
             return -errno;
         if (n == 0)
             return 0;
-        ret->len += (size_t)n;
-        ret->data[ret->len] = '\0';
+        str_advance(ret, (size_t)n);
     }
 }
 
