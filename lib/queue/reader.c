@@ -55,10 +55,13 @@ static int file_open(struct file *f, int fd, struct str *err)
 
     f->fd = fd;
     f->first = mem_realloc(NULL, FIRST_READ, 1);
-    ssize_t n = queue_pread(fd, f->first, FIRST_READ, 0);
+    ssize_t n;
 
+    do /* a short read of a file is its end: no second one to see that */
+        n = pread(fd, f->first, FIRST_READ, 0);
+    while (n < 0 && errno == EINTR);
     if (n < 0)
-        return (int)n;
+        return -errno;
     f->size = f->n_first = (size_t)n;
     if (n == FIRST_READ) {
         if (fstat(fd, &st) < 0)
