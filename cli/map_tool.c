@@ -56,7 +56,8 @@ static void add_parameter(const struct conf *conf, const char *name, struct str 
         log_fatal("%s", str_cstr(&err));
 }
 
-/* "file" becomes "hash:file"; for proxy: tables the queue directory, where the service is, is made known. */
+/* "file" becomes "hash:file"; for proxy: tables the queue directory, where the service is, is made
+ * known. */
 static void complete_name(const struct map_options *o, const char *operand, struct str *ret)
 {
     str_reset(ret);
@@ -100,15 +101,15 @@ static void read_all(int fd, const char *name, struct str *ret)
             log_fatal("read %s: %s", name, strerror(errno));
         if (n == 0)
             break;
-        ret->len += (size_t)n;
-        ret->data[ret->len] = '\0';
+        str_advance(ret, (size_t)n);
         if (ret->len > SOURCE_MAX)
             log_fatal("%s is larger than %d bytes", name, SOURCE_MAX);
     }
 }
 
 /* The source text; *ret_st tells its owner. */
-static void read_source(const struct map_options *o, const char *path, struct str *ret, struct stat *ret_st)
+static void read_source(const struct map_options *o, const char *path, struct str *ret,
+                        struct stat *ret_st)
 {
     _cleanup_close_ int fd = -1;
 
@@ -213,7 +214,8 @@ static bool query_key(struct span key, void *arg)
     return false;
 }
 
-static int query(const struct map_tool *tool, const struct map_options *o, char **operands, size_t n)
+static int query(const struct map_tool *tool, const struct map_options *o, char **operands,
+                 size_t n)
 {
     _cleanup_free_ struct table **tables = mem_new_n(struct table *, n);
     struct query q = { .tool = tool, .o = o, .tables = tables, .len = n };

@@ -34,7 +34,8 @@ int main(int argc, char **argv)
     }
     if (optind < argc)
         log_fatal("%s", newaliases.usage);
-    if (conf_load(o.config_dir, &conf, &err) < 0 || conf_get(conf, "alias_database", &list, &err) < 0)
+    if (conf_load(o.config_dir, &conf, &err) < 0 ||
+        conf_get(conf, "alias_database", &list, &err) < 0)
         log_fatal("%s", str_cstr(&err));
     map_tool_build_list(&newaliases, &o, conf, str_cstr(&list));
     return 0;

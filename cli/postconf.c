@@ -19,8 +19,9 @@
 static const char usage[] =
     "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-c config_dir] "
     "[-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] "
-    "[-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] [-M (master.cf)] "
-    "[-n (non-default parameters)] [-o name=value (override parameter value)] [-p (main.cf, default)] "
+    "[-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] "
+    "[-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] "
+    "[-p (main.cf, default)] "
     "[-P (master.cf parameters)] [-q (no warnings)] [-v (verbose)] [-x (expand parameter values)] "
     "[-X (exclude)] [-# (comment-out)] [name...]";
 

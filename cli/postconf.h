@@ -62,8 +62,8 @@ void postconf_value(const struct postconf *p, const char *raw, struct str *ret);
 
 /* ---- warnings (postconf_check.c) ---- */
 
-/* Is this a name that the suite knows, or that belongs to a service of master.cf ("relay_..._limit"), or that
- * the configuration itself refers to? */
+/* Is this a name that the suite knows, or that belongs to a service of master.cf
+ * ("relay_..._limit"), or that the configuration itself refers to? */
 struct postconf_names;
 struct postconf_names *postconf_names_new(struct postconf *p);
 void postconf_names_free(struct postconf_names *n);

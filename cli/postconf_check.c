@@ -20,7 +20,8 @@ static const char *const service_suffixes[] = {
 };
 
 /* Names that servers set themselves, for $name in values. */
-static const char *const runtime_names[] = { "service_name", "process_name", "process_id", "stress" };
+static const char *const runtime_names[] = { "service_name", "process_name", "process_id",
+                                             "stress" };
 
 struct reference {
     struct hash_node node;
@@ -37,8 +38,8 @@ struct postconf_names {
 typedef void reference_fn(struct span name, void *arg);
 
 /*
- * Visit each $name, ${name} and $(name) of a value, also within ${name?{text}}. With only_plain, names
- * that are asked about (?, :) do not count, since they need not have a value.
+ * Visit each $name, ${name} and $(name) of a value, also within ${name?{text}}. With only_plain,
+ * names that are asked about (?, :) do not count, since they need not have a value.
  */
 static void each_reference(const char *value, bool only_plain, reference_fn *fn, void *arg)
 {

@@ -23,7 +23,8 @@ static bool matches(struct span wanted, const char *name)
 
 bool master_request_matches(const struct master_request *r, const struct master_entry *e)
 {
-    return matches(r->service, e->fields[MASTER_SERVICE]) && matches(r->type, e->fields[MASTER_TYPE]);
+    return matches(r->service, e->fields[MASTER_SERVICE]) &&
+           matches(r->type, e->fields[MASTER_TYPE]);
 }
 
 size_t master_field_index(struct span name)
@@ -108,7 +109,8 @@ static size_t show_entry(struct postconf *p, const struct master_request *r,
     return 1;
 }
 
-static size_t show_fields(struct postconf *p, const struct master_request *r, const struct master_entry *e)
+static size_t show_fields(struct postconf *p, const struct master_request *r,
+                          const struct master_entry *e)
 {
     _cleanup_(str_free) struct str name = STR_INIT, value = STR_INIT;
     size_t shown = 0;
@@ -156,7 +158,8 @@ char **master_option_names(const struct master_entry *e)
     return names;
 }
 
-/* For -x: what a server started by this entry would see, its own -o settings and $service_name included. */
+/* For -x: what a server started by this entry would see, its own -o settings and $service_name
+ * included. */
 static struct conf *settings_of(const struct postconf *p, const struct master_entry *e)
 {
     struct postconf own = *p;
@@ -167,7 +170,8 @@ static struct conf *settings_of(const struct postconf *p, const struct master_en
     if (conf_override(own.conf, str_span(&text), &err) < 0)
         log_fatal("%s", str_cstr(&err));
     for (size_t i = 0; i + 1 < e->n_args; i++)
-        if (strcmp(e->args[i], "-o") == 0 && conf_override(own.conf, span_of(e->args[++i]), &err) < 0)
+        if (strcmp(e->args[i], "-o") == 0 &&
+            conf_override(own.conf, span_of(e->args[++i]), &err) < 0)
             log_fatal("%s", str_cstr(&err));
     return own.conf;
 }
@@ -196,11 +200,14 @@ static size_t show_options(struct postconf *p, const struct master_request *r,
     return shown;
 }
 
-typedef size_t show_fn(struct postconf *p, const struct master_request *r, const struct master_entry *e);
+typedef size_t show_fn(struct postconf *p, const struct master_request *r,
+                       const struct master_entry *e);
 
 static show_fn *show_function(enum postconf_subject subject)
 {
-    return subject == ABOUT_FIELDS ? show_fields : subject == ABOUT_OPTIONS ? show_options : show_entry;
+    return subject == ABOUT_FIELDS    ? show_fields
+           : subject == ABOUT_OPTIONS ? show_options
+                                      : show_entry;
 }
 
 static void show_request(struct postconf *p, const struct master_text *m, const char *operand)

@@ -51,7 +51,8 @@ static struct pending *add_pending(struct editing *ed, enum conf_change_op op, s
                                    struct span type)
 {
     MEM_GROW(ed->items, ed->len, ed->cap);
-    ed->items[ed->len] = (struct pending){ op, mem_dup_span(service), mem_dup_span(type), STR_INIT };
+    ed->items[ed->len] = (struct pending){ op, mem_dup_span(service), mem_dup_span(type),
+                                               STR_INIT };
     return &ed->items[ed->len++];
 }
 
@@ -92,7 +93,8 @@ static int edit_entries(struct editing *ed, const struct master_text *m)
         const struct master_entry *e = &m->entries[i];
 
         if (master_request_matches(&ed->request, e))
-            add_pending(ed, op, span_of(e->fields[MASTER_SERVICE]), span_of(e->fields[MASTER_TYPE]));
+            add_pending(ed, op, span_of(e->fields[MASTER_SERVICE]),
+                        span_of(e->fields[MASTER_TYPE]));
     }
     return 0;
 }
@@ -116,7 +118,8 @@ static int change_field(struct editing *ed, struct master_entry *e)
 static int change_part(struct editing *ed, struct master_entry *e)
 {
     if (ed->p->subject == ABOUT_FIELDS)
-        return ed->p->action == EDIT_SET ? change_field(ed, e) : refuse(ed, "a field cannot be removed");
+        return ed->p->action == EDIT_SET ? change_field(ed, e)
+                                         : refuse(ed, "a field cannot be removed");
     if (ed->p->action == EDIT_COMMENT)
         return refuse(ed, "a parameter within an entry cannot be commented out");
     if (ed->p->action == EDIT_REMOVE)
@@ -136,15 +139,17 @@ static int edit_matching(struct editing *ed, struct master_entry *e)
     return replace_by(ed, change, e);
 }
 
-/* -F service/type/field=value, -P service/type/name=value, -PX service/type/name: entries that match */
+/* -F service/type/field=value, -P service/type/name=value, -PX service/type/name: entries that
+ * match */
 static int edit_parts(struct editing *ed, struct master_text *m)
 {
     const struct master_request *r = &ed->request;
     size_t found = 0;
 
     if (r->service.len == 0 || r->type.len == 0 || r->part.len == 0 || span_eq_str(r->part, "*"))
-        return refuse(ed, ed->p->subject == ABOUT_FIELDS ? "a change requires service_name/type/field"
-                                                         : "a change requires service_name/type/parameter");
+        return refuse(ed, ed->p->subject == ABOUT_FIELDS
+                              ? "a change requires service_name/type/field"
+                              : "a change requires service_name/type/parameter");
     for (size_t i = 0; i < m->len; i++) {
         if (!master_request_matches(r, &m->entries[i]))
             continue;
@@ -164,13 +169,15 @@ static void apply(const struct editing *ed, struct str *text)
     _cleanup_(str_free) struct str out = STR_INIT;
 
     for (size_t i = 0; i < ed->len; i++)
-        changes[i] = (struct master_change){ ed->items[i].op, span_of(ed->items[i].service),
-                                             span_of(ed->items[i].type), str_span(&ed->items[i].entry) };
+        changes[i] = (struct master_change){
+            ed->items[i].op, span_of(ed->items[i].service), span_of(ed->items[i].type),
+            str_span(&ed->items[i].entry) };
     conf_edit_master(str_span(text), changes, ed->len, &out);
     str_set(text, str_span(&out));
 }
 
-static int edit_operand(const struct postconf *p, const char *operand, struct str *text, struct str *err)
+static int edit_operand(const struct postconf *p, const char *operand, struct str *text,
+                        struct str *err)
 {
     _cleanup_(master_text_done) struct master_text m = { 0 };
     _cleanup_(editing_done) struct editing ed = { .p = p, .operand = operand, .err = err };

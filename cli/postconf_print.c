@@ -27,7 +27,7 @@ void postconf_value(const struct postconf *p, const char *raw, struct str *ret)
     }
 }
 
-/* Words with one blank between them; with -f a line break where the line would become longer than 80. */
+/* Words with one blank between them; with -f no line becomes longer than 80 where it can be helped. */
 static void add_words(const struct postconf *p, struct span text, struct str *out)
 {
     size_t line = 0;

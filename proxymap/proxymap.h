@@ -19,15 +19,16 @@ struct served {
 };
 
 /*
- * Open what a list such as proxy_read_maps names; elements without "proxy:" are skipped, since their
- * readers open them themselves. failed gets one text for each table that cannot be opened: callers of it
- * are told to come back later, those of the others are served.
+ * Open what a list such as proxy_read_maps names; elements without "proxy:" are skipped, since
+ * their readers open them themselves. failed gets one text for each table that cannot be opened:
+ * callers of it are told to come back later, those of the others are served.
  */
 void served_open(struct served *s, const char *list, void (*failed)(const char *text));
 void served_done(struct served *s);
 
 /* The answer to one query. answer->value must be initialised; answer->status is always set. */
-MAY_WAIT void served_answer(struct served *s, const struct map_query *query, struct map_answer *answer);
+MAY_WAIT
+void served_answer(struct served *s, const struct map_query *query, struct map_answer *answer);
 
 MAY_WAIT void proxymap_session(struct server *sv, struct stream *client, const struct peer *peer);
 

@@ -25,7 +25,7 @@ enum { FILE_MAX = 16 << 20 };
 
 enum action { KEEP, COMMENT, DROP };
 
-/* What becomes of the logical line that begins with `first`; may add to out what takes its place. */
+/* What becomes of the logical line that begins with `first`; what takes its place is added to out. */
 typedef enum action decide_fn(struct span first, struct str *out, void *arg);
 
 static void add_line(struct str *out, const char *before, struct span line)
@@ -154,7 +154,8 @@ static enum action decide_master(struct span first, struct str *out, void *arg)
     return KEEP;
 }
 
-void conf_edit_master(struct span text, const struct master_change *changes, size_t n, struct str *out)
+void conf_edit_master(struct span text, const struct master_change *changes, size_t n,
+                      struct str *out)
 {
     _cleanup_free_ bool *seen = mem_calloc(n + 1, sizeof *seen);
     struct master_edit e = { changes, n, seen };

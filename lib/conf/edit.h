@@ -26,19 +26,20 @@ struct conf_change {
     struct span name, value;
 };
 
-/* Add to out the text with the changes; new settings come last, sorted by name. When a name is changed
- * twice the last change counts. */
+/* Add to out the text with the changes; new settings come last, sorted by name. When a name is
+ * changed twice the last change counts. */
 void conf_edit_main(struct span text, const struct conf_change *changes, size_t n, struct str *out);
 
-/* Of master.cf: all entries of that service and type; for CONF_SET entry is what replaces each, one or
- * more lines with their line ends. */
+/* Of master.cf: all entries of that service and type; for CONF_SET entry is what replaces each, one
+ * or more lines with their line ends. */
 struct master_change {
     enum conf_change_op op;
     struct span service, type;
     struct span entry;
 };
 
-void conf_edit_master(struct span text, const struct master_change *changes, size_t n, struct str *out);
+void conf_edit_master(struct span text, const struct master_change *changes, size_t n,
+                      struct str *out);
 
 /* ---- files ---- */
 

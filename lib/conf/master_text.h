@@ -46,7 +46,8 @@ void master_entry_done(struct master_entry *e);
 
 /*
  * The entry in the layout of Postfix: fields at columns 0 11 17 25 33 41 49 57, arguments
- * with blanks in braces. FOLDED: each -o on a line of its own, others wrapped at 80 columns. No line end.
+ * with blanks in braces. FOLDED: each -o on a line of its own, others wrapped at 80 columns. No
+ * line end.
  */
 enum master_layout { MASTER_ONE_LINE, MASTER_FOLDED };
 void master_entry_print(const struct master_entry *e, enum master_layout layout, struct str *out);

@@ -134,8 +134,8 @@ static void collect_source(struct builder *b, struct span source, enum table_sou
             continue;
         }
         if (kind == TABLE_SOURCE_MAP && key.ptr[key.len - 1] == ':')
-            warn(b, "%s, line %d: record is in \"key: value\" format; is this an alias file?", b->name,
-                 lines.number);
+            warn(b, "%s, line %d: record is in \"key: value\" format; is this an alias file?",
+                 b->name, lines.number);
         collect(b, lines.number, key, value);
     }
 }

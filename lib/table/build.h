@@ -25,9 +25,10 @@ enum table_build_flags {
 int table_build(struct span type_name, struct span source, enum table_source kind, unsigned flags,
                 void (*warn)(const char *text, void *arg), void *arg, struct str *err);
 
-/* postmap -s: every pair. postmap -d: 1 deleted, 0 not there; the key is taken as it is, not folded. */
-int table_dump(struct span type_name, void (*fn)(struct span key, struct span value, void *arg), void *arg,
-               struct str *err);
+/* postmap -s: every pair. postmap -d: 1 deleted, 0 not there; the key is taken as it is, not
+ * folded. */
+int table_dump(struct span type_name, void (*fn)(struct span key, struct span value, void *arg),
+               void *arg, struct str *err);
 int table_delete(struct span type_name, struct span key, struct str *err);
 
 #endif

@@ -128,8 +128,7 @@ int lines_read_file(const char *path, size_t max, struct str *ret, struct str *e
             continue;
         if (n < 0)
             return read_error(err, path, -errno);
-        ret->len += (size_t)n;
-        ret->data[ret->len] = '\0';
+        str_advance(ret, (size_t)n);
         if (n == 0)
             return 0;
     }

@@ -27,10 +27,12 @@ struct lines {
 void lines_done(struct lines *l);
 
 /* False at the end. *ret has no white space at its end, and points into the text or into l.
- * A continuation with nothing before it is returned with its white space: not a valid line for anybody. */
+ * A continuation with nothing before it is returned with its white space: not a valid line for
+ * anybody. */
 bool lines_next(struct lines *l, struct span *ret);
 
-/* A whole regular file of at most max bytes into *ret. 0; -errno, -EFBIG, -EISDIR with *err naming the file. */
+/* A whole regular file of at most max bytes into *ret. 0; -errno, -EFBIG, -EISDIR with *err naming
+ * the file. */
 int lines_read_file(const char *path, size_t max, struct str *ret, struct str *err);
 
 /* "PATH, line N: TEXT" into *err; returns -EINVAL. */

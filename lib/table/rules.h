@@ -41,8 +41,10 @@ struct rule_kind {
     void (*release)(void *pattern);
     /* Called once for each look-up, before match: false when no rule can match. May be NULL. */
     bool (*prepare)(struct span key, void *scratch);
-    /* 1, 0, or a negative errno. match->n is set when it has groups. A NUL stands behind the key. */
-    int (*match)(const void *pattern, struct span key, const void *scratch, struct rule_match *match);
+    /* 1, 0, or a negative errno. match->n is set when it has groups. A NUL stands behind the key.
+     */
+    int (*match)(const void *pattern, struct span key, const void *scratch,
+                 struct rule_match *match);
 };
 
 enum { RULE_SCRATCH_MAX = 32 };      /* bytes that prepare may use */
@@ -52,8 +54,8 @@ extern const struct rule_kind rule_kind_regexp, rule_kind_pcre, rule_kind_cidr;
 struct rules;
 
 /* Parse the text of a table. path is for messages. 0, or -EINVAL with *err. */
-int rules_parse(const struct rule_kind *kind, struct span text, const char *path, struct rules **ret,
-                struct str *err);
+int rules_parse(const struct rule_kind *kind, struct span text, const char *path,
+                struct rules **ret, struct str *err);
 int rules_open_file(const struct rule_kind *kind, const struct table_opening *o, void **ret);
 void rules_free(struct rules *rules);
 DEFINE_CLEANUP(struct rules, rules_free);
@@ -62,8 +64,9 @@ DEFINE_CLEANUP(struct rules, rules_free);
 int rules_get(struct rules *rules, struct span key, struct str *value);
 
 /*
- * Cut "DpatternDflags" off the front of *line, D any character that is not a letter, digit, blank or
- * backslash; a backslash keeps the next character from ending the pattern. 0, or -EINVAL with err.
+ * Cut "DpatternDflags" off the front of *line, D any character that is not a letter, digit, blank
+ * or backslash; a backslash keeps the next character from ending the pattern. 0, or -EINVAL with
+ * err.
  */
 int rules_cut_delimited(struct span *line, struct span *ret_pattern, struct span *ret_flags,
                         struct str *err);

@@ -214,7 +214,7 @@ static void reopen(struct table *t)
     int r = open_version(t, &impl, &err);
 
     if (r == -EACCES)
-        return;                         /* the sandbox holds us to the old file: the skeleton retires us */
+        return; /* the sandbox holds us to the old file: the skeleton retires us */
     if (r < 0) {
         report("table %s has changed but cannot be read, using the old one: %s", t->type_name,
                err.len > 0 ? str_cstr(&err) : strerror(-r));

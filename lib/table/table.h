@@ -3,8 +3,8 @@
  * table.h - lookup tables "type:name": a key gives a text
  *
  * Types: hash btree (Berkeley DB) lmdb texthash inline static regexp pcre cidr
- * unix (passwd.byname, group.byname) passwd-file proxy (through proxymap) fail; one row each in the table
- * of types. Keys are folded to lower case by the types that Postfix folds. A table's file is
+ * unix (passwd.byname, group.byname) passwd-file proxy (through proxymap) fail; one row each in the
+ * table of types. Keys are folded to lower case by the types that Postfix folds. A table's file is
  * looked at again when it changes on disk (checked at most once a second); a broken
  * new version is refused and the old one stays in use (table_on_problem()).
  * Tables of one name are opened once per process and counted.
@@ -35,13 +35,14 @@ MAY_WAIT int table_get(struct table *t, struct span key, struct str *value);
 /* The same without folding the key to lower case (postmap -f). */
 MAY_WAIT int table_get_exact(struct table *t, struct span key, struct str *value);
 
-/* regexp, pcre, cidr match the whole key: callers must not try parts of an address or parent domains. */
+/* regexp, pcre, cidr match the whole key: callers must not try parts of an address or parent
+ * domains. */
 bool table_is_pattern(const struct table *t);
 
 /*
- * What is told to the administrator while tables are in use, one line each time: a changed file that
- * cannot be read (once for each version of it; the old one stays in use), a duplicate key in a text
- * file. Set once per process, before tables are opened; without it nobody is told.
+ * What is told to the administrator while tables are in use, one line each time: a changed file
+ * that cannot be read (once for each version of it; the old one stays in use), a duplicate key in a
+ * text file. Set once per process, before tables are opened; without it nobody is told.
  */
 void table_on_problem(void (*fn)(const char *text));
 
@@ -66,16 +67,16 @@ MAY_WAIT int maps_get(struct maps *m, struct span key, struct str *value);
 
 /*
  * Search for an address as the Postfix manual pages describe (virtual(5), transport(5)):
- * with `delimiters` (recipient_delimiter, may be "") and the wanted forms in `forms`, in this order.
- * *ext gets the extension that was cut off, with its delimiter ("+list"; "" if none); may be NULL.
- * Local parts that need quotes are looked up quoted first, then bare. Tables for which
+ * with `delimiters` (recipient_delimiter, may be "") and the wanted forms in `forms`, in this
+ * order. *ext gets the extension that was cut off, with its delimiter ("+list"; "" if none); may be
+ * NULL. Local parts that need quotes are looked up quoted first, then bare. Tables for which
  * table_is_pattern() holds are asked for the whole address only.
  */
 enum maps_forms {
-    MAPS_FULL      = 1 << 0,    /* user+ext@domain, user@domain */
-    MAPS_LOCALPART = 1 << 1,    /* user+ext, user: only given when the caller says the domain is local */
-    MAPS_AT_DOMAIN = 1 << 2,    /* @domain */
-    MAPS_DOMAIN    = 1 << 3,    /* domain, then parents ".parent" */
+    MAPS_FULL = 1 << 0, /* user+ext@domain, user@domain */
+    MAPS_LOCALPART = 1 << 1, /* user+ext, user: to be given when the domain is a local one */
+    MAPS_AT_DOMAIN = 1 << 2, /* @domain */
+    MAPS_DOMAIN = 1 << 3,    /* domain, then parents ".parent" */
 };
 MAY_WAIT int maps_get_address(struct maps *m, struct span address, const char *delimiters,
                               unsigned forms, struct str *value, struct str *ext);
@@ -91,7 +92,8 @@ enum match_kind { MATCH_DOMAIN, MATCH_DOMAIN_PARENTS, MATCH_HOST_ADDR, MATCH_ADD
  * DOMAIN_PARENTS also matches subdomains (relay_domains with parent_domain_matches_subdomains);
  * HOST_ADDR takes host names, IP addresses and networks "192.0.2.0/24", "[2001:db8::]/32".
  */
-int match_list_open(const char *list, enum match_kind kind, struct match_list **ret, struct str *err);
+int match_list_open(const char *list, enum match_kind kind, struct match_list **ret,
+                    struct str *err);
 void match_list_free(struct match_list *l);
 DEFINE_CLEANUP(struct match_list, match_list_free);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table_list_fuzz.c - lists of tables and match lists as main.cf holds them, and what is looked up in them */
+/* table_list_fuzz.c - lists of tables and match lists as main.cf holds them, and what is looked up
+ * in them */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -26,8 +27,8 @@ static void look_up(const char *list, struct span address)
     _cleanup_(str_free) struct str err = STR_INIT, value = STR_INIT, ext = STR_INIT;
 
     if (maps_open(list, &m, &err) == 0)
-        maps_get_address(m, address, "+-", MAPS_FULL | MAPS_LOCALPART | MAPS_AT_DOMAIN | MAPS_DOMAIN, &value,
-                         &ext);
+        maps_get_address(m, address, "+-",
+                         MAPS_FULL | MAPS_LOCALPART | MAPS_AT_DOMAIN | MAPS_DOMAIN, &value, &ext);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* table_rules_fuzz.c - regexp, pcre and cidr tables; the first byte says how much of the input is the key */
+/* table_rules_fuzz.c - regexp, pcre and cidr tables; the first byte says how much of the input is
+ * the key */
 #include <stdlib.h>
 
 #include "table/rules.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* regcomp() needs memory exponential in nested repetitions; patterns are the administrator's own. */
+/* regcomp() needs memory exponential in nested repetitions; patterns are the administrator's. */
 static bool many_repetitions(struct span text)
 {
     size_t n = 0;
@@ -18,7 +19,8 @@ static bool many_repetitions(struct span text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct rule_kind *const kinds[] = { &rule_kind_regexp, &rule_kind_pcre, &rule_kind_cidr };
+    static const struct rule_kind *const kinds[] = { &rule_kind_regexp, &rule_kind_pcre,
+                                                     &rule_kind_cidr };
 
     if (size == 0)
         return 0;
