@@ -63,13 +63,15 @@ static void add_gecos(struct str *s, const struct passwd *pw)
     }
 }
 
-static void full_name(const struct sendmail_options *o, const struct passwd *pw, struct str *ret)
+/* Empty for a user without an account, such as in a container: then only -f is needed. */
+static void full_name(const struct sendmail_options *o, struct str *ret)
 {
     const char *name = o->full_name ? o->full_name : getenv("NAME");
+    const struct passwd *pw = name ? NULL : getpwuid(getuid());
 
     if (name)
         str_add_str(ret, name);
-    else
+    else if (pw)
         add_gecos(ret, pw);
 }
 
@@ -99,7 +101,7 @@ static void read_content(const struct sendmail_options *o, struct submission *s)
         give_up(EX_UNAVAILABLE, "uid=%lu: message file too big", (unsigned long)getuid());
     if (r < 0)
         give_up(EX_DATAERR, "error reading input: %s", strerror(-r));
-    full_name(o, calling_user(), &name);
+    full_name(o, &name);
     content_add_from(&s->content, str_span(&name), str_span(&s->submit.sender));
     if (content_is_8bit(str_span(&s->content)))
         s->submit.flags |= SUBMIT_8BIT;
