@@ -52,6 +52,12 @@ static void move_to_corrupt(struct drop *d, const char *why)
 
 /* ---- reading ---- */
 
+/* A message that was requeued (postsuper -r) has its journal with it. */
+static bool is_open(const struct queue_rcpt *r)
+{
+    return r->state != RCPT_SENT && r->state != RCPT_REPORTED;
+}
+
 /* 0; 1: not to be submitted, and dealt with */
 static int open_drop(struct drop *d)
 {
@@ -80,7 +86,8 @@ static int open_drop(struct drop *d)
         return 1;
     }
     d->submit.flags = d->env.flags;
-    d->submit.n_rcpt = (uint32_t)d->env.n_rcpts;
+    for (size_t i = 0; i < d->env.n_rcpts; i++)
+        d->submit.n_rcpt += is_open(&d->env.rcpts[i]);
     d->submit.dsn_ret = d->env.dsn_ret;
     d->submit.size_hint = d->env.content_size;
     str_add_str(&d->submit.sender, d->env.sender);
@@ -95,6 +102,9 @@ static void send_rcpts(struct ipc *cleanup, const struct queue_envelope *e)
 {
     for (size_t i = 0; i < e->n_rcpts; i++) {
         const struct queue_rcpt *q = &e->rcpts[i];
+
+        if (!is_open(q))
+            continue;
         _cleanup_(submit_rcpt_done) struct submit_rcpt rcpt = {.dsn_notify = q->dsn_notify};
 
         str_add_str(&rcpt.address, q->address);
