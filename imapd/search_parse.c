@@ -111,11 +111,13 @@ static bool parse_keys(struct build *b, uint32_t parent, size_t depth)
 {
     uint32_t last = SEARCH_NONE;
 
-    do
+    do {
         if (!parse_child(b, parent, depth, &last))
             return false;
-    while (!parse_end(b->p) && parse_sp(b->p));
-    return true;
+        if (parse_end(b->p))
+            return true;
+    } while (parse_sp(b->p));
+    return false;
 }
 
 static bool parse_set_arg(struct build *b, struct search_node *n)

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session_test.c - whole conversations with a session on a Maildir of its own */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "io/loop.h"
+#include "session.h"
+
+static const struct params params = {
+    .imap_timeout = 60,
+    .imap_line_limit = 1000,
+    .imap_literal_limit = 100,
+    .imap_bad_command_limit = 20,
+    .imap_idle_notify_interval = 60,
+    .imap_id_send = "name Postern",
+    .message_size_limit = 2000,
+    .header_address_token_limit = 100,
+    .mime_nesting_limit = 10,
+    .mime_part_limit = 100,
+};
+
+struct conversation {
+    const char *maildir;
+    struct span input;
+    size_t cut;             /* the client stops here for a moment */
+    int server_fd, client_fd;
+    struct str output;
+    const char *reason;
+};
+
+static void run_server(void *arg)
+{
+    struct conversation *c = arg;
+    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(c->server_fd);
+    _cleanup_(account_close_ptr_) struct account *account = NULL;
+    _cleanup_(str_free) struct str err = STR_INIT;
+
+    assert_int_equal(account_open(c->maildir, &account, &err), 0);
+
+    struct imap s = { .params = &params, .client = st, .account = account };
+
+    imap_serve(&s, span_of("in1"), &c->reason);
+    imap_done(&s);
+}
+
+/* Say all, with a pause, then listen until the server has gone. */
+static void run_client(void *arg)
+{
+    struct conversation *c = arg;
+    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(c->client_fd);
+    struct span got;
+
+    stream_write(st, span_first(c->input, c->cut));
+    stream_flush(st);
+    for (int i = 0; i < 5; i++)
+        fiber_yield();
+    stream_write(st, span_from(c->input, c->cut));
+    stream_flush(st);
+    while (stream_peek(st, &got) == 0) {
+        str_add(&c->output, got);
+        stream_consume(st, got.len);
+    }
+}
+
+static void converse(struct conversation *c)
+{
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    c->server_fd = pair[0];
+    c->client_fd = pair[1];
+    fiber_start(run_server, c);
+    fiber_start(run_client, c);
+    assert_int_equal(loop_run(), 0);
+}
+
+static char *make_maildir(void)
+{
+    /* In memory where that is possible: each conversation flushes to the disk several times. */
+    char memory[] = "/dev/shm/imapd_test.XXXXXX", disk[] = "/tmp/imapd_test.XXXXXX";
+    char *made = mkdtemp(memory);
+
+    if (!made)
+        made = mkdtemp(disk);
+    assert_non_null(made);
+    return mem_strdup(made);
+}
+
+static void remove_maildir(char *path)
+{
+    _cleanup_(str_free) struct str command = STR_INIT;
+
+    str_addf(&command, "rm -rf %s", path);
+    assert_int_equal(system(command.data), 0);
+    free(path);
+}
+
+/* Each wanted text is found, after the one before it. */
+static void check(const struct conversation *c, const char *const *want)
+{
+    struct span rest = str_span(&c->output);
+
+    for (; *want; want++) {
+        ptrdiff_t at = span_find(rest, span_of(*want));
+
+        if (at < 0) {
+            fprintf(stderr, "--- got\n%s---\n", c->output.data ? c->output.data : "");
+            fail_msg("not found: %s", *want);
+        }
+        rest = span_from(rest, (size_t)at + strlen(*want));
+    }
+}
+
+#define MESSAGE "From: a@example.com\r\nSubject: one\r\n\r\nHello\r\n" /* 44 octets */
+
+static const struct {
+    const char *input;
+    const char *want[24];
+} cases[] = {
+    { "a LOGOUT\r\n", { "in1 OK [CAPABILITY IMAP4rev1 ", "] Logged in\r\n", "* BYE", "a OK" } },
+    { "a APPEND INBOX (\\Seen x) \"17-Jul-1996 02:44:25 -0700\" {44+}\r\n" MESSAGE "\r\n"
+      "b SELECT INBOX\r\n"
+      "c FETCH 1 (UID FLAGS INTERNALDATE RFC822.SIZE BODY[TEXT] BODY[HEADER.FIELDS (SUBJECT)])\r\n"
+      "d FETCH 1 BODY.PEEK[]<6.4>\r\n"
+      "e STORE 1 -FLAGS (\\Seen)\r\n"
+      "f FETCH 1 BODY[1]\r\n"
+      "g SEARCH NOT TEXT hello\r\n"
+      "h UID SEARCH SUBJECT \"ONE\" SEEN\r\n"
+      "i LOGOUT\r\n",
+      { "a OK [APPENDUID ", " 1] ", "* 1 EXISTS\r\n", "b OK [READ-WRITE]",
+        "* 1 FETCH (UID 1 FLAGS (\\Seen x) INTERNALDATE \"17-Jul-1996 ", " RFC822.SIZE 44 BODY[TEXT] {7}\r\nHello\r\n ",
+        "BODY[HEADER.FIELDS (SUBJECT)] {16}\r\nSubject: one\r\n\r\n)\r\nc OK",
+        "* 1 FETCH (BODY[]<6> {4}\r\na@ex)\r\nd OK", "* 1 FETCH (FLAGS (x))\r\ne OK",
+        "* 1 FETCH (BODY[1] {7}\r\nHello\r\n FLAGS (\\Seen x))\r\nf OK", "* SEARCH\r\ng OK", "* SEARCH 1\r\nh OK" } },
+    { "a APPEND INBOX {44+}\r\n" MESSAGE "\r\nb APPEND INBOX {44+}\r\n" MESSAGE "\r\nc SELECT INBOX\r\n"
+      "d CREATE x/y\r\ne COPY 1:2 x/y\r\nf STORE 1 +FLAGS.SILENT (\\Deleted)\r\ng EXPUNGE\r\n"
+      "h MOVE 1 x/y\r\ni STATUS x/y (MESSAGES)\r\nj LIST \"\" %\r\nk DELETE x/y\r\nl COPY 1 z\r\nm LOGOUT\r\n",
+      { "* 2 EXISTS", "c OK", "d OK", "e OK [COPYUID ", " 1:2 1:2]", "f OK", "* 1 EXPUNGE\r\ng OK",
+        "* OK [COPYUID ", " 2 3]", "* 1 EXPUNGE\r\nh OK", "* STATUS x/y (MESSAGES 3)\r\ni OK",
+        "* LIST (\\HasNoChildren) \"/\" INBOX\r\n", "\"/\" x\r\nj OK", "k OK", "l BAD" } },
+    /* literals: asked for, unasked, too big in either way; the connection lives on */
+    { "a CREATE {3+}\r\nabc\r\nb CREATE {101}\r\nc CREATE {101+}\r\n"
+      "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789x {2+}\r\nab\r\n"
+      "d NOOP\r\ne APPEND INBOX {2001}\r\nf APPEND INBOX {0}\r\ng APPEND nowhere {44+}\r\n" MESSAGE "\r\n"
+      "h APPEND INBOX {44+}\r\n" MESSAGE " {3+}\r\nabc\r\ni CREATE {99999999999}\r\nj LOGOUT\r\n",
+      { "a OK", "b BAD [TOOBIG]", "c BAD [TOOBIG]", "d OK", "e NO [TOOBIG]", "f NO", "g NO [TRYCREATE]", "h BAD",
+        "i BAD", "j OK" } },
+    /* wrong states, wrong grammar */
+    { "a FETCH 1 FLAGS\r\nb LOGIN a b\r\n\r\nc\r\nd UID\r\ne UID NOOP\r\nf SELECT nowhere\r\ng SELECT INBOX\r\n"
+      "h FETCH 1 FLAGS\r\ni STORE 1:* +FLAGS x\r\nj UID FETCH 1:* FLAGS\r\nk SEARCH\r\nl SEARCH BOGUS\r\n"
+      "m CLOSE\r\nn NOOP x\r\no LOGOUT\r\n",
+      { "a BAD", "b BAD", "* BAD", "c BAD", "d BAD", "e BAD", "f NO [NONEXISTENT]", "g OK", "h BAD", "i BAD", "j OK",
+        "k BAD", "l BAD", "m OK", "n BAD", "o OK" } },
+    { "a EXAMINE INBOX\r\nb EXPUNGE\r\nc SUBSCRIBE a/b\r\nd LSUB \"\" *\r\ne LSUB \"\" %\r\nf NAMESPACE\r\n"
+      "g ID NIL\r\nh ENABLE CONDSTORE\r\ni UNSELECT\r\nj DELETE INBOX\r\nk LIST \"\" \"\"\r\nl LOGOUT\r\n",
+      { "a OK [READ-ONLY]", "b NO", "* LSUB () \"/\" a/b\r\nd OK", "* LSUB (\\Noselect) \"/\" a\r\ne OK",
+        "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nf OK", "* ID (\"name\" \"Postern\")\r\ng OK",
+        "* ENABLED CONDSTORE\r\n* OK [HIGHESTMODSEQ ", "h OK", "i OK", "j NO", "* LIST (\\Noselect) \"/\" \"\"\r\nk OK" } },
+    { "a IDLE\r\nDONE\r\nb IDLE\r\nwhat\r\nc NOOP\r\nd LOGOUT\r\n", { "+ idling\r\na OK", "+ idling\r\nb BAD", "c OK" } },
+};
+
+static void test_conversations_go_as_written(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char *maildir = make_maildir();
+        struct conversation c = { .maildir = maildir, .input = span_of(cases[i].input) };
+
+        converse(&c);
+        check(&c, cases[i].want);
+        assert_string_equal(c.reason, "Logged out");
+        str_free(&c.output);
+        remove_maildir(maildir);
+    }
+}
+
+static void test_a_conversation_may_pause_at_any_byte(void **state)
+{
+    static const struct span input = SPAN("a APPEND INBOX (\\Seen) {44+}\r\n" MESSAGE "\r\nb SELECT {5}\r\nINBOX\r\n"
+                                          "c UID FETCH 1:* BODY[]\r\nd IDLE\r\nDONE\r\ne LOGOUT\r\n");
+    static const char *const want[] = { "a OK [APPENDUID", "+ OK\r\n", "* 1 EXISTS", "b OK",
+                                        "* 1 FETCH (UID 1 BODY[] {44}\r\n" MESSAGE ")\r\nc OK", "+ idling\r\nd OK",
+                                        "* BYE", "e OK", NULL };
+
+    (void)state;
+    for (size_t cut = 0; cut <= input.len; cut++) {
+        char *maildir = make_maildir();
+        struct conversation c = { .maildir = maildir, .input = input, .cut = cut };
+
+        converse(&c);
+        check(&c, want);
+        str_free(&c.output);
+        remove_maildir(maildir);
+    }
+}
+
+static void test_a_client_may_go_at_any_byte(void **state)
+{
+    static const struct span input = SPAN("a APPEND INBOX {44}\r\n" MESSAGE "\r\nb SELECT INBOX\r\nc IDLE\r\nDONE\r\n");
+    char *maildir = make_maildir();
+
+    (void)state;
+    for (size_t n = 0; n <= input.len; n++) {
+        int pair[2];
+        struct conversation c = { .maildir = maildir };
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        assert_int_equal(write(pair[1], input.ptr, n), (ssize_t)n);
+        assert_int_equal(shutdown(pair[1], SHUT_WR), 0);
+        c.server_fd = pair[0];
+        fiber_start(run_server, &c);
+        assert_int_equal(loop_run(), 0);
+        assert_string_equal(c.reason, "Connection closed");
+        close(pair[1]);
+    }
+    remove_maildir(maildir);
+}
+
+/* Another session's APPEND is told to one in IDLE. */
+struct idler {
+    struct conversation idle, other;
+    uint64_t reported_after_ms;
+};
+
+static void run_idle_client(void *arg)
+{
+    struct idler *t = arg;
+    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(t->idle.client_fd);
+    struct span line;
+    uint64_t start = 0;
+
+    stream_puts(st, "a SELECT INBOX\r\nb IDLE\r\n");
+    while (stream_getline(st, 1000, &line) == 0) {
+        if (span_eq_str(line, "+ idling")) {
+            start = clock_ms();
+            fiber_start(run_client, &t->other);
+            fiber_start(run_server, &t->other);
+        } else if (start > 0 && span_eq_str(line, "* 1 EXISTS")) {
+            t->reported_after_ms = clock_ms() - start;
+            stream_puts(st, "DONE\r\nc LOGOUT\r\n");
+        }
+    }
+}
+
+static void test_idle_reports_what_another_session_does(void **state)
+{
+    char *maildir = make_maildir();
+    struct idler t = { .idle = { .maildir = maildir },
+                       .other = { .maildir = maildir,
+                                  .input = SPAN("a APPEND INBOX {44+}\r\n" MESSAGE "\r\nb LOGOUT\r\n") } };
+    struct conversation *each[] = { &t.idle, &t.other };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(each); i++) {
+        int pair[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        each[i]->server_fd = pair[0];
+        each[i]->client_fd = pair[1];
+    }
+    fiber_start(run_server, &t.idle);
+    fiber_start(run_idle_client, &t);
+    assert_int_equal(loop_run(), 0);
+    assert_string_equal(t.idle.reason, "Logged out");
+    assert_in_range(t.reported_after_ms, 0, 2000);
+    str_free(&t.other.output);
+    remove_maildir(maildir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_conversations_go_as_written),
+        cmocka_unit_test(test_a_conversation_may_pause_at_any_byte),
+        cmocka_unit_test(test_a_client_may_go_at_any_byte),
+        cmocka_unit_test(test_idle_reports_what_another_session_does),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
