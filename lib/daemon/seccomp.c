@@ -99,7 +99,7 @@ static const struct call_row allowed[] = {
     { S(setuid), SANDBOX_SETUID }, { S(setgid), SANDBOX_SETUID }, { S(setresuid), SANDBOX_SETUID },
     { S(setresgid), SANDBOX_SETUID }, { S(setreuid), SANDBOX_SETUID }, { S(setregid), SANDBOX_SETUID },
     { S(setgroups), SANDBOX_SETUID }, { S(setfsuid), SANDBOX_SETUID }, { S(setfsgid), SANDBOX_SETUID },
-    { S(capset), SANDBOX_SETUID },
+    { S(capset), SANDBOX_SETUID }, { S(memfd_create), SANDBOX_SETUID },
     /* children */
     { S(fork), SANDBOX_FORK }, { S(vfork), SANDBOX_FORK }, { S(wait4), SANDBOX_FORK },
     { S(waitid), SANDBOX_FORK }, { S(kill), SANDBOX_FORK }, { S(setpgid), SANDBOX_FORK },
