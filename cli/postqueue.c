@@ -43,13 +43,15 @@ static struct params *load_params(const char *dir)
     return p;
 }
 
-static void open_client(const struct params *p, struct queue_client *c, const char *what)
+enum reach { QMGR_ONLY, QMGR_OR_DIRECTORIES };
+
+static void open_client(const struct params *p, struct queue_client *c, const char *what, enum reach reach)
 {
     int r = queue_client_open(p, c);
 
     if (r == -EBUSY)
         log_fatal("%s - the queue manager does not answer", what);
-    if (r < 0) {
+    if (r < 0 || (!c->qmgr && reach == QMGR_ONLY)) {
         log_error("%s - mail system is down", what);
         log_flush();
         exit(EX_UNAVAILABLE);
@@ -95,7 +97,7 @@ static int list(const struct params *p, int (*print)(const struct queue_item *it
     struct printer pr = { .params = p, .out = STR_INIT };
     struct queue_client c;
 
-    open_client(p, &c, "Queue report unavailable");
+    open_client(p, &c, "Queue report unavailable", QMGR_OR_DIRECTORIES);
     int r = queue_client_list(&c, print, &pr);
 
     queue_client_close(&c);
@@ -127,7 +129,7 @@ static int act(const struct params *p, const struct queue_command *cmd, bool mus
 {
     struct queue_client c;
 
-    open_client(p, &c, "Cannot flush mail queue");
+    open_client(p, &c, "Cannot flush mail queue", QMGR_ONLY);
     int r = queue_client_act(&c, cmd);
 
     queue_client_close(&c);
