@@ -2,7 +2,7 @@
 /*
  * postern.c - control the mail system: start, stop, reload, look
  *
- *     postern [-c DIR] [-v] start|start-fg|stop|abort|reload|flush|status|check
+ *     postern [-c DIR] [-v] start|start-fg|stop|abort|reload|flush|status|check|set-permissions
  *
  * Commands, messages and exit status are those of Postfix's postfix(1), as
  * scripts know them. What is said goes to the terminal and to the log.
@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -321,6 +322,22 @@ static int cmd_check(const struct control *c)
     return 0;
 }
 
+/* After installing: postdrop, the only set-gid program, gets its group, and the bit that chown takes away. */
+static int cmd_set_permissions(const struct control *c)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    const struct group *group = getgrnam(c->params->setgid_group);
+
+    str_addf(&path, "%s/postdrop", c->params->command_directory);
+    if (!group)
+        tell(c, LOG_LV_FATAL, "parameter setgid_group: unknown group \"%s\"", c->params->setgid_group);
+    else if (chown(str_cstr(&path), 0, group->gr_gid) < 0 || chmod(str_cstr(&path), 02755) < 0)
+        tell(c, LOG_LV_FATAL, "%s: %s", str_cstr(&path), strerror(errno));
+    else
+        return 0;
+    return 1;
+}
+
 static const struct command {
     const char *name;
     int (*run)(const struct control *c);
@@ -333,11 +350,13 @@ static const struct command {
     { "flush",    cmd_flush    },
     { "status",   cmd_status   },
     { "check",    cmd_check    },
+    { "set-permissions", cmd_set_permissions },
 };
 
 static _Noreturn void usage(void)
 {
-    log_fatal("usage: postern [-c config_dir] [-v] start|start-fg|stop|abort|reload|flush|status|check");
+    log_fatal("usage: postern [-c config_dir] [-v] start|start-fg|stop|abort|reload|flush|status|check|"
+              "set-permissions");
 }
 
 static const struct command *find_command(const char *name)

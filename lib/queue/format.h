@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * format.h - queue file format 1: header, records and sums, for the other files of this folder
+ * format.h - queue file format 1: header, records and sums, for the other files of this folder and postcat
  *
  * The fixed header, numbers little-endian:
  *
