@@ -48,26 +48,10 @@ static void test_each_form_of_a_nexthop_gives_host_port_and_whether_mx_counts(vo
     }
 }
 
-static void test_dots_at_line_starts_are_doubled_wherever_the_pieces_are_cut(void **state)
-{
-    static const char in[] = ".a\r\n..b\r\n.\r\nc.\r\n\n.d";
-    static const char wanted[] = "..a\r\n...b\r\n..\r\nc.\r\n\n..d";
-
-    (void)state;
-    for (size_t cut = 0; cut <= sizeof in - 1; cut++) {
-        _cleanup_(str_free) struct str out = STR_INIT;
-        bool at_line_start = true;
-        content_stuff(span_make(in, cut), &at_line_start, &out);
-        content_stuff(span_make(in + cut, sizeof in - 1 - cut), &at_line_start, &out);
-        assert_string_equal(str_cstr(&out), wanted);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_form_of_a_nexthop_gives_host_port_and_whether_mx_counts),
-        cmocka_unit_test(test_dots_at_line_starts_are_doubled_wherever_the_pieces_are_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

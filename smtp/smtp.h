@@ -136,8 +136,14 @@ MAY_WAIT int transfer(struct delivery *d, struct connection *k);
 
 /* Send `size` bytes of fd from offset, dot-stuffed, then the end of DATA (RFC 5321 section 4.5.2). Errors
  * are sticky in the stream; -EIO when the file cannot be read. */
-MAY_WAIT int content_send(struct stream *st, int fd, uint64_t offset, uint64_t size);
-/* Append bytes with dots doubled at the start of lines; *at_line_start is the state between calls. */
-void content_stuff(struct span bytes, bool *at_line_start, struct str *ret);
+MAY_WAIT int content_send(struct stream *st, int fd, uint64_t offset, uint64_t size, bool keep_bare_cr);
+/* What stands between two pieces of content: the last byte that was sent ('\n' at the start), and whether a
+ * CR waits for its LF. */
+struct content_state {
+    bool at_line_start, cr;
+    bool keep_bare_cr;
+};
+/* Append bytes with dots doubled at the start of lines, and bare CRs as blanks unless they are to be kept. */
+void content_stuff(struct span bytes, struct content_state *s, struct str *ret);
 
 #endif

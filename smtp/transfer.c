@@ -248,7 +248,8 @@ static int body(struct step *s, int accepted)
         stream_puts(s->k->stream, ".\r\n");
         r = stream_flush(s->k->stream);
     } else {
-        r = content_send(s->k->stream, s->d->fd, m->content_offset, m->content_size);
+        r = content_send(s->k->stream, s->d->fd, m->content_offset, m->content_size,
+                         !p->cleanup_replace_stray_cr_lf);
     }
     stream_set_timeout(s->k->stream, 0);
     if (r < 0 && stream_error(s->k->stream) == 0) {

@@ -25,11 +25,11 @@ static void add_crlf(struct str *out)
     str_add(out, span_make("\r\n", 2));
 }
 
-/* A CR that no LF follows: some servers take it for a line end, so it is not passed on */
+/* A CR that no LF follows: content, here; the SMTP client does not pass it on (smtp/content.c) */
 static void add_bare_cr(struct dotstuff *d, struct str *out)
 {
     d->bare_newline = true;
-    str_add_char(out, d->flags & DOTSTUFF_KEEP_CR ? '\r' : ' ');
+    str_add_char(out, '\r');
 }
 
 static enum dotstuff_state end_bare_line(struct dotstuff *d, struct str *out)

@@ -9,7 +9,6 @@
 
 enum dotstuff_flags {
     DOTSTUFF_BDAT      = 1 << 0,    /* no dots: the end is told by a count */
-    DOTSTUFF_KEEP_CR   = 1 << 1,    /* a bare CR stays, else it becomes a blank */
 };
 
 struct dotstuff {
@@ -30,7 +29,7 @@ void dotstuff_init(struct dotstuff *d, unsigned flags);
 
 /*
  * Take content off the front of *in and append it to out, dot-stuffing undone
- * and a bare LF written as CRLF. The input may be cut anywhere.
+ * a bare LF written as CRLF and a bare CR kept. The input may be cut anywhere.
  *
  * Returns 1: CR LF . CR LF found, *in is what follows it; 0: all of *in taken, more is needed.
  */

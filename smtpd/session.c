@@ -2,8 +2,9 @@
 /*
  * session.c - one SMTP session, from the greeting to the goodbye
  *
- * A session reads a line, acts, replies, and loops. It is idle, and may be
- * ended by a reload, only between commands outside a transaction.
+ * A session reads a line, acts, replies, and loops. A reload lets it come to its own end: a
+ * client between two commands is one that will say something, not one that is
+ * idle. When the suite stops, the skeleton cancels it, and it is told 421.
  *
  * Runs in: smtpd (input is hostile). Logs connect, disconnect, and why a session ended early.
  */
@@ -80,9 +81,7 @@ static int serve_line(struct smtpd *s)
 {
     struct span line;
 
-    fiber_set_idle(!(s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT)));
     int r = stream_getline(s->client, (size_t)s->sv->params->line_length_limit, &line);
-    fiber_set_idle(false);
 
     if (r == -EMSGSIZE) {
         reply(s, "500 5.5.2 Error: line longer than %lld bytes",
@@ -111,7 +110,8 @@ static int serve(struct smtpd *s)
             return r;
     }
     int r = stream_flush(s->client);
-    stream_close_write(s->client);
+    if (stream_ssl(s->client))
+        stream_close_write(s->client); /* without TLS the close that follows says the same */
     return r;
 }
 

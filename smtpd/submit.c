@@ -22,8 +22,6 @@
 void submit_begin(struct smtpd *s, unsigned dotstuff_flags)
 {
     submit_abort(&s->message);
-    if (s->sv->bare_newline == BARE_NEWLINE_NO)
-        dotstuff_flags |= DOTSTUFF_KEEP_CR;
     dotstuff_init(&s->message.parser, dotstuff_flags);
 }
 
