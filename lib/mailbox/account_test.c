@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "mailbox/index.h"
@@ -207,6 +208,10 @@ static void test_a_read_only_session_leaves_messages_recent(void **state)
     assert_int_equal(st.recent, 1);
     assert_int_equal(st.unseen, 1);
     assert_int_equal(st.uidnext, 2);
+    deliver("a: 2\r\n");
+    assert_int_equal(account_status(a, INBOX, &st), 0);
+    assert_int_equal(st.recent, 2);
+    assert_int_equal(st.uidnext, 3);
     struct mailbox *mb = open_mailbox(a, "INBOX", MAILBOX_READ_ONLY);
     assert_true(mailbox_entry(mb, 1)->recent);
     assert_content(mb, 1, "a: 1\r\n");
@@ -398,6 +403,67 @@ static void test_a_copy_is_all_or_nothing(void **state)
     assert_sync(mb, true, "expunge 2 uid 2;");
     assert_content(mb, 1, "a: 1\r\n");
     mailbox_close(mb);
+}
+
+/* ---- several at once ---- */
+
+enum { SESSIONS = 3, MESSAGES = 150 };
+
+/* One session: look again and again until all messages have come, then check that UIDs are in order, each
+ * content is there once, and tell the others what has which UID. */
+static void run_session(int out)
+{
+    struct account *a = open_account();
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0);
+    uint32_t uids[MESSAGES] = { 0 };
+
+    while (mailbox_count(mb) < MESSAGES)
+        assert_int_equal(mailbox_sync(mb, true, NULL), 0);
+    for (uint32_t seq = 1; seq <= MESSAGES; seq++) {
+        _cleanup_(str_free) struct str text = STR_INIT;
+        _cleanup_close_ int fd = mailbox_open_message(mb, seq);
+        uint64_t n = 0;
+
+        assert_true(fd >= 0);
+        assert_int_equal(maildir_read_crlf(fd, 1000, &text), 0);
+        assert_int_equal(span_u64(span_trim(span_from(str_span(&text), 3)), MESSAGES - 1, &n), 0);
+        assert_int_equal(uids[n], 0);
+        uids[n] = mailbox_entry(mb, seq)->uid;
+    }
+    assert_int_equal(mailbox_uidnext(mb), MESSAGES + 1);
+    assert_int_equal(write(out, uids, sizeof uids), sizeof uids);
+    mailbox_close(mb);
+    account_close(a);
+}
+
+static void test_sessions_and_deliveries_at_once_agree_on_uids(void **state)
+{
+    uint32_t first[MESSAGES], other[MESSAGES];
+    int pipes[SESSIONS][2];
+
+    (void)state;
+    for (int i = 0; i < SESSIONS; i++) {
+        assert_int_equal(pipe(pipes[i]), 0);
+        if (fork() == 0) {
+            run_session(pipes[i][1]);
+            _exit(0);
+        }
+        close(pipes[i][1]);
+    }
+    for (int i = 0; i < MESSAGES; i++) {
+        char text[32];
+
+        snprintf(text, sizeof text, "a: %d\r\n", i);
+        deliver(text);
+    }
+    for (int i = 0; i < SESSIONS; i++) {
+        uint32_t *uids = i == 0 ? first : other;
+
+        assert_int_equal(read(pipes[i][0], uids, sizeof first), sizeof first);
+        assert_memory_equal(first, uids, sizeof first);
+        close(pipes[i][0]);
+        wait(NULL);
+    }
 }
 
 /* ---- other programs ---- */
@@ -701,6 +767,7 @@ int main(void)
         TEST(test_an_appended_message_has_its_flags_date_and_keywords),
         TEST(test_copied_and_moved_messages_get_new_uids),
         TEST(test_a_copy_is_all_or_nothing),
+        TEST(test_sessions_and_deliveries_at_once_agree_on_uids),
         TEST(test_what_another_program_does_is_found),
         TEST(test_a_message_taken_from_new_by_another_program_keeps_its_uid),
         TEST(test_uids_are_never_used_twice),

@@ -357,24 +357,38 @@ static int record_missing(struct scan *s)
 
 /* ---- one refresh ---- */
 
-/* Only new/ has changed, and the index has nothing of it: a delivery */
-static int scan_new(struct scan *s)
+static int load_new(const struct index_message *m, void *arg)
 {
-    return read_directory(s, "new", true);
+    return m->in_new ? load_known(m, arg) : 0;
 }
 
 static int scan_all(struct scan *s)
 {
+    s->n_known = 0;
     int r = index_each_message(s->txn, s->folder->id, 1, load_known, s);
 
     return r < 0 ? r : read_both(s);
 }
 
+/* Only new/ has changed: a delivery. What has left new/ may be in cur/: then *all, and all is read. */
+static int scan_new(struct scan *s, bool *all)
+{
+    int r = s->rec.in_new > 0 ? index_each_message(s->txn, s->folder->id, 1, load_new, s) : 0;
+
+    if (r == 0)
+        r = read_directory(s, "new", true);
+    for (size_t i = 0; r == 0 && i < s->n_known && !*all; i++)
+        *all = !s->known[i].seen;
+    if (r < 0 || !*all)
+        return r;
+    return scan_all(s);
+}
+
 static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
 {
-    bool all = s->full || s->rec.in_new > 0 || cur_stamp != s->rec.cur_stamp;
+    bool all = s->full || cur_stamp != s->rec.cur_stamp;
+    int r = all ? scan_all(s) : scan_new(s, &all);
     struct touch touch = { !all };
-    int r = all ? scan_all(s) : scan_new(s);
 
     if (r < 0)
         return r;
