@@ -158,6 +158,7 @@ void submit_content(struct smtpd *s)
     }
     m->sent = m->size;
     str_reset(&m->held);
+    fiber_yield(); /* a client that sends as fast as we read must not keep the others waiting */
 }
 
 /* ---- the end ---- */
