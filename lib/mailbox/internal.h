@@ -83,6 +83,8 @@ int read_file(const char *path, size_t max, struct str *ret);
 
 /* ---- an open mailbox ---- */
 
+#define WATCH_DIRS 2 /* new/ and cur/ */
+
 struct mailbox {
     struct account *account;
     struct folder folder;
@@ -94,8 +96,13 @@ struct mailbox {
     size_t n_keywords;
     struct mail_entry *entries; /* by UID */
     uint32_t len, cap, n_expunged;
-    int inotify_fd;
+    int watch_fd;               /* -1: nobody waits; see watch.c */
+    int watch_dirs[WATCH_DIRS];
 };
+
+void mailbox_watch_init(struct mailbox *mb);
+void mailbox_watch_end(struct mailbox *mb);
+int mailbox_watch_signal(struct mailbox *mb); /* the way without inotify; a descriptor or -errno */
 
 void mailbox_set_keywords(struct mailbox *mb, struct str *names);    /* takes *names */
 uint64_t mailbox_keyword_mask(const struct mailbox *mb);

@@ -95,7 +95,7 @@ int mailbox_open(struct account *a, struct span name, unsigned flags, struct mai
 
     mb->account = a;
     mb->read_only = flags & MAILBOX_READ_ONLY;
-    mb->inotify_fd = -1;
+    mailbox_watch_init(mb);
     int r = folder_open(a, name, &mb->folder);
     if (r < 0)
         return r;
@@ -113,8 +113,7 @@ void mailbox_close(struct mailbox *mb)
 {
     if (!mb)
         return;
-    if (mb->inotify_fd >= 0)
-        close(mb->inotify_fd);
+    mailbox_watch_end(mb);
     folder_done(&mb->folder);
     str_free(&mb->keywords);
     free(mb->keyword_names);

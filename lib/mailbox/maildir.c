@@ -7,13 +7,17 @@
  */
 #include "mailbox/maildir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "mailbox/lf.h"
 #include "mailbox/spool.h"
+
+enum { TMP_SECONDS = 36 * 3600 };
 
 /* mkdir -p, private to the user; the parents of a virtual mailbox may be missing as well */
 static int make_directories(struct str *path)
@@ -46,6 +50,22 @@ int maildir_create(const char *maildir)
             return r;
     }
     return 0;
+}
+
+void maildir_sweep(const char *maildir)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    DIR *d = opendir(maildir_path(&path, maildir, "tmp", NULL));
+    int64_t old = clock_real() - TMP_SECONDS;
+    struct stat st;
+
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));)
+        if (e->d_name[0] != '.' && stat(maildir_path(&path, maildir, "tmp", e->d_name), &st) == 0 &&
+            S_ISREG(st.st_mode) && st.st_mtime < old && st.st_ctime < old)
+            unlink(path.data);
+    closedir(d);
 }
 
 static int deliver(const char *maildir, const struct maildir_save *m, struct str *ret_name)

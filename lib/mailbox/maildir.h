@@ -42,6 +42,9 @@ struct maildir_save {
 int maildir_deliver(const char *maildir, const struct maildir_save *m, struct str *ret_name);
 int maildir_create(const char *maildir);
 
+/* Remove what deliveries that were killed have left in tmp/ (maildir(5): files older than 36 hours). */
+void maildir_sweep(const char *maildir);
+
 /* Parts of a file name. */
 struct maildir_name {
     struct span base;               /* up to ':' : identifies the message for ever */

@@ -335,6 +335,25 @@ static void test_a_large_message_comes_back_as_it_was(void **state)
     assert_int_equal(maildir_read_crlf(in, 1000, &back), -EFBIG);
 }
 
+static void test_fresh_files_are_not_swept_from_tmp(void **state)
+{
+    char maildir[128], path[200];
+    struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+
+    (void)state;
+    snprintf(maildir, sizeof maildir, "%s/M", root);
+    assert_int_equal(maildir_create(maildir), 0);
+    snprintf(path, sizeof path, "%s/tmp/1.x", maildir);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    maildir_sweep(maildir);
+    assert_int_equal(count_files("tmp"), 1);
+    /* A date of long ago alone (APPEND sets it) does not make a file old. */
+    assert_int_equal(futimens(fd, old), 0);
+    close(fd);
+    maildir_sweep(maildir);
+    assert_int_equal(count_files("tmp"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_message_with_flags_goes_to_cur_with_its_date,
                                         make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_a_failed_delivery_leaves_no_file, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_fresh_files_are_not_swept_from_tmp, make_root, remove_root),
         cmocka_unit_test_setup_teardown(test_a_large_message_comes_back_as_it_was, make_root,
                                         remove_root),
     };

@@ -9,6 +9,7 @@
  */
 #include "mailbox/record.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "base/mem.h"
@@ -66,15 +67,31 @@ static void encode(const void *record, const struct field *fields, size_t n, str
     }
 }
 
+/* One load each: opening a mailbox decodes all of its messages. */
+static uint64_t number_get(const char *p, unsigned width)
+{
+    uint64_t n8;
+    uint32_t n4;
+
+    switch (width) {
+    case 8:
+        memcpy(&n8, p, 8);
+        return le64toh(n8);
+    case 4:
+        memcpy(&n4, p, 4);
+        return le32toh(n4);
+    }
+    return (unsigned char)*p;
+}
+
 static int decode(struct span *bytes, const struct field *fields, size_t n, void *record)
 {
     for (const struct field *f = fields; f < fields + n; f++) {
-        uint64_t value = 0;
+        uint64_t value;
 
         if (bytes->len < f->width)
             return -EBADMSG;
-        for (unsigned i = 0; i < f->width; i++)
-            value |= (uint64_t)(unsigned char)bytes->ptr[i] << (8 * i);
+        value = number_get(bytes->ptr, f->width);
         if (value > f->max)
             return -EBADMSG;
         memcpy((char *)record + f->offset, &value, f->size);

@@ -362,8 +362,10 @@ static int load_new(const struct index_message *m, void *arg)
     return m->in_new ? load_known(m, arg) : 0;
 }
 
+/* Seldom enough to be the occasion for cleaning up. */
 static int scan_all(struct scan *s)
 {
+    maildir_sweep(s->folder->path.data);
     s->n_known = 0;
     int r = index_each_message(s->txn, s->folder->id, 1, load_known, s);
 

@@ -11,10 +11,8 @@
 #include "mailbox/internal.h"
 
 #include <errno.h>
-#include <sys/inotify.h>
 
 #include "base/mem.h"
-#include "mailbox/spool.h"
 
 /* ---- what the index says ---- */
 
@@ -157,32 +155,4 @@ int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_ch
         tell_exists(mb, report);
     uid_list_done(&l.changed);
     return 0;
-}
-
-/* ---- waiting for changes ---- */
-
-int mailbox_watch(struct mailbox *mb)
-{
-    static const char *const subs[] = { "new", "cur" };
-    _cleanup_(str_free) struct str path = STR_INIT;
-
-    if (mb->inotify_fd >= 0)
-        return mb->inotify_fd;
-    _cleanup_close_ int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    for (size_t i = 0; i < ARRAY_LEN(subs); i++)
-        if (inotify_add_watch(fd, maildir_path(&path, mb->folder.path.data, subs[i], NULL),
-                              IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF) < 0)
-            return -errno;
-    mb->inotify_fd = TAKE_FD(fd);
-    return mb->inotify_fd;
-}
-
-void mailbox_watch_clear(struct mailbox *mb)
-{
-    char buf[2048] __attribute__((aligned(__alignof__(struct inotify_event))));
-
-    while (mb->inotify_fd >= 0 && read(mb->inotify_fd, buf, sizeof buf) > 0)
-        continue;
 }
