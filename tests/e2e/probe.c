@@ -141,11 +141,12 @@ static void run_attempt(struct stream *client, struct span line)
 
 static void probe_session(struct server *sv, struct stream *client, const struct peer *peer)
 {
+    _cleanup_(stream_free_ptr_) struct stream *owned = client;
     struct span line;
 
     (void)sv;
     (void)peer;
-    while (stream_getline(client, 4096, &line) == 0)
+    while (stream_getline(owned, 4096, &line) == 0)
         run_attempt(client, line);
     stream_flush(client);
 }
