@@ -177,7 +177,11 @@ class Instance:
         return [m["queue_id"] for m in self.queue()]
 
     def wait_queue_empty(self, timeout=20):
-        wait_until(lambda: not self.queue_files(), timeout, "an empty queue")
+        try:
+            wait_until(lambda: not self.queue_files(), timeout, "an empty queue")
+        except AssertionError as e:
+            raise AssertionError(f"{e}; there is:\n{self.tool('postqueue', '-p')[-2000:]}\n"
+                                 f"the log ends:\n{self.log()[-3000:]}") from None
 
     def queue_files(self, *places):
         """Files in the queue directories (default: where mail waits)."""

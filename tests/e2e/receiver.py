@@ -54,6 +54,8 @@ class Receiver:
                 content = b""
                 while (line := rfile.readline()) not in (b".\r\n", b""):
                     content += line[1:] if line.startswith(b".") else line
+                if not line:
+                    return                      # cut off: nothing has been taken
                 reply = self.answer("END", "", attempt) or "250 2.0.0 taken"
                 if reply.startswith("2"):
                     self.messages.append((sender, rcpts, content))
