@@ -38,8 +38,8 @@ static void verdict_done(struct verdict *v)
     str_free(&v->text);
 }
 
-static void log_outcome(const struct agent *a, const struct deliver *d, const struct deliver_rcpt *r,
-                        const struct verdict *v)
+static void log_outcome(const struct agent *a, const struct deliver *d,
+                        const struct deliver_rcpt *r, const struct verdict *v)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
     struct delivery_line l = {
@@ -104,7 +104,8 @@ static int serve(struct agent *a)
 }
 
 void agent_session(struct server *sv, struct stream *client, const struct peer *peer,
-                   void (*judge)(const struct server *sv, const struct deliver *request, struct verdict *ret))
+                   void (*judge)(const struct server *sv, const struct deliver *request,
+                                 struct verdict *ret))
 {
     struct agent a = { .sv = sv, .c = ipc_new(client), .judge = judge };
     struct span type;

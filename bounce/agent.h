@@ -18,7 +18,9 @@ struct verdict {
  * Serve qmgr's deliver requests until the connection ends. judge() fills *ret (empty at first) from the
  * request; each recipient gets that outcome and its log line.
  */
-MAY_WAIT void agent_session(struct server *sv, struct stream *client, const struct peer *peer,
-                            void (*judge)(const struct server *sv, const struct deliver *request, struct verdict *ret));
+MAY_WAIT
+void agent_session(struct server *sv, struct stream *client, const struct peer *peer,
+                   void (*judge)(const struct server *sv, const struct deliver *request,
+                                 struct verdict *ret));
 
 #endif

@@ -60,12 +60,12 @@ const char *notice_name(enum report_kind kind)
     return kinds[kind].name;
 }
 
-void notice_init(struct notice *n, const struct params *p, const struct queue_envelope *e, enum report_kind kind,
-                 int64_t now)
+void notice_init(struct notice *n, const struct params *p, const struct queue_envelope *e,
+                 enum report_kind kind, int64_t now)
 {
     *n = (struct notice){ .params = p, .e = e, .kind = kind, .now = now };
-    snprintf(n->boundary, sizeof n->boundary, "%s.%" PRIx64 "%" PRIx64, e->id, rand_below(UINT64_MAX),
-             rand_below(UINT64_MAX));
+    snprintf(n->boundary, sizeof n->boundary, "%s.%" PRIx64 "%" PRIx64, e->id,
+             rand_below(UINT64_MAX), rand_below(UINT64_MAX));
 }
 
 bool notice_concerns(const struct notice *n, const struct queue_rcpt *r)
@@ -137,7 +137,8 @@ static void add_address(struct str *ret, const struct notice *n, const char *add
 }
 
 /* "Name: text", folded; nothing when text is empty. */
-static void add_field(struct str *ret, const struct notice *n, const char *name_and_type, const char *text)
+static void add_field(struct str *ret, const struct notice *n, const char *name_and_type,
+                      const char *text)
 {
     _cleanup_(str_free) struct str field = STR_INIT;
 
@@ -155,9 +156,11 @@ static void add_date(struct str *ret, const char *name, int64_t seconds)
     str_add_str(ret, "\r\n");
 }
 
-static void add_part(struct str *ret, const struct notice *n, const char *description, const char *type)
+static void add_part(struct str *ret, const struct notice *n, const char *description,
+                     const char *type)
 {
-    str_addf(ret, "\r\n--%s\r\nContent-Description: %s\r\nContent-Type: %s\r\n", n->boundary, description, type);
+    str_addf(ret, "\r\n--%s\r\nContent-Description: %s\r\nContent-Type: %s\r\n", n->boundary,
+             description, type);
 }
 
 /* ---- header and the part for people ---- */
@@ -170,7 +173,8 @@ static void add_header(struct str *ret, const struct notice *n)
     str_addf(ret, "From: MAILER-DAEMON@%s (Mail Delivery System)\r\n", host);
     str_addf(ret, "Subject: %s\r\nTo: ", kinds[n->kind].subject);
     add_address(ret, n, n->e->sender);
-    str_addf(ret, "\r\nMessage-Id: <%s.%" PRIx64 "@%s>\r\n", n->e->id, rand_below(UINT64_MAX), host);
+    str_addf(ret, "\r\nMessage-Id: <%s.%" PRIx64 "@%s>\r\n", n->e->id, rand_below(UINT64_MAX),
+             host);
     str_add_str(ret, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
     str_addf(ret, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n",
              is_utf8(n) ? "global-delivery-status" : "delivery-status", n->boundary);
@@ -199,7 +203,8 @@ static void add_reason(struct str *ret, const struct notice *n, const struct que
 
 static void add_notification(struct str *ret, const struct notice *n)
 {
-    add_part(ret, n, "Notification", is_utf8(n) ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
+    add_part(ret, n, "Notification",
+             is_utf8(n) ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
     if (is_utf8(n))
         str_add_str(ret, "Content-Transfer-Encoding: 8bit\r\n");
     str_addf(ret, "\r\nThis is the mail system at host %s.\r\n\r\n", n->params->myhostname);
@@ -239,12 +244,16 @@ static const char *action(const struct notice *n, const struct queue_rcpt *r)
     return n->kind == REPORT_SUCCESS && r->remote_mta ? "relayed" : kinds[n->kind].action;
 }
 
-static void add_original_recipient(struct str *ret, const struct notice *n, const struct queue_rcpt *r)
+static void add_original_recipient(struct str *ret, const struct notice *n,
+                                   const struct queue_rcpt *r)
 {
     if (r->dsn_orcpt)
         add_field(ret, n, "Original-Recipient: ", r->dsn_orcpt);
     else if (r->orig)
-        add_field(ret, n, is_ascii(r->orig) ? "Original-Recipient: rfc822; " : "Original-Recipient: utf-8; ", r->orig);
+        add_field(ret, n,
+                  is_ascii(r->orig) ? "Original-Recipient: rfc822; "
+                                    : "Original-Recipient: utf-8; ",
+                  r->orig);
 }
 
 static void add_diagnostic(struct str *ret, const struct notice *n, const struct queue_rcpt *r)
@@ -262,7 +271,9 @@ static void add_diagnostic(struct str *ret, const struct notice *n, const struct
 static void add_rcpt_fields(struct str *ret, const struct notice *n, const struct queue_rcpt *r)
 {
     str_add_str(ret, "\r\n");
-    add_field(ret, n, is_ascii(r->address) ? "Final-Recipient: rfc822; " : "Final-Recipient: utf-8; ", r->address);
+    add_field(ret, n,
+              is_ascii(r->address) ? "Final-Recipient: rfc822; " : "Final-Recipient: utf-8; ",
+              r->address);
     add_original_recipient(ret, n, r);
     str_addf(ret, "Action: %s\r\n", action(n, r));
     add_field(ret, n, "Status: ", r->dsn[0] ? r->dsn : kinds[n->kind].dsn);
@@ -271,12 +282,14 @@ static void add_rcpt_fields(struct str *ret, const struct notice *n, const struc
     if (r->last_us > 0)
         add_date(ret, "Last-Attempt-Date", r->last_us / 1000000);
     if (n->kind == REPORT_DELAYED)
-        add_date(ret, "Will-Retry-Until", n->e->arrival_us / 1000000 + n->params->maximal_queue_lifetime);
+        add_date(ret, "Will-Retry-Until",
+                 n->e->arrival_us / 1000000 + n->params->maximal_queue_lifetime);
 }
 
 static void add_delivery_report(struct str *ret, const struct notice *n)
 {
-    add_part(ret, n, "Delivery report", is_utf8(n) ? "message/global-delivery-status" : "message/delivery-status");
+    add_part(ret, n, "Delivery report",
+             is_utf8(n) ? "message/global-delivery-status" : "message/delivery-status");
     if (is_utf8(n))
         str_add_str(ret, "Content-Transfer-Encoding: 8bit\r\n");
     str_add_str(ret, "\r\n");
@@ -299,7 +312,8 @@ void notice_add_head(struct str *ret, const struct notice *n)
     add_header(ret, n);
     add_notification(ret, n);
     add_delivery_report(ret, n);
-    str_addf(&description, "%s%s", kinds[n->kind].returned, notice_returns_body(n) ? "" : " Headers");
+    str_addf(&description, "%s%s", kinds[n->kind].returned,
+             notice_returns_body(n) ? "" : " Headers");
     add_part(ret, n, str_cstr(&description), types[is_utf8(n)][notice_returns_body(n)]);
     if (n->e->flags & (SUBMIT_8BIT | SUBMIT_SMTPUTF8))
         str_add_str(ret, "Content-Transfer-Encoding: 8bit\r\n");

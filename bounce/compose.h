@@ -26,8 +26,8 @@ struct notice {
 };
 
 /* Fill n and choose a boundary. */
-void notice_init(struct notice *n, const struct params *p, const struct queue_envelope *e, enum report_kind kind,
-                 int64_t now);
+void notice_init(struct notice *n, const struct params *p, const struct queue_envelope *e,
+                 enum report_kind kind, int64_t now);
 
 /* Is this recipient's fate to be told in a report of that kind? By state and NOTIFY (RFC 3461 section 4.1). */
 bool notice_concerns(const struct notice *n, const struct queue_rcpt *r);

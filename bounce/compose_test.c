@@ -9,11 +9,14 @@
 
 #include "base/mem.h"
 
-static char ann[] = "ann@example.com", bob[] = "bob@example.org", carl[] = "c rl@example.net", al[] = "al@example.org";
-static char said[] = "host mx.example.org[192.0.2.7] said: 550 5.1.1 <bob@example.org>: no such user {here} "
-                     "(in reply to RCPT TO command)";
+static char ann[] = "ann@example.com", bob[] = "bob@example.org", carl[] = "c rl@example.net",
+            al[] = "al@example.org";
+static char said[] =
+    "host mx.example.org[192.0.2.7] said: 550 5.1.1 <bob@example.org>: no such user {here} "
+    "(in reply to RCPT TO command)";
 static char reply[] = "550 5.1.1 <bob@example.org>: no such user\r\nAction: delivered";
-static char mx[] = "mx.example.org", orcpt[] = "rfc822;al@example.org", envid[] = "QQ314159", busy[] = "busy";
+static char mx[] = "mx.example.org", orcpt[] = "rfc822;al@example.org", envid[] = "QQ314159",
+            busy[] = "busy";
 
 static struct params params = {
     .myhostname = "mail.example.com",
@@ -30,8 +33,14 @@ static struct queue_rcpt rcpts[] = {
 };
 
 static struct queue_envelope envelope = {
-    .id = "4cK9vQ1zRm", .arrival_us = 1700000000000000, .sender = ann, .dsn_envid = envid, .rcpts = rcpts,
-    .n_rcpts = ARRAY_LEN(rcpts), .content_offset = 100, .content_size = 1000,
+    .id = "4cK9vQ1zRm",
+    .arrival_us = 1700000000000000,
+    .sender = ann,
+    .dsn_envid = envid,
+    .rcpts = rcpts,
+    .n_rcpts = ARRAY_LEN(rcpts),
+    .content_offset = 100,
+    .content_size = 1000,
 };
 
 static void has(struct span text, const char *needle)
@@ -89,8 +98,9 @@ static void test_a_delay_tells_until_when_it_is_tried(void **state)
     head(&s, &envelope, REPORT_DELAYED);
     has(str_span(&s), "\r\nSubject: Delayed Mail (still being retried)\r\n");
     has(str_span(&s), "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #\r\n");
-    has(str_span(&s), "\r\nFinal-Recipient: rfc822; c rl@example.net\r\nAction: delayed\r\nStatus: 4.2.0\r\n"
-                      "Diagnostic-Code: X-Postern; busy\r\nWill-Retry-Until: ");
+    has(str_span(&s),
+        "\r\nFinal-Recipient: rfc822; c rl@example.net\r\nAction: delayed\r\nStatus: 4.2.0\r\n"
+        "Diagnostic-Code: X-Postern; busy\r\nWill-Retry-Until: ");
     has(str_span(&s), "\r\nContent-Type: text/rfc822-headers\r\n\r\n");
     has_not(str_span(&s), "bob@");
 }
@@ -193,7 +203,9 @@ static void test_no_line_is_longer_than_mail_allows(void **state)
 {
     _cleanup_(str_free) struct str s = STR_INIT;
     static char longest[2000];
-    struct queue_rcpt r = { .address = longest, .state = RCPT_BOUNCED, .dsn = "5.1.1", .text = longest };
+    struct queue_rcpt r = {
+        .address = longest, .state = RCPT_BOUNCED, .dsn = "5.1.1", .text = longest
+    };
     struct queue_envelope e = envelope;
 
     (void)state;

@@ -19,7 +19,8 @@ static int start(struct server *sv)
 {
     struct bounce *b = mem_new(struct bounce);
 
-    b->cleanup = ipc_pool_new(sv->params->cleanup_service_name, sv->params->ipc_idle * 1000, KEPT_CONNECTIONS);
+    b->cleanup = ipc_pool_new(sv->params->cleanup_service_name, sv->params->ipc_idle * 1000,
+                              KEPT_CONNECTIONS);
     sv->state = b;
     return 0;
 }

@@ -30,7 +30,8 @@ static void submit(struct server *sv, const struct notice *n, int fd, struct rep
 
     if (r < 0) {
         answer(done, SUBMIT_TEMPORARY, strerror(-r));
-        log_warn_errno(r, "%s: cannot hand a notification to %s", n->e->id, sv->params->cleanup_service_name);
+        log_warn_errno(r, "%s: cannot hand a notification to %s", n->e->id,
+                       sv->params->cleanup_service_name);
         return;
     }
     answer(done, res.status, res.text);
@@ -45,7 +46,8 @@ static void submit(struct server *sv, const struct notice *n, int fd, struct rep
     log_warn("%s: sender notification failed to <%s>: %s", n->e->id, str_cstr(&to), res.text);
 }
 
-static void report(struct server *sv, const struct report *request, int fd, struct report_done *done)
+static void report(struct server *sv, const struct report *request, int fd,
+                   struct report_done *done)
 {
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
     _cleanup_(str_free) struct str why = STR_INIT;
@@ -54,7 +56,8 @@ static void report(struct server *sv, const struct report *request, int fd, stru
 
     if (r < 0) {
         answer(done, SUBMIT_TEMPORARY, "cannot read the queue file");
-        log_warn_errno(r, "%s: cannot read the queue file to report on %s", request->queue_id, str_cstr(&why));
+        log_warn_errno(r, "%s: cannot read the queue file to report on %s", request->queue_id,
+                       str_cstr(&why));
         return;
     }
     notice_init(&n, sv->params, &e, request->kind, clock_real());

@@ -109,7 +109,8 @@ static int converse(struct ipc *c, const struct notice *n, int fd, struct submit
     return ipc_recv(c, &submit_result_shape, ret);
 }
 
-int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd, struct submit_result *ret)
+int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd,
+                  struct submit_result *ret)
 {
     for (unsigned fresh = 0;;) {
         struct ipc *c;

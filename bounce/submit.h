@@ -13,6 +13,8 @@
  * is about. 0: *ret is cleanup's answer, which may be a refusal; else negative: cleanup could not be reached, or
  * fd not be read.
  */
-MAY_WAIT int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd, struct submit_result *ret);
+MAY_WAIT
+int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd,
+                  struct submit_result *ret);
 
 #endif

@@ -24,7 +24,8 @@
 #define EX_USAGE       64
 #define EX_UNAVAILABLE 69
 
-static const char usage_text[] = "usage: postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site\n";
+static const char usage_text[] =
+    "usage: postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site\n";
 
 _Noreturn static void usage(void)
 {
@@ -45,7 +46,8 @@ static struct params *load_params(const char *dir)
 
 enum reach { QMGR_ONLY, QMGR_OR_DIRECTORIES };
 
-static void open_client(const struct params *p, struct queue_client *c, const char *what, enum reach reach)
+static void open_client(const struct params *p, struct queue_client *c, const char *what,
+                        enum reach reach)
 {
     int r = queue_client_open(p, c);
 

@@ -175,7 +175,8 @@ static void print_totals(const struct super *su)
 {
     for (size_t i = 0; i < ARRAY_LEN(actions); i++)
         if (su->count[i] > 0)
-            log_info("%s: %u message%s", actions[i].total, su->count[i], su->count[i] == 1 ? "" : "s");
+            log_info("%s: %u message%s", actions[i].total, su->count[i],
+                     su->count[i] == 1 ? "" : "s");
 }
 
 /* ---- arguments ---- */
@@ -236,7 +237,8 @@ static void parse_arguments(struct arguments *args, int argc, char **argv)
         int state = queue_state_find(span_of(argv[optind]));
 
         if (state < 0)
-            log_fatal("unknown queue \"%s\": hold, incoming, active, deferred or maildrop", argv[optind]);
+            log_fatal("unknown queue \"%s\": hold, incoming, active, deferred or maildrop",
+                      argv[optind]);
         args->operands |= 1u << state;
     }
     if (args->n_wishes == 0 && args->repair == 0)

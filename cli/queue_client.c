@@ -111,7 +111,8 @@ static int list_next(struct ipc *c, int (*fn)(const struct queue_item *item, voi
     return r == 0 ? fn(&item, arg) : r;
 }
 
-int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg), void *arg)
+int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg),
+                      void *arg)
 {
     static const struct span entry = SPAN("queue_entry");
     struct queue_list request = { 0 };

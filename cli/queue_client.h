@@ -30,7 +30,8 @@ int queue_client_open(const struct params *p, struct queue_client *ret);
 void queue_client_close(struct queue_client *c);
 
 /* Call fn for each message, in the order of postqueue -p. 0, a negative value of fn's, or -errno. */
-int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg), void *arg);
+int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg),
+                      void *arg);
 
 /* Do it to one message. 1 done, 0 no such message (in that state), -EPERM refused, -errno. When the suite
  * is down QUEUE_DO_FLUSH and QUEUE_DO_FLUSH_SITE give -ECONNREFUSED. */
@@ -42,7 +43,8 @@ const char *queue_state_name(uint32_t state);
 int queue_state_find(struct span name);
 
 /* The same two on the directories; used by the functions above. */
-int queue_direct_list(const struct queue_dirs *d, int (*fn)(const struct queue_item *item, void *arg), void *arg);
+int queue_direct_list(const struct queue_dirs *d,
+                      int (*fn)(const struct queue_item *item, void *arg), void *arg);
 int queue_direct_act(const struct queue_dirs *d, uint32_t action, const char *id);
 
 #endif

@@ -72,7 +72,8 @@ static int list_file(const char *id, void *arg)
     return l->fn(&item, l->arg);
 }
 
-int queue_direct_list(const struct queue_dirs *d, int (*fn)(const struct queue_item *item, void *arg), void *arg)
+int queue_direct_list(const struct queue_dirs *d,
+                      int (*fn)(const struct queue_item *item, void *arg), void *arg)
 {
     struct lister l = { .dirs = d, .fn = fn, .arg = arg };
 

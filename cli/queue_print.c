@@ -23,19 +23,22 @@ static void add_escaped(struct str *ret, struct span text)
 /* "Tue Nov  3 14:05:09": asctime(3) without the year, in the C locale */
 static void add_time(struct str *ret, uint64_t seconds)
 {
-    static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char days[] = "SunMonTueWedThuFriSat",
+                      months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     time_t t = (time_t)seconds;
     struct tm tm = { 0 };
 
     localtime_r(&t, &tm);
-    str_addf(ret, "%.3s %.3s %2d %02d:%02d:%02d", days + tm.tm_wday * 3, months + tm.tm_mon * 3, tm.tm_mday,
-             tm.tm_hour, tm.tm_min, tm.tm_sec);
+    str_addf(ret, "%.3s %.3s %2d %02d:%02d:%02d", days + tm.tm_wday * 3, months + tm.tm_mon * 3,
+             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 static void add_head(struct str *ret, const struct queue_entry *e, const char *empty_sender)
 {
     char id[sizeof e->queue_id + 2];
-    const char *mark = e->state == QUEUE_STATE_ACTIVE ? "*" : e->state == QUEUE_STATE_HOLD ? "!" : "";
+    const char *mark = e->state == QUEUE_STATE_ACTIVE ? "*"
+                       : e->state == QUEUE_STATE_HOLD ? "!"
+                                                      : "";
 
     snprintf(id, sizeof id, "%s%s%s", e->queue_id, mark, e->forced_expire ? "#" : "");
     str_addf(ret, "%-17s %8" PRIu64 " ", id, e->size);
@@ -50,7 +53,8 @@ static void add_reason(struct str *ret, struct span reason)
     _cleanup_(str_free) struct str shown = STR_INIT;
 
     add_escaped(&shown, reason);
-    str_addf(ret, "%*s(%s)\n", shown.len < REASON_EDGE ? (int)(REASON_EDGE - shown.len) : 0, "", str_cstr(&shown));
+    str_addf(ret, "%*s(%s)\n", shown.len < REASON_EDGE ? (int)(REASON_EDGE - shown.len) : 0, "",
+             str_cstr(&shown));
 }
 
 static void add_rcpts(struct str *ret, const struct queue_item *item)
@@ -76,7 +80,8 @@ void queue_print_text(struct str *ret, const struct queue_item *item, const char
                       struct queue_totals *totals)
 {
     if (totals->messages == 0)
-        str_add_str(ret, "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n");
+        str_add_str(ret,
+                    "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n");
     else
         str_add_char(ret, '\n');
     add_head(ret, &item->entry, empty_sender);
@@ -90,8 +95,8 @@ void queue_print_text_end(struct str *ret, const struct queue_totals *totals)
     if (totals->messages == 0)
         str_add_str(ret, "Mail queue is empty\n");
     else
-        str_addf(ret, "\n-- %" PRIu64 " Kbytes in %" PRIu64 " Request%s.\n", totals->bytes / 1024, totals->messages,
-                 totals->messages == 1 ? "" : "s");
+        str_addf(ret, "\n-- %" PRIu64 " Kbytes in %" PRIu64 " Request%s.\n", totals->bytes / 1024,
+                 totals->messages, totals->messages == 1 ? "" : "s");
 }
 
 static void add_json(struct str *ret, const char *name, struct span value)
@@ -104,9 +109,11 @@ void queue_print_json(struct str *ret, const struct queue_item *item, const char
 {
     const struct queue_entry *e = &item->entry;
 
-    str_addf(ret, "{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %" PRIu64
-                  ", \"message_size\": %" PRIu64 ", \"forced_expire\": %s, ",
-             queue_state_name(e->state), e->queue_id, e->arrival, e->size, e->forced_expire ? "true" : "false");
+    str_addf(ret,
+             "{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %" PRIu64
+             ", \"message_size\": %" PRIu64 ", \"forced_expire\": %s, ",
+             queue_state_name(e->state), e->queue_id, e->arrival, e->size,
+             e->forced_expire ? "true" : "false");
     add_json(ret, "sender", e->sender.len > 0 ? str_span(&e->sender) : span_of(empty_sender));
     str_add_str(ret, ", \"recipients\": [");
     for (uint32_t i = 0; i < e->n_rcpt; i++) {

@@ -51,8 +51,8 @@ static bool is_stale(const struct repair *rp, const char *name)
 {
     struct stat st;
 
-    return fstatat(rp->dirs->fd[rp->place], name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-           clock_real() - st.st_mtim.tv_sec > STALE_S;
+    return fstatat(rp->dirs->fd[rp->place], name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(st.st_mode) && clock_real() - st.st_mtim.tv_sec > STALE_S;
 }
 
 static void purge(const struct repair *rp, const char *name)
@@ -61,12 +61,14 @@ static void purge(const struct repair *rp, const char *name)
         return; /* finished: pickup's */
     if (!is_stale(rp, name))
         return;
-    _cleanup_close_ int fd = openat(rp->dirs->fd[rp->place], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    _cleanup_close_ int fd =
+        openat(rp->dirs->fd[rp->place], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
     if (rp->place == QUEUE_TMP && fd >= 0 && queue_verify(fd) == 0)
         return; /* complete: qmgr will take it */
     if (unlinkat(rp->dirs->fd[rp->place], name, 0) == 0)
-        log_info("%s/%.64s: unfinished and older than a day, removed", queue_place_name(rp->place), name);
+        log_info("%s/%.64s: unfinished and older than a day, removed", queue_place_name(rp->place),
+                 name);
 }
 
 static bool is_message(const struct repair *rp, const char *name)
@@ -85,7 +87,8 @@ static void check_name(const struct repair *rp, const char *name)
     if (is_message(rp, name))
         return;
     if (renameat(rp->dirs->fd[rp->place], name, rp->dirs->fd[QUEUE_CORRUPT], name) == 0)
-        log_warn("%s/%.64s: not a queue file, moved to corrupt/", queue_place_name(rp->place), name);
+        log_warn("%s/%.64s: not a queue file, moved to corrupt/", queue_place_name(rp->place),
+                 name);
     else
         log_warn_errno(-errno, "%s/%.64s: not a queue file, and cannot be moved to corrupt/",
                        queue_place_name(rp->place), name);

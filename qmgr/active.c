@@ -195,7 +195,8 @@ static void log_active(const struct active *a)
 
     str_addf(&line, "%s: from=<", a->m->id);
     str_add_escaped(&line, span_of(a->env.sender), SUBMIT_ADDRESS_MAX, STR_UTF8);
-    str_addf(&line, ">, size=%" PRIu64 ", nrcpt=%zu (queue active)", a->env.content_size, a->n_open);
+    str_addf(&line, ">, size=%" PRIu64 ", nrcpt=%zu (queue active)", a->env.content_size,
+             a->n_open);
     log_info("%s", line.data);
 }
 

@@ -73,7 +73,8 @@ static bool hold_message(struct qmgr *q, struct message *m)
 
 static bool requeue_message(struct qmgr *q, struct message *m)
 {
-    return m->state == QUEUE_STATE_ACTIVE ? later(m, WANT_REQUEUE) : move_message(q, m, QUEUE_MAILDROP);
+    return m->state == QUEUE_STATE_ACTIVE ? later(m, WANT_REQUEUE)
+                                          : move_message(q, m, QUEUE_MAILDROP);
 }
 
 static bool expire_file(struct qmgr *q, enum queue_place place, const char *id)
@@ -128,7 +129,8 @@ static bool expire_held(struct qmgr *q, const char *id)
 static const struct action {
     bool anybody; /* not only the superuser */
     const char *logged; /* what has become of the message; NULL: logged elsewhere */
-    bool (*on_queued)(struct qmgr *q, struct message *m); /* NULL: nothing to do for such a message */
+    bool (*on_queued)(struct qmgr *q,
+                      struct message *m); /* NULL: nothing to do for such a message */
     bool (*on_held)(struct qmgr *q, const char *id);
 } actions[] = {
     [QUEUE_DO_FLUSH]      = { true,  NULL,                 flush_message,   NULL },
@@ -143,7 +145,8 @@ static const struct action {
 static bool act_on(struct qmgr *q, const struct action *action, const char *id)
 {
     struct message *m = message_find(q, span_of(id));
-    bool done = m ? action->on_queued && action->on_queued(q, m) : action->on_held && action->on_held(q, id);
+    bool done = m ? action->on_queued && action->on_queued(q, m)
+                  : action->on_held && action->on_held(q, id);
 
     if (done && action->logged)
         log_info("%s: %s", id, action->logged);
@@ -206,7 +209,8 @@ static bool waits_for_site(struct qmgr *q, const char *id, struct span site)
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
     _cleanup_close_ int fd = queue_open(&q->dirs, QUEUE_CUR, id, O_RDONLY);
 
-    return fd >= 0 && queue_read(fd, id, &queue_default_limits, &e, NULL) == 0 && list_concerns_site(&e, site);
+    return fd >= 0 && queue_read(fd, id, &queue_default_limits, &e, NULL) == 0 &&
+           list_concerns_site(&e, site);
 }
 
 static uint32_t flush_site(struct qmgr *q, struct span site)

@@ -146,7 +146,8 @@ static int reach_and_converse(struct delivery *dv, int fd)
             if (r == -ECANCELED)
                 return r;
             if (r == -EACCES) {
-                log_warn("%s: no service %s that delivers mail in master.cf", dv->a->m->id, dv->transport->name);
+                log_warn("%s: no service %s that delivers mail in master.cf", dv->a->m->id,
+                         dv->transport->name);
                 return r;
             }
             log_warn_errno(r, "cannot connect to the service %s", dv->transport->name);
@@ -163,10 +164,12 @@ static int reach_and_converse(struct delivery *dv, int fd)
         ipc_free(c);
         if (repeat)
             continue;
-        return r == -ECANCELED ? r
-                               : log_warn_errno(r, "%s: the delivery agent %s ended within a delivery, "
-                                                   "trying again soon",
-                                                dv->a->m->id, dv->transport->name);
+        return r == -ECANCELED
+                   ? r
+                   : log_warn_errno(r,
+                                    "%s: the delivery agent %s ended within a delivery, "
+                                    "trying again soon",
+                                    dv->a->m->id, dv->transport->name);
     }
 }
 
@@ -206,7 +209,8 @@ static size_t unanswered(const struct delivery *dv)
 static void requeue(struct delivery *dv, const uint32_t *rcpts, size_t n)
 {
     struct sched_job *old = dv->task.job;
-    struct sched_job *j = sched_job_new(dv->transport, old->dest->node.key, span_of(old->dest->nexthop), dv->a);
+    struct sched_job *j =
+        sched_job_new(dv->transport, old->dest->node.key, span_of(old->dest->nexthop), dv->a);
     uint64_t now = clock_ms();
 
     list_push_back(&dv->a->jobs, &j->owned);
@@ -272,7 +276,8 @@ static void deliver_task(struct delivery *dv)
     dv->n_answered = 0;
     dv->done = (struct deliver_done){ 0 };
     if (fd < 0)
-        log_warn_errno(fd, "%s: cannot open queue file for delivery, trying again soon", dv->a->m->id);
+        log_warn_errno(fd, "%s: cannot open queue file for delivery, trying again soon",
+                       dv->a->m->id);
     after(dv, fd < 0 ? -EIO : reach_and_converse(dv, fd));
     str_free(&dv->done.reason);
 }

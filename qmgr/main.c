@@ -49,7 +49,8 @@ static void read_limit(const struct conf *c, const char *transport, const struct
 
     str_addf(&name, "%s_%s", transport, l->suffix);
     if (conf_get_int(c, str_cstr(&name), l->fallback, &n, &err) < 0 || n < 0 || n > UINT32_MAX) {
-        log_warn("bad value of %s, using %lld: %s", str_cstr(&name), (long long)l->fallback, str_cstr(&err));
+        log_warn("bad value of %s, using %lld: %s", str_cstr(&name), (long long)l->fallback,
+                 str_cstr(&err));
         n = l->fallback;
     }
     *l->ret = (uint32_t)n;

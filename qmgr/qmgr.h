@@ -39,7 +39,7 @@ struct qmgr {
     struct ipc_pool *bounce;
     struct hash messages;       /* struct message by id */
     struct heap deferred;       /* struct message by next attempt, real milliseconds */
-    struct list incoming;       /* struct message waiting for a place in the active set, oldest first */
+    struct list incoming; /* struct message waiting for a place in the active set, oldest first */
     bool incoming_had_last;     /* incoming and deferred take turns */
     size_t n_active, active_max;
     size_t n_open, open_max;    /* descriptors of active messages */
@@ -75,10 +75,10 @@ struct active {
     size_t in_flight;           /* tasks */
     size_t n_open;              /* recipients that are neither delivered nor reported as failed */
     int64_t active_us;
-    int64_t resume_at;          /* seconds: when a suspended destination is tried again; 0: none met */
+    int64_t resume_at; /* seconds: when a suspended destination is tried again; 0: none met */
     bool attempted;             /* an agent has answered */
     bool fault;                 /* some recipient was not tried, by a fault of our own */
-    bool recalled;              /* some recipient was not tried, since its delivery was called off */
+    bool recalled; /* some recipient was not tried, since its delivery was called off */
     bool report_success;        /* some recipient wants to be reported as delivered */
     bool no_bounce;             /* bounce could not be reached */
 };

@@ -54,13 +54,15 @@ int report_send(struct active *a, enum report_kind kind)
     int r = fd < 0 ? fd : exchange(a->q, &request, fd, &done);
 
     if (r < 0)
-        return log_warn_errno(r, "%s: cannot reach the service %s to notify the sender, will try again", id,
-                              a->q->sv->params->bounce_service_name);
+        return log_warn_errno(
+            r, "%s: cannot reach the service %s to notify the sender, will try again", id,
+            a->q->sv->params->bounce_service_name);
     switch ((enum submit_status)done.status) {
     case SUBMIT_OK:
         return 0;
     case SUBMIT_TEMPORARY:
-        log_warn("%s: notification of the sender was not accepted, will try again: %s", id, done.text);
+        log_warn("%s: notification of the sender was not accepted, will try again: %s", id,
+                 done.text);
         return -EAGAIN;
     case SUBMIT_PERMANENT:
         log_warn("%s: notification of the sender was refused, giving up: %s", id, done.text);

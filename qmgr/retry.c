@@ -18,8 +18,8 @@ static int64_t doubled(int64_t first, int64_t most, uint32_t nth)
 
 int64_t retry_delay(const struct retry_policy *p, uint32_t attempts)
 {
-    return doubled(p->min_backoff, p->max_backoff > p->min_backoff ? p->max_backoff : p->min_backoff,
-                   attempts);
+    return doubled(p->min_backoff,
+                   p->max_backoff > p->min_backoff ? p->max_backoff : p->min_backoff, attempts);
 }
 
 int64_t retry_fault_delay(const struct retry_policy *p, uint32_t nth)

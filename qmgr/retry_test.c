@@ -65,7 +65,8 @@ static void test_a_recipient_is_given_up_when_too_old_too_often_or_told_so(void 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         assert_int_equal(retry_judge(&policy, &rows[i].facts), rows[i].want);
     endless.max_attempts = 0;
-    assert_int_equal(retry_judge(&endless, &(struct retry_facts){ .attempts = 100000 }), RETRY_AGAIN);
+    assert_int_equal(retry_judge(&endless, &(struct retry_facts){ .attempts = 100000 }),
+                     RETRY_AGAIN);
     once.lifetime = 0;
     assert_int_equal(retry_judge(&once, &(struct retry_facts){ .attempts = 1 }), RETRY_TOO_OLD);
 }

@@ -24,7 +24,8 @@ static uint64_t backoff_ms(uint64_t first, uint64_t most, uint32_t nth)
     return ms < most ? ms : most;
 }
 
-static void health_suspend(struct sched_health *h, uint64_t until, const char *dsn, struct span reason)
+static void health_suspend(struct sched_health *h, uint64_t until, const char *dsn,
+                           struct span reason)
 {
     h->suspended_until = until;
     free(h->reason);
@@ -59,7 +60,8 @@ void sched_init(struct sched *s, const struct sched_policy *policy)
 
 struct sched_transport *sched_transport(struct sched *s, struct span name)
 {
-    struct sched_transport *t = HASH_ENTRY(hash_get(&s->transports, name), struct sched_transport, node);
+    struct sched_transport *t =
+        HASH_ENTRY(hash_get(&s->transports, name), struct sched_transport, node);
 
     if (t)
         return t;
@@ -156,7 +158,8 @@ const struct sched_health *sched_trouble(const struct sched_dest *d, uint64_t no
 
 /* ---- jobs ---- */
 
-struct sched_job *sched_job_new(struct sched_transport *t, struct span key, struct span nexthop, void *owner)
+struct sched_job *sched_job_new(struct sched_transport *t, struct span key, struct span nexthop,
+                                void *owner)
 {
     struct sched_job *j = mem_new(struct sched_job);
 
@@ -264,13 +267,15 @@ static void dest_failed(struct sched_dest *d, const char *dsn, struct span reaso
     health_suspend(&d->health, now + dest_backoff_ms(d), dsn, reason);
 }
 
-static void transport_failed(struct sched_transport *t, const char *dsn, struct span reason, uint64_t now)
+static void transport_failed(struct sched_transport *t, const char *dsn, struct span reason,
+                             uint64_t now)
 {
     if (suspended(&t->health, now))
         return;
     t->health.suspensions++;
     health_suspend(&t->health,
-                   now + backoff_ms(1000, t->sched->policy.transport_retry_ms, t->health.suspensions),
+                   now +
+                       backoff_ms(1000, t->sched->policy.transport_retry_ms, t->health.suspensions),
                    dsn, reason);
 }
 

@@ -113,7 +113,8 @@ struct sched_transport *sched_transport(struct sched *s, struct span name);
  * A new job without recipients, not queued. key tells destinations apart (for the
  * concurrency), nexthop is what the agent is told; often they are the same.
  */
-struct sched_job *sched_job_new(struct sched_transport *t, struct span key, struct span nexthop, void *owner);
+struct sched_job *sched_job_new(struct sched_transport *t, struct span key, struct span nexthop,
+                                void *owner);
 void sched_job_add_rcpt(struct sched_job *j, uint32_t number);
 /* Take it out of the queue, if it is in. Tasks in flight are not touched. */
 void sched_job_remove(struct sched_job *j);

@@ -191,7 +191,8 @@ static void test_a_dead_destination_is_suspended_and_probed_with_growing_interva
     start(&s, &limits);
     struct sched_job *other = add_job(&s, "b", 100, now);
     for (size_t i = 0; i < ARRAY_LEN(rounds); i++) {
-        struct sched_job *j = sched_job_new(sched_transport(&s, span_of("smtp")), span_of("a"), span_of("a"), NULL);
+        struct sched_job *j =
+            sched_job_new(sched_transport(&s, span_of("smtp")), span_of("a"), span_of("a"), NULL);
 
         for (uint32_t n = 0; n < 100; n++)
             sched_job_add_rcpt(j, n);
@@ -240,7 +241,8 @@ static void test_a_healthy_destination_is_forgotten_with_its_last_job(void **sta
     sched_done(&s);
 }
 
-static void test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up(void **state)
+static void test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up(
+    void **state)
 {
     struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
     struct sched s;
@@ -341,7 +343,8 @@ int main(void)
         cmocka_unit_test(test_the_transport_limit_counts_all_destinations),
         cmocka_unit_test(test_a_dead_destination_is_suspended_and_probed_with_growing_intervals),
         cmocka_unit_test(test_a_healthy_destination_is_forgotten_with_its_last_job),
-        cmocka_unit_test(test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up),
+        cmocka_unit_test(
+            test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up),
         cmocka_unit_test(test_a_transport_that_does_not_exist_is_given_up_at_once),
         cmocka_unit_test(test_a_flush_ends_suspensions_at_once),
         cmocka_unit_test(test_an_agent_that_dies_tells_nothing_about_the_destination),

@@ -77,7 +77,9 @@ static void log_deferred(const struct active *a, const struct queue_rcpt *r)
         .to = span_of(r->address),
         .orig = span_of(r->orig),
         .relay = SPAN("none"),
-        .times = { .arrival_us = a->env.arrival_us, .active_us = a->active_us, .done_us = clock_real_us() },
+        .times = { .arrival_us = a->env.arrival_us,
+                   .active_us = a->active_us,
+                   .done_us = clock_real_us() },
         .resolution = (int)a->q->sv->params->delay_logging_resolution_limit,
         .dsn = r->dsn,
         .status = outcome_status_name(OUTCOME_DEFERRED),
@@ -88,7 +90,8 @@ static void log_deferred(const struct active *a, const struct queue_rcpt *r)
     log_info("%s", line.data);
 }
 
-void settle_fault(struct active *a, const uint32_t *rcpts, size_t n, const char *dsn, const char *text)
+void settle_fault(struct active *a, const uint32_t *rcpts, size_t n, const char *dsn,
+                  const char *text)
 {
     a->fault = true;
     for (size_t i = 0; i < n; i++) {
@@ -100,11 +103,13 @@ void settle_fault(struct active *a, const uint32_t *rcpts, size_t n, const char 
     }
 }
 
-void settle_suspended(struct active *a, const uint32_t *rcpts, size_t n, const struct sched_health *why)
+void settle_suspended(struct active *a, const uint32_t *rcpts, size_t n,
+                      const struct sched_health *why)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
     uint64_t now = clock_ms();
-    int64_t wait = why->suspended_until > now ? (int64_t)((why->suspended_until - now + 999) / 1000) : 0;
+    int64_t wait =
+        why->suspended_until > now ? (int64_t)((why->suspended_until - now + 999) / 1000) : 0;
 
     if (why->dest)
         str_add_str(&text, "delivery temporarily suspended: ");
@@ -147,7 +152,8 @@ static void write_outcome(struct active *a, uint32_t number)
     int err = fd < 0 ? fd : journal_outcome(fd, &o, r->last_us ? r->last_us : clock_real_us());
 
     if (err < 0)
-        log_warn_errno(err, "%s: cannot write the journal; a recipient may be tried again", a->m->id);
+        log_warn_errno(err, "%s: cannot write the journal; a recipient may be tried again",
+                       a->m->id);
 }
 
 void settle_journal(struct active *a, const uint32_t *rcpts, size_t n)
@@ -179,7 +185,8 @@ static void mark_reported(struct active *a, size_t first, size_t n)
 }
 
 /* The same for every run of recipients that pick() names. */
-static void mark_reported_if(struct active *a, bool (*pick)(const struct active *, const struct queue_rcpt *))
+static void mark_reported_if(struct active *a,
+                             bool (*pick)(const struct active *, const struct queue_rcpt *))
 {
     for (size_t i = 0, n; i < a->env.n_rcpts; i += n + 1) {
         for (n = 0; i + n < a->env.n_rcpts && pick(a, &a->env.rcpts[i + n]);)
@@ -251,7 +258,8 @@ static bool is_sent(const struct active *a, const struct queue_rcpt *r)
     return r->state == RCPT_SENT;
 }
 
-static bool any(const struct active *a, bool (*pick)(const struct active *, const struct queue_rcpt *))
+static bool any(const struct active *a,
+                bool (*pick)(const struct active *, const struct queue_rcpt *))
 {
     for (size_t i = 0; i < a->env.n_rcpts; i++)
         if (pick(a, &a->env.rcpts[i]))
@@ -302,7 +310,8 @@ static void report_delay(struct active *a)
     int r = fd < 0 ? fd : journal_delay_reported(fd);
 
     if (r < 0)
-        log_warn_errno(r, "%s: cannot write the journal; the sender may be told of the delay again", a->m->id);
+        log_warn_errno(r, "%s: cannot write the journal; the sender may be told of the delay again",
+                       a->m->id);
 }
 
 /* ---- the message ---- */

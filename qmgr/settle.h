@@ -11,10 +11,12 @@
 void settle_outcome(struct active *a, const struct outcome *o);
 
 /* These recipients could not be tried, by a fault of our own: soon again. Logs a line for each. */
-void settle_fault(struct active *a, const uint32_t *rcpts, size_t n, const char *dsn, const char *text);
+void settle_fault(struct active *a, const uint32_t *rcpts, size_t n, const char *dsn,
+                  const char *text);
 
 /* These recipients were not tried since their destination is suspended. Logs a line for each. */
-void settle_suspended(struct active *a, const uint32_t *rcpts, size_t n, const struct sched_health *why);
+void settle_suspended(struct active *a, const uint32_t *rcpts, size_t n,
+                      const struct sched_health *why);
 
 /*
  * A delivery of these recipients has ended: journal their outcomes, unless the file will be unlinked
