@@ -200,7 +200,7 @@ int folder_open(struct account *a, struct span name, struct folder *ret)
 int account_check(struct account *a, int r)
 {
     if (r == -EBADMSG)
-        index_discard(a->maildir);
+        index_discard(a->index);
     return r;
 }
 
@@ -216,11 +216,6 @@ int account_open(const char *maildir, struct account **ret, struct str *err)
         return r;
     }
     r = index_open(maildir, &a->index);
-    if (r == -EBADMSG) {
-        /* UIDVALIDITY is all that the new one cannot know again. */
-        index_discard(maildir);
-        r = index_open(maildir, &a->index);
-    }
     if (r < 0) {
         str_addf(err, "cannot open the index of %s: %s", maildir, strerror(-r));
         return r;

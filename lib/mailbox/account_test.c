@@ -603,6 +603,63 @@ static void test_a_lost_or_damaged_index_is_rebuilt_under_a_new_uidvalidity(void
     }
 }
 
+/* 0: INBOX could be opened, has all its messages, and one could be changed */
+static int try_session(uint32_t messages)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct account *a;
+    struct mailbox *mb;
+    uint32_t seq = 1;
+
+    if (account_open(maildir, &a, &err) < 0 || mailbox_open(a, INBOX, 0, &mb) < 0)
+        return 1;
+    if (mailbox_store(mb, &seq, 1, FLAGS_SET, (unsigned)getpid() % 64, 0, UINT64_MAX, NULL, NULL) < 0)
+        return 2;
+    return mailbox_count(mb) == messages ? 0 : 3;
+}
+
+static bool session_in_child(uint32_t messages)
+{
+    int status;
+
+    if (fork() == 0) {
+        close(STDERR_FILENO);
+        _exit(try_session(messages));
+    }
+    wait(&status);
+    return status == 0;
+}
+
+/* LMDB does not expect damage within its pages and may crash: one session, not all that follow. */
+static void test_a_damaged_page_harms_few_sessions(void **state)
+{
+    enum { FILES = 200 };
+    char command[200], page[4096];
+    struct stat st;
+
+    (void)state;
+    for (int i = 0; i < FILES; i++)
+        deliver("a: 1\r\n");
+    for (unsigned round = 0; round < 24; round++) {
+        snprintf(command, sizeof command, "rm -rf %s/" INDEX_DIRECTORY "*", maildir);
+        assert_int_equal(system(command), 0);
+        assert_true(session_in_child(FILES));
+        snprintf(command, sizeof command, "%s/" INDEX_DIRECTORY "/data.mdb", maildir);
+        int fd = open(command, O_RDWR);
+        assert_int_equal(fstat(fd, &st), 0);
+        memset(page, round % 2 ? 0x5a : 0, sizeof page);
+        off_t at = 2 + (off_t)(round * 7 % ((unsigned long)st.st_size / 4096 - 2));
+        assert_int_equal(pwrite(fd, page, sizeof page, at * 4096), sizeof page);
+        close(fd);
+        bool recovered = false;
+        for (int i = 0; i < 4 && !recovered; i++)
+            recovered = session_in_child(FILES);
+        if (!recovered)
+            print_message("round %u, page %ld\n", round, (long)at);
+        assert_true(recovered);
+    }
+}
+
 /* ---- folders ---- */
 
 static void assert_list(struct account *a, const char *want)
@@ -773,6 +830,7 @@ int main(void)
         TEST(test_uids_are_never_used_twice),
         TEST(test_a_watched_mailbox_wakes_up),
         TEST(test_a_lost_or_damaged_index_is_rebuilt_under_a_new_uidvalidity),
+        TEST(test_a_damaged_page_harms_few_sessions),
         TEST(test_mailboxes_are_created_listed_and_deleted),
         TEST(test_a_renamed_mailbox_keeps_its_uids),
         TEST(test_renaming_inbox_moves_its_messages),

@@ -7,12 +7,16 @@
  * is address space only; it is doubled when half of it is in use, at the beginning of
  * a write, because a transaction that hits its end would have to be done again.
  *
+ * Of a damaged page LMDB notices some things by an assertion, others it runs into. Both would end every
+ * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS or an
+ * assertion of LMDB within a transaction, the index is put aside, and the next session makes a new one.
+ *
  * Runs in: imapd, pop3d, as the mailbox owner.
  */
 #include "mailbox/index.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -28,7 +32,13 @@ enum { VERSION = 1, HEADER_SIZE = sizeof magic - 1 + 8 };
 struct index {
     MDB_env *env;
     MDB_dbi db;
+    ino_t inode;                            /* of data.mdb, 0: not known */
+    char *path, *data;                      /* the directory and its file */
+    char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
 };
+
+/* The index that is in a transaction, for the signal handler. A process serves one account. */
+static struct index *volatile busy;
 
 static int map_error(int rc)
 {
@@ -49,11 +59,51 @@ static int map_error(int rc)
     }
 }
 
+/* ---- damage ---- */
+
+/* Only calls that a signal handler may make; one damaged index is kept for a look at it. */
+void index_discard(struct index *x)
+{
+    struct stat st;
+
+    if (x->inode != 0 && (stat(x->data, &st) < 0 || st.st_ino != x->inode))
+        return; /* another session has done it, and made a new one perhaps */
+    unlink(x->aside_data);
+    unlink(x->aside_lock);
+    rmdir(x->aside);
+    rename(x->path, x->aside);
+}
+
+static void on_assertion(MDB_env *env, const char *text)
+{
+    (void)text;
+    index_discard(mdb_env_get_userctx(env)); /* LMDB aborts when this returns */
+}
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    if (busy)
+        index_discard(busy);
+    /* SA_RESETHAND: the same instruction faults again, with the usual result. */
+}
+
+static void catch_signals(void)
+{
+    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
+
+    sigemptyset(&sa.sa_mask);
+    sigaction(SIGSEGV, &sa, NULL);
+    sigaction(SIGBUS, &sa, NULL);
+}
+
 /* ---- transactions ---- */
 
 static int begin(struct index *x, unsigned flags, struct index_txn *ret)
 {
     MDB_txn *txn = NULL;
+
+    busy = x;
     int rc = mdb_txn_begin(x->env, NULL, flags, &txn);
 
     if (rc == MDB_MAP_RESIZED) { /* another process has made it larger */
@@ -61,8 +111,10 @@ static int begin(struct index *x, unsigned flags, struct index_txn *ret)
         if (rc == MDB_SUCCESS)
             rc = mdb_txn_begin(x->env, NULL, flags, &txn);
     }
-    if (rc != MDB_SUCCESS)
+    if (rc != MDB_SUCCESS) {
+        busy = NULL;
         return map_error(rc);
+    }
     *ret = (struct index_txn){ x, txn, x->db };
     return 0;
 }
@@ -95,13 +147,17 @@ int index_commit(struct index_txn *t, bool durable)
 {
     /* Without its meta page flushed a commit may be undone by a power cut, but the database stays whole. */
     mdb_env_set_flags(t->index->env, MDB_NOMETASYNC, !durable);
-    return map_error(mdb_txn_commit(TAKE_PTR(t->txn)));
+    int rc = mdb_txn_commit(TAKE_PTR(t->txn));
+    busy = NULL;
+    return map_error(rc);
 }
 
 void index_end(struct index_txn *t)
 {
-    if (t->txn)
-        mdb_txn_abort(TAKE_PTR(t->txn));
+    if (!t->txn)
+        return;
+    mdb_txn_abort(TAKE_PTR(t->txn));
+    busy = NULL;
 }
 
 /* ---- the account record ---- */
@@ -168,6 +224,7 @@ static int check_length(struct index *x)
 
     if (rc != MDB_SUCCESS || fstat(fd, &st) < 0)
         return -EBADMSG;
+    x->inode = st.st_ino;
     mdb_env_info(x->env, &info);
     mdb_env_stat(x->env, &stat);
     return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize ? -EBADMSG : 0;
@@ -204,7 +261,7 @@ static int check_header(struct index *x)
     return index_commit(&t, true);
 }
 
-static int open_environment(struct index *x, const char *path)
+static int open_environment(struct index *x)
 {
     int dead, rc = mdb_env_create(&x->env);
 
@@ -212,7 +269,9 @@ static int open_environment(struct index *x, const char *path)
         return map_error(rc);
     mdb_env_set_mapsize(x->env, MAP_SIZE);
     mdb_env_set_maxreaders(x->env, MAX_READERS);
-    rc = mdb_env_open(x->env, path, MDB_NOTLS, 0600);
+    mdb_env_set_userctx(x->env, x);
+    mdb_env_set_assert(x->env, on_assertion);
+    rc = mdb_env_open(x->env, x->path, MDB_NOTLS, 0600);
     if (rc != MDB_SUCCESS)
         return map_error(rc);
     /* A session that was killed has left its reader slot, which would keep old pages for ever. */
@@ -220,22 +279,50 @@ static int open_environment(struct index *x, const char *path)
     return check_length(x);
 }
 
-int index_open(const char *maildir, struct index **ret)
+static char *path_of(const char *directory, const char *file)
 {
     _cleanup_(str_free) struct str path = STR_INIT;
-    _cleanup_(index_close_ptr_) struct index *x = mem_new(struct index);
 
-    maildir_path(&path, maildir, INDEX_DIRECTORY, NULL);
-    if (mkdir(str_cstr(&path), 0700) < 0 && errno != EEXIST)
+    maildir_path(&path, directory, file, NULL);
+    return str_take(&path);
+}
+
+static struct index *index_new(const char *maildir)
+{
+    struct index *x = mem_new(struct index);
+
+    x->path = path_of(maildir, INDEX_DIRECTORY);
+    x->data = path_of(x->path, "data.mdb");
+    x->aside = path_of(maildir, INDEX_DIRECTORY ".damaged");
+    x->aside_data = path_of(x->aside, "data.mdb");
+    x->aside_lock = path_of(x->aside, "lock.mdb");
+    return x;
+}
+
+static int open_once(const char *maildir, struct index **ret)
+{
+    _cleanup_(index_close_ptr_) struct index *x = index_new(maildir);
+
+    if (mkdir(x->path, 0700) < 0 && errno != EEXIST)
         return -errno;
-    int r = open_environment(x, str_cstr(&path));
-    if (r < 0)
+    int r = open_environment(x);
+    if (r == 0)
+        r = check_header(x);
+    if (r < 0) {
+        if (r == -EBADMSG)
+            index_discard(x);
         return r;
-    r = check_header(x);
-    if (r < 0)
-        return r;
+    }
     *ret = TAKE_PTR(x);
     return 0;
+}
+
+int index_open(const char *maildir, struct index **ret)
+{
+    catch_signals();
+    int r = open_once(maildir, ret);
+
+    return r == -EBADMSG ? open_once(maildir, ret) : r;
 }
 
 void index_close(struct index *x)
@@ -244,19 +331,10 @@ void index_close(struct index *x)
         return;
     if (x->env)
         mdb_env_close(x->env);
+    free(x->path);
+    free(x->data);
+    free(x->aside);
+    free(x->aside_data);
+    free(x->aside_lock);
     free(x);
-}
-
-void index_discard(const char *maildir)
-{
-    _cleanup_(str_free) struct str path = STR_INIT, aside = STR_INIT, file = STR_INIT;
-    static const char *const files[] = { "data.mdb", "lock.mdb" };
-
-    maildir_path(&path, maildir, INDEX_DIRECTORY, NULL);
-    str_addf(&aside, "%s.damaged", str_cstr(&path));
-    /* One damaged index is kept for a look at it; an older one goes. */
-    for (size_t i = 0; i < ARRAY_LEN(files); i++)
-        unlink(maildir_path(&file, str_cstr(&aside), files[i], NULL));
-    rmdir(str_cstr(&aside));
-    rename(str_cstr(&path), str_cstr(&aside));
 }

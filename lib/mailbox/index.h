@@ -18,7 +18,8 @@
  * of 'b' are kept by index_message_put and index_message_delete.
  *
  * LMDB admits one writer at a time over all processes, and readers see the last commit. A durable
- * commit is on disk when it returns. -EBADMSG from any call: damaged; index_discard() it.
+ * commit is on disk when it returns. -EBADMSG from any call: damaged; index_discard() it. LMDB trusts its
+ * pages: some damage ends the process by a signal, and index.c sees to it that the next session starts anew.
  */
 #ifndef MAILBOX_INDEX_H
 #define MAILBOX_INDEX_H
@@ -32,13 +33,13 @@
 
 struct index;
 
-/* Open or create. -EBADMSG: it is damaged or of another version. */
+/* Open or create. One that is damaged or of another version is put aside, and a new one made. */
 int index_open(const char *maildir, struct index **ret);
 void index_close(struct index *x);
 DEFINE_CLEANUP(struct index, index_close);
-/* Put a damaged index aside, so that the next index_open() makes a new one. Sessions that have it open go
- * on with the old one until they end. */
-void index_discard(const char *maildir);
+/* Put a damaged index aside, so that the next index_open() makes a new one; unless another session has done
+ * so. Sessions that have it open go on with the old one until they end. */
+void index_discard(struct index *x);
 
 struct index_txn {
     struct index *index;

@@ -85,7 +85,10 @@ static int load(struct mailbox *mb)
     /* A counter may be wrong in a damaged index: a hint, not more. */
     mb->cap = rec.messages < 1000000 ? rec.messages + 16 : 1000000;
     mb->entries = mem_calloc(mb->cap, sizeof *mb->entries);
-    return index_each_message(&t, mb->folder.id, 1, mailbox_append_entry, mb);
+    r = index_each_message(&t, mb->folder.id, 1, mailbox_append_entry, mb);
+    if (r < 0)
+        return r;
+    return mb->len == rec.messages ? 0 : -EBADMSG; /* a page of the tree is missing */
 }
 
 int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret)

@@ -2,11 +2,11 @@
 /*
  * watch.c - a descriptor that tells that an open mailbox may have changed
  *
- * inotify(7), of which the kernel gives a user 128 instances by default (fs.inotify.max_user_instances).
- * Virtual mailboxes of a site have one owner, so IDLE sessions can be more than that: the others
- * use the older F_NOTIFY of fcntl(2), which has no such limit. It sends a signal, which
- * a signalfd(2) turns into a readable descriptor again. Which one it is, is no
- * caller's business.
+ * inotify(7), of which the kernel gives a user 128 instances by default
+ * (fs.inotify.max_user_instances). Virtual mailboxes of a site have one owner, so IDLE sessions can
+ * be more than that: the others use the older F_NOTIFY of fcntl(2), which has no such limit. It
+ * sends a signal, which a signalfd(2) turns into a readable descriptor again. Which one it is, is
+ * no caller's business.
  *
  * Runs in: imapd, as the mailbox owner: a process a session, so the signal is its own.
  */
@@ -33,7 +33,8 @@ static int watch_inotify(const struct mailbox *mb)
         return -errno;
     for (size_t i = 0; i < ARRAY_LEN(subs); i++)
         if (inotify_add_watch(fd, maildir_path(&path, mb->folder.path.data, subs[i], NULL),
-                              IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF) < 0)
+                              IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
+                                  IN_DELETE_SELF) < 0)
             return -errno;
     return TAKE_FD(fd);
 }
@@ -115,7 +116,8 @@ void mailbox_watch_clear(struct mailbox *mb)
 {
     char buf[2048] __attribute__((aligned(__alignof__(struct inotify_event))));
 
-    _Static_assert(sizeof buf >= sizeof(struct signalfd_siginfo), "holds what either descriptor gives");
+    _Static_assert(sizeof buf >= sizeof(struct signalfd_siginfo),
+                   "holds what either descriptor gives");
     while (mb->watch_fd >= 0 && read(mb->watch_fd, buf, sizeof buf) > 0)
         continue;
 }
