@@ -62,7 +62,8 @@ bool append_is_message(struct span before)
     return parse_tag(&p, &tag) && parse_sp(&p) && parse_word(&p, "APPEND") && parse_append(&p, &a);
 }
 
-/* A file for `size` bytes that disappears with its descriptor; the session's directory is the Maildir. */
+/* A file for `size` bytes that disappears with its descriptor; the session's directory is the
+ * Maildir. */
 static int temporary_file(uint64_t size)
 {
     int fd = -1;
@@ -87,8 +88,8 @@ static int write_all(int fd, struct span bytes)
     return 0;
 }
 
-/* Read the literal into fd. A failure to write is kept in *ret_error and the rest read away. Returns 0, or
- * the stream's error. */
+/* Read the literal into fd. A failure to write is kept in *ret_error and the rest read away.
+ * Returns 0, or the stream's error. */
 static int receive(struct imap *s, int fd, int *ret_error)
 {
     uint64_t left = s->literal.size;
@@ -140,8 +141,10 @@ static int drop_literal(struct imap *s)
 static int store(struct imap *s, const struct append *a, int fd)
 {
     const char **keywords = mem_new_n(const char *, a->flags.len + 1);
-    const struct maildir_save save = { .content_fd = fd, .size = s->literal.size, .received = a->received,
-                                       .flags = a->flags.flags };
+    const struct maildir_save save = {.content_fd = fd,
+                                      .size = s->literal.size,
+                                      .received = a->received,
+                                      .flags = a->flags.flags};
     uint32_t uidvalidity, uid;
 
     for (size_t i = 0; i < a->flags.len; i++)

@@ -211,7 +211,8 @@ static void leave(const struct walk *w, const struct mime_part *p)
     str_add_char(w->out, ')');
 }
 
-void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure_form form, size_t max_addresses)
+void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure_form form,
+                       size_t max_addresses)
 {
     const struct walk w = { out, m, form, max_addresses };
     uint32_t i = 0;

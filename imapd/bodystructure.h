@@ -10,6 +10,7 @@
 /* BODY has no extension data (RFC 3501 section 7.4.2). */
 enum bodystructure_form { BODY_BASIC, BODY_EXTENDED };
 
-void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure_form form, size_t max_addresses);
+void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure_form form,
+                       size_t max_addresses);
 
 #endif

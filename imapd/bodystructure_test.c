@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* bodystructure_test.c - ENVELOPE, BODYSTRUCTURE and BODY of messages in tests/data/imap, letter by letter */
+/* bodystructure_test.c - ENVELOPE, BODYSTRUCTURE and BODY of messages in tests/data/imap, letter by
+ * letter */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -200,7 +200,7 @@ bool parse_mailbox(struct parse *p, struct str *ret)
 
     if (!parse_sp(p) || !parse_astring(p, &name) || mailbox_name_decode(name, ret) < 0)
         return false;
-    /* "a/" says that inferiors will follow (RFC 3501 section 6.3.3); some clients always write it. */
+    /* "a/" says that inferiors will follow (RFC 3501 section 6.3.3); some always write it. */
     if (ret->len > 1 && ret->data[ret->len - 1] == MAILBOX_SEPARATOR)
         str_truncate(ret, ret->len - 1);
     return true;

@@ -16,7 +16,8 @@ void command_capabilities(const struct imap *s, struct str *out);
 
 /*
  * A handler gets what follows the command's name (with its blank), parses all of it, does it,
- * sends untagged data and sets the answer with reply_...(). Returns 0, or negative when the session is over.
+ * sends untagged data and sets the answer with reply_...(). Returns 0, or negative when the session
+ * is over.
  */
 typedef int command_fn(struct imap *s, struct parse *p);
 
@@ -44,8 +45,9 @@ void seqs_done(struct seqs *l);
 void seqs_add(struct seqs *l, uint32_t seq);
 
 /*
- * Parse a blank and a sequence-set; by UID when s->uid. UIDs that do not exist are left out. False: the set is
- * malformed or, by sequence number, names a message that does not exist (RFC 3501 section 9, seq-number).
+ * Parse a blank and a sequence-set; by UID when s->uid. UIDs that do not exist are left out. False:
+ * the set is malformed or, by sequence number, names a message that does not exist (RFC 3501
+ * section 9, seq-number).
  */
 bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret);
 

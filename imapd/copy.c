@@ -14,8 +14,8 @@
 #include "seqset.h"
 
 /* "[COPYUID uidvalidity from to]"; both lists ascend and correspond. */
-static void put_copyuid(struct imap *s, const struct seqs *from, const uint32_t *to, uint32_t uidvalidity,
-                        struct str *out)
+static void put_copyuid(struct imap *s, const struct seqs *from, const uint32_t *to,
+                        uint32_t uidvalidity, struct str *out)
 {
     struct seqset_printer p = { .out = out };
 
@@ -46,7 +46,8 @@ static int copy(struct imap *s, struct parse *p, enum copy_mode mode)
         return reply_ok(s, "There is no such message, so nothing was done.");
 
     _cleanup_free_ uint32_t *uids = mem_new_n(uint32_t, seqs.len);
-    int r = mailbox_copy(s->mb, seqs.items, seqs.len, str_span(&name), mode == MOVE, &uidvalidity, uids);
+    int r = mailbox_copy(s->mb, seqs.items, seqs.len, str_span(&name), mode == MOVE, &uidvalidity,
+                         uids);
 
     if (r == -ENOENT)
         return reply_no(s, "[TRYCREATE] No such mailbox.");

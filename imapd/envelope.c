@@ -61,6 +61,10 @@ static void put_display(struct str *out, struct span raw)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
 
+    if (raw.len == 0 || span_chr(raw, '\\') < 0) {
+        put_nstring(out, raw.len > 0 ? raw : SPAN_NULL);
+        return;
+    }
     for (size_t i = 0; i < raw.len; i++) {
         if (raw.ptr[i] == '\\' && i + 1 < raw.len)
             i++;
@@ -69,8 +73,8 @@ static void put_display(struct str *out, struct span raw)
     put_nstring(out, str_span(&name));
 }
 
-/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"; the route was given up long ago.
- * Groups: mailbox is the name and host NIL at their start, both are NIL at their end. */
+/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"; the route was given up long
+ * ago. Groups: mailbox is the name and host NIL at their start, both are NIL at their end. */
 static void put_address(struct str *out, const struct header_address *a)
 {
     static const struct span empty = { "", 0 };
@@ -118,7 +122,8 @@ static bool put_addresses(struct str *out, struct span value, size_t max)
 }
 
 /* sender and reply-to default to from. */
-static void put_address_field(struct str *out, const struct span values[static FIELDS], enum field f, size_t max)
+static void put_address_field(struct str *out, const struct span values[static FIELDS],
+                              enum field f, size_t max)
 {
     str_add_char(out, ' ');
     if (put_addresses(out, values[f], max))

@@ -47,9 +47,10 @@ struct fetch {
     bool expunged;              /* a message's file was gone */
 };
 
-typedef void put_item(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e);
-static put_item put_flags_item, put_uid, put_internaldate, put_size, put_modseq, put_envelope_item, put_body,
-    put_section;
+typedef void put_item(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                      const struct mail_entry *e);
+static put_item put_flags_item, put_uid, put_internaldate, put_size, put_modseq, put_envelope_item,
+    put_body, put_section;
 
 static const struct fetch_row {
     const char *name;
@@ -131,7 +132,9 @@ static bool parse_body_section(struct parse *p, struct fetch *f, struct span nam
         return false;
     }
 
-    enum need need = section.part.len > 0 ? NEED_MIME : section_in_header(&section) ? NEED_HEADER : NEED_ALL;
+    enum need need = section.part.len > 0          ? NEED_MIME
+                     : section_in_header(&section) ? NEED_HEADER
+                                                   : NEED_ALL;
 
     add_item(f, &body_section)->section = section;
     f->sets_seen |= !peek;
@@ -197,7 +200,8 @@ static bool parse_fetch(struct parse *p, struct fetch *f)
 
 /* ---- items ---- */
 
-static void put_flags_item(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_flags_item(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                           const struct mail_entry *e)
 {
     (void)i;
     str_add_str(&f->line, "FLAGS (");
@@ -205,7 +209,8 @@ static void put_flags_item(struct imap *s, struct fetch *f, const struct fetch_i
     str_add_char(&f->line, ')');
 }
 
-static void put_uid(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_uid(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                    const struct mail_entry *e)
 {
     (void)s;
     (void)i;
@@ -213,7 +218,8 @@ static void put_uid(struct imap *s, struct fetch *f, const struct fetch_item *i,
     str_add_u64(&f->line, e->uid);
 }
 
-static void put_internaldate(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_internaldate(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                             const struct mail_entry *e)
 {
     (void)s;
     (void)i;
@@ -222,7 +228,8 @@ static void put_internaldate(struct imap *s, struct fetch *f, const struct fetch
     str_add_char(&f->line, '"');
 }
 
-static void put_size(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_size(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                     const struct mail_entry *e)
 {
     (void)s;
     (void)i;
@@ -230,7 +237,8 @@ static void put_size(struct imap *s, struct fetch *f, const struct fetch_item *i
     str_add_u64(&f->line, e->vsize);
 }
 
-static void put_modseq(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_modseq(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                       const struct mail_entry *e)
 {
     (void)s;
     (void)i;
@@ -249,7 +257,8 @@ static void put_envelope_item(struct imap *s, struct fetch *f, const struct fetc
     put_envelope(&f->line, header, (size_t)s->params->header_address_token_limit);
 }
 
-static void put_body(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_body(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                     const struct mail_entry *e)
 {
     bool extended = span_eq_str(span_of(i->row->name), "BODYSTRUCTURE");
     const struct mime *mime;
@@ -269,7 +278,8 @@ static void count_bytes(struct imap *s, const struct section *section, size_t n)
     *(header ? &s->stats.hdr_bytes : &s->stats.body_bytes) += n;
 }
 
-static void put_section(struct imap *s, struct fetch *f, const struct fetch_item *i, const struct mail_entry *e)
+static void put_section(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                        const struct mail_entry *e)
 {
     struct span content;
 
@@ -302,7 +312,8 @@ static int load(struct imap *s, struct fetch *f, uint32_t seq)
         return r;
     if (f->need == NEED_HEADER)
         return message_header(&f->message, &bytes);
-    return f->need == NEED_ALL ? message_all(&f->message, &bytes) : message_mime(&f->message, &mime);
+    return f->need == NEED_ALL ? message_all(&f->message, &bytes)
+                               : message_mime(&f->message, &mime);
 }
 
 /* now_seen: this FETCH has set \Seen, which the client has to learn */
@@ -337,7 +348,8 @@ static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now
     return stream_error(s->client);
 }
 
-/* Set \Seen on those that have it not; ret: those, in order. One transaction, before the first answer. */
+/* Set \Seen on those that have it not; ret: those, in order. One transaction, before the first
+ * answer. */
 static int mark_seen(struct imap *s, const struct seqs *seqs, struct seqs *ret)
 {
     for (size_t i = 0; i < seqs->len; i++) {
@@ -348,7 +360,8 @@ static int mark_seen(struct imap *s, const struct seqs *seqs, struct seqs *ret)
     }
     if (ret->len == 0)
         return 0;
-    return mailbox_store(s->mb, ret->items, ret->len, FLAGS_ADD, MAIL_SEEN, 0, UINT64_MAX, NULL, NULL);
+    return mailbox_store(s->mb, ret->items, ret->len, FLAGS_ADD, MAIL_SEEN, 0, UINT64_MAX, NULL,
+                         NULL);
 }
 
 static void keep_changed(const struct mailbox *mb, struct seqs *seqs, uint64_t changed_since)

@@ -17,17 +17,19 @@ struct flag_list {
 #define FLAG_LIST_INIT ((struct flag_list){ 0, NULL, 0, 0 })
 void flag_list_done(struct flag_list *l);
 
-/* flag-list = "(" [flag *(SP flag)] ")"; and flag *(SP flag), as STORE allows. \Recent is refused. */
+/* flag-list = "(" [flag *(SP flag)] ")"; and flag *(SP flag), which STORE allows. No \Recent. */
 bool parse_flag_list(struct parse *p, struct flag_list *ret);
 bool parse_flags(struct parse *p, struct flag_list *ret);
 
-/* One flag by name; false: it is a keyword. "$Forwarded" is a flag here, as it has a letter in Maildir. */
+/* One flag by name; false: it is a keyword. "$Forwarded" is a flag here, as it has a letter in
+ * Maildir. */
 bool flag_find(struct span name, uint32_t *ret);
 
-/* Bits of a message's keywords in this mailbox; unknown ones are made if `make`, else left out. 0 or
- * -ENOSPC, -errno. */
+/* Bits of a message's keywords in this mailbox; unknown ones are made if `make`, else left out. 0
+ * or -ENOSPC, -errno. */
 enum flag_make { FLAG_FIND, FLAG_MAKE };
-int flag_keywords(struct mailbox *mb, const struct flag_list *l, enum flag_make make, uint64_t *ret);
+int flag_keywords(struct mailbox *mb, const struct flag_list *l, enum flag_make make,
+                  uint64_t *ret);
 
 /* "\Seen $Forwarded work", no parentheses */
 void put_flags(struct str *out, const struct mailbox *mb, const struct mail_entry *e);

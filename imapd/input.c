@@ -20,7 +20,8 @@
 
 #define TAG_MAX 256
 
-static const char LITERALS_HAVE[] = "The literals of a command have", LINE_HAS[] = "A command line has";
+static const char LITERALS_HAVE[] = "The literals of a command have",
+                  LINE_HAS[] = "A command line has";
 
 void input_invite(struct imap *s, bool sync)
 {

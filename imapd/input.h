@@ -23,8 +23,8 @@ MAY_WAIT void input_invite(struct imap *s, bool sync);
 /* Read away `size` bytes. 0 or the stream's error. */
 MAY_WAIT int input_skip(struct imap *s, uint64_t size);
 
-/* Read the rest of a command and throw it away: its line, and literals that the client sends unasked. _rest: the line
- * has been read already. */
+/* Read the rest of a command and throw it away: its line, and literals that the client sends
+ * unasked. _rest: the line has been read already. */
 MAY_WAIT int input_skip_command(struct imap *s);
 MAY_WAIT int input_skip_rest(struct imap *s, struct span line);
 

@@ -67,7 +67,8 @@ static void listing_done(struct listing *l)
 /* ---- grammar ---- */
 
 /* One option by name; RETURN's STATUS has items. */
-static bool parse_option(struct parse *p, const struct option_name *names, size_t n, struct listing *l)
+static bool parse_option(struct parse *p, const struct option_name *names, size_t n,
+                         struct listing *l)
 {
     struct span name;
     size_t i = 0;
@@ -79,11 +80,13 @@ static bool parse_option(struct parse *p, const struct option_name *names, size_
     if (i == n)
         return false;
     l->options |= names[i].bit;
-    return names[i].bit != RETURN_STATUS || (parse_sp(p) && parse_status_items(p, &l->status_items));
+    return names[i].bit != RETURN_STATUS ||
+           (parse_sp(p) && parse_status_items(p, &l->status_items));
 }
 
 /* "(" [option *(SP option)] ")" */
-static bool parse_options(struct parse *p, const struct option_name *names, size_t n, struct listing *l)
+static bool parse_options(struct parse *p, const struct option_name *names, size_t n,
+                          struct listing *l)
 {
     if (!parse_char(p, '('))
         return false;
@@ -210,7 +213,8 @@ static int entries_load(struct account *a, struct entries *e)
 
 static bool is_below(struct span name, struct span parent)
 {
-    return name.len > parent.len && name.ptr[parent.len] == MAILBOX_SEPARATOR && span_starts(name, parent);
+    return name.len > parent.len && name.ptr[parent.len] == MAILBOX_SEPARATOR &&
+           span_starts(name, parent);
 }
 
 static bool exists(const struct mailbox_info *info)
@@ -257,7 +261,8 @@ static void put_attribute(struct str *out, const char *name, bool *first)
     str_add_str(out, name);
 }
 
-static void put_attributes(struct str *out, const struct listing *l, const struct mailbox_info *info)
+static void put_attributes(struct str *out, const struct listing *l,
+                           const struct mailbox_info *info)
 {
     bool first = true;
 
@@ -275,7 +280,8 @@ static void put_attributes(struct str *out, const struct listing *l, const struc
         put_attribute(out, info->special_use, &first);
 }
 
-static void put_line(struct str *out, const struct listing *l, const struct entry *e, bool childinfo)
+static void put_line(struct str *out, const struct listing *l, const struct entry *e,
+                     bool childinfo)
 {
     str_add_str(out, "* LIST (");
     put_attributes(out, l, e->info);
@@ -328,8 +334,8 @@ int cmd_list(struct imap *s, struct parse *p)
     return list(s, &l);
 }
 
-/* RFC 3501 section 6.3.9: a name that is not subscribed is given, with \Noselect, when "%" hides a subscribed
- * one below it. */
+/* RFC 3501 section 6.3.9: a name that is not subscribed is given, with \Noselect, when "%" hides a
+ * subscribed one below it. */
 static int lsub(struct imap *s, const struct listing *l)
 {
     _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
@@ -363,8 +369,8 @@ int cmd_lsub(struct imap *s, struct parse *p)
     _cleanup_(listing_done) struct listing l = { .options = SELECT_SUBSCRIBED | SELECT_RECURSIVE };
     struct span reference;
 
-    if (!parse_sp(p) || !parse_astring(p, &reference) || !parse_sp(p) || !parse_pattern(p, reference, &l) ||
-        !parse_end(p))
+    if (!parse_sp(p) || !parse_astring(p, &reference) || !parse_sp(p) ||
+        !parse_pattern(p, reference, &l) || !parse_end(p))
         return reply_bad(s, "A reference and a pattern are expected.");
     return lsub(s, &l);
 }

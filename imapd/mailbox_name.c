@@ -45,7 +45,8 @@ void put_mailbox_name(struct str *out, struct span name)
 {
     _cleanup_(str_free) struct str wire = STR_INIT;
 
-    /* What is no UTF-8 cannot have come in as a name; a folder that another program made is shown raw. */
+    /* What is no UTF-8 cannot have come in as a name; a folder that another program made is shown
+     * raw. */
     if (mutf7_encode(name, "", &wire) < 0)
         str_set(&wire, name);
     put_astring(out, str_span(&wire));

@@ -9,8 +9,8 @@
 
 #define MAILBOX_SEPARATOR '/'
 
-/* A client's name, or LIST pattern, as UTF-8; replaces ret. INBOX becomes upper case. A name that is UTF-8
- * already, as some clients send it, is taken as it is. 0 or -EINVAL. */
+/* A client's name, or LIST pattern, as UTF-8; replaces ret. INBOX becomes upper case. A name that
+ * is UTF-8 already, as some clients send it, is taken as it is. 0 or -EINVAL. */
 int mailbox_name_decode(struct span wire, struct str *ret);
 
 /* A name as an astring of the wire, appended. */

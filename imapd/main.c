@@ -7,7 +7,8 @@
  * auth, becomes the mailbox owner for good, and serves IMAP4rev1 (RFC 3501) from
  * the user's Maildir and its index.
  *
- * May touch: what the user may. Until the ticket is redeemed: CAP_SETUID, CAP_SETGID, auth's socket.
+ * May touch: what the user may. Until the ticket is redeemed: CAP_SETUID, CAP_SETGID, auth's
+ * socket.
  */
 #include "daemon/daemon.h"
 
@@ -28,13 +29,15 @@ static void log_end(const struct session_client *c, const struct imap *s, const 
 
     str_add_escaped(&user, str_span(&c->user.user), 256, STR_UTF8);
     log_info("imap(%s)<%ld><%s>: Disconnected: %s in=%" PRIu64 " out=%" PRIu64 " deleted=%" PRIu64
-             " expunged=%" PRIu64 " trashed=0 hdr_count=%" PRIu64 " hdr_bytes=%" PRIu64 " body_count=%" PRIu64
-             " body_bytes=%" PRIu64,
-             str_cstr(&user), (long)getpid(), c->start.session_id, reason, st->in, st->out, st->deleted,
-             st->expunged, st->hdr_count, st->hdr_bytes, st->body_count, st->body_bytes);
+             " expunged=%" PRIu64 " trashed=0 hdr_count=%" PRIu64 " hdr_bytes=%" PRIu64
+             " body_count=%" PRIu64 " body_bytes=%" PRIu64,
+             str_cstr(&user), (long)getpid(), c->start.session_id, reason, st->in, st->out,
+             st->deleted, st->expunged, st->hdr_count, st->hdr_bytes, st->body_count,
+             st->body_bytes);
 }
 
-/* Open the user's mail and serve; a failure is told to the client, which has been promised a session. */
+/* Open the user's mail and serve; a failure is told to the client, which has been promised a
+ * session. */
 static void serve(const struct server *sv, struct session_client *c)
 {
     _cleanup_(account_close_ptr_) struct account *account = NULL;
@@ -45,8 +48,10 @@ static void serve(const struct server *sv, struct session_client *c)
     if (r == 0 && chdir(maildir) < 0) /* where APPEND has its temporary files */
         r = -errno;
     if (r < 0) {
-        log_warn_errno(r, "imap(%s): cannot open the mailbox: %s", str_cstr(&c->user.user), str_cstr(&err));
-        stream_printf(c->stream, "%s NO [UNAVAILABLE] The mailbox cannot be opened.\r\n* BYE Try later.\r\n",
+        log_warn_errno(r, "imap(%s): cannot open the mailbox: %s", str_cstr(&c->user.user),
+                       str_cstr(&err));
+        stream_printf(c->stream,
+                      "%s NO [UNAVAILABLE] The mailbox cannot be opened.\r\n* BYE Try later.\r\n",
                       c->start.tag);
         stream_flush(c->stream);
         return;

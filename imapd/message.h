@@ -25,11 +25,12 @@ struct message {
 void message_init(struct message *m, struct message_limits limits);
 void message_done(struct message *m);
 
-/* Go to another message; memory is kept for it unless the last one was large. 0; -ENOENT: expunged meanwhile;
- * -errno. */
+/* Go to another message; memory is kept for it unless the last one was large. 0; -ENOENT: expunged
+ * meanwhile; -errno. */
 int message_open(struct message *m, struct mailbox *mb, uint32_t seq);
 
-/* The header section with its empty line / the whole; valid until the next message_...() call. 0 or -errno. */
+/* The header section with its empty line / the whole; valid until the next message_...() call. 0 or
+ * -errno. */
 int message_header(struct message *m, struct span *ret);
 int message_all(struct message *m, struct span *ret);
 /* The tree of parts of the whole. */

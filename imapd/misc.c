@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * misc.c - CAPABILITY, NOOP, LOGOUT (RFC 3501 section 6.1), ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342)
+ * misc.c - CAPABILITY, NOOP, LOGOUT (RFC 3501 section 6.1), ID (RFC 2971), ENABLE (RFC 5161),
+ * NAMESPACE (RFC 2342)
  *
  * Runs in: imapd (input is hostile).
  */
@@ -13,8 +14,9 @@
 
 void command_capabilities(const struct imap *s, struct str *out)
 {
-    str_add_str(out, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE "
-                     "SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH WITHIN");
+    str_add_str(
+        out, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE "
+             "SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH WITHIN");
     if (s->params->message_size_limit > 0)
         str_addf(out, " APPENDLIMIT=%lld", (long long)s->params->message_size_limit);
 }
@@ -67,7 +69,8 @@ static bool parse_id(struct parse *p)
     if (!parse_char(p, '('))
         return false;
     for (size_t n = 0; !parse_char(p, ')'); n++) {
-        if (n == ID_PAIRS_MAX || !parse_string(p, &field) || !parse_sp(p) || !parse_nstring(p, &value))
+        if (n == ID_PAIRS_MAX || !parse_string(p, &field) || !parse_sp(p) ||
+            !parse_nstring(p, &value))
             return false;
         parse_sp(p); /* between two pairs; some clients leave one at the end as well */
     }

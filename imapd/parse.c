@@ -59,7 +59,8 @@ bool parse_end(struct parse *p)
     return true;
 }
 
-/* CHAR without CTL and atom-specials; the specials that some rules allow after all are the caller's. */
+/* CHAR without CTL and atom-specials; the specials that some rules allow after all are the
+ * caller's. */
 static bool is_atom_char(char c)
 {
     static const struct span specials = SPAN("(){ %*\"\\]");

@@ -25,18 +25,30 @@ void parse_init(struct parse *p, struct span command);
 void parse_done(struct parse *p);
 
 bool parse_char(struct parse *p, char c);
-bool parse_sp(struct parse *p);                             /* one blank; more are tolerated */
-bool parse_end(struct parse *p);                            /* nothing but blanks is left; takes nothing */
+/* One blank; more are tolerated. */
+bool parse_sp(struct parse *p);
+/* Is nothing left but blanks? Takes nothing. */
+bool parse_end(struct parse *p);
+/* 1*<any ASTRING-CHAR except "+"> */
 bool parse_tag(struct parse *p, struct span *ret);
-bool parse_atom(struct parse *p, struct span *ret);         /* 1*ATOM-CHAR */
-bool parse_name(struct parse *p, struct span *ret);         /* 1*(ALPHA / DIGIT / "."): names of FETCH items */
-bool parse_word(struct parse *p, const char *word);         /* this atom, in any case; else nothing is taken */
-bool parse_string(struct parse *p, struct span *ret);       /* quoted / literal */
-bool parse_astring(struct parse *p, struct span *ret);      /* 1*ASTRING-CHAR / string */
-bool parse_nstring(struct parse *p, struct span *ret);      /* string / nil, which is a NULL ptr */
-bool parse_list_mailbox(struct parse *p, struct span *ret); /* 1*list-char / string */
+/* 1*ATOM-CHAR */
+bool parse_atom(struct parse *p, struct span *ret);
+/* 1*(ALPHA / DIGIT / "."): names of FETCH items */
+bool parse_name(struct parse *p, struct span *ret);
+/* This atom, in any case; else nothing is taken. */
+bool parse_word(struct parse *p, const char *word);
+/* quoted / literal */
+bool parse_string(struct parse *p, struct span *ret);
+/* 1*ASTRING-CHAR / string */
+bool parse_astring(struct parse *p, struct span *ret);
+/* string / nil, which is a NULL ptr */
+bool parse_nstring(struct parse *p, struct span *ret);
+/* 1*list-char / string */
+bool parse_list_mailbox(struct parse *p, struct span *ret);
+/* Digits, at most max. */
 bool parse_number(struct parse *p, uint64_t max, uint64_t *ret);
-bool parse_set(struct parse *p, struct span *ret);          /* characters of a sequence-set; see seqset.h */
+/* The characters of a sequence-set; see seqset.h. */
+bool parse_set(struct parse *p, struct span *ret);
 
 /*
  * Does the line end in a literal's announcement, "{n}" or "{n+}" (RFC 7888)?

@@ -72,10 +72,16 @@ static void test_a_literal_is_announced_at_the_end_of_a_line(void **state)
         uint64_t size;
         bool sync;
     } cases[] = {
-        { "a LOGIN {5}", 1, 5, true },  { "a LOGIN {5+}", 1, 5, false }, { "a LOGIN {5} ", 0, 0, false },
-        { "a LOGIN \"{x}", 0, 0, false }, { "{", 0, 0, false },            { "}", 0, 0, false },
-        { "{}", 0, 0, false },          { "{4294967295}", 1, 4294967295, true },
-        { "{4294967296}", -1, 0, false }, { "{-1}", 0, 0, false },
+        {"a LOGIN {5}",   1,  5,          true },
+        {"a LOGIN {5+}",  1,  5,          false},
+        {"a LOGIN {5} ",  0,  0,          false},
+        {"a LOGIN \"{x}", 0,  0,          false},
+        {"{",             0,  0,          false},
+        {"}",             0,  0,          false},
+        {"{}",            0,  0,          false},
+        {"{4294967295}",  1,  4294967295, true },
+        {"{4294967296}",  -1, 0,          false},
+        {"{-1}",          0,  0,          false},
     };
 
     (void)state;
@@ -85,7 +91,8 @@ static void test_a_literal_is_announced_at_the_end_of_a_line(void **state)
         bool sync = false;
         int r = parse_literal_spec(span_of(cases[i].line), &rest, &size, &sync);
 
-        if ((r < 0 ? -1 : r) != cases[i].want || (r > 0 && (size != cases[i].size || sync != cases[i].sync)))
+        if ((r < 0 ? -1 : r) != cases[i].want ||
+            (r > 0 && (size != cases[i].size || sync != cases[i].sync)))
             fail_msg("case %zu: %s gives %d", i, cases[i].line, r);
     }
 }
@@ -192,7 +199,8 @@ static void test_list_patterns_match_as_the_wildcards_say(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        if (mailbox_name_matches(span_of(cases[i].name), span_of(cases[i].pattern)) != cases[i].want)
+        if (mailbox_name_matches(span_of(cases[i].name), span_of(cases[i].pattern)) !=
+            cases[i].want)
             fail_msg("case %zu: %s, %s", i, cases[i].pattern, cases[i].name);
 }
 
@@ -201,9 +209,14 @@ static void test_names_are_decoded_at_the_edge(void **state)
     static const struct {
         const char *wire, *want; /* want NULL: refused */
     } cases[] = {
-        { "inbox", "INBOX" },       { "Inbox/x", "INBOX/x" }, { "Inboxes", "Inboxes" },
-        { "Entw&APw-rfe", "Entw\xc3\xbcrfe" }, { "a&-b", "a&b" }, { "Entw\xc3\xbcrfe", "Entw\xc3\xbcrfe" },
-        { "a&b", NULL },            { "\xff", NULL },
+        {"inbox",           "INBOX"          },
+        {"Inbox/x",         "INBOX/x"        },
+        {"Inboxes",         "Inboxes"        },
+        {"Entw&APw-rfe",    "Entw\xc3\xbcrfe"},
+        {"a&-b",            "a&b"            },
+        {"Entw\xc3\xbcrfe", "Entw\xc3\xbcrfe"},
+        {"a&b",             NULL             },
+        {"\xff",            NULL             },
     };
 
     (void)state;
@@ -211,7 +224,8 @@ static void test_names_are_decoded_at_the_edge(void **state)
         _cleanup_(str_free) struct str got = STR_INIT;
         int r = mailbox_name_decode(span_of(cases[i].wire), &got);
 
-        if ((r == 0) != (cases[i].want != NULL) || (r == 0 && !span_eq_str(str_span(&got), cases[i].want)))
+        if ((r == 0) != (cases[i].want != NULL) ||
+            (r == 0 && !span_eq_str(str_span(&got), cases[i].want)))
             fail_msg("case %zu: %s", i, cases[i].wire);
     }
 }

@@ -109,13 +109,18 @@ static bool can_quote(struct span text)
 
 static void put_quoted(struct str *out, struct span text)
 {
+    size_t done = 0;
+
     str_reserve(out, text.len + 2);
     str_add_char(out, '"');
     for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-            str_add_char(out, '\\');
-        str_add_char(out, text.ptr[i]);
+        if (text.ptr[i] != '"' && text.ptr[i] != '\\')
+            continue;
+        str_add(out, span_make(text.ptr + done, i - done));
+        str_add_char(out, '\\');
+        done = i;
     }
+    str_add(out, span_from(text, done));
     str_add_char(out, '"');
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reply.h - what goes to the client: untagged data at once, the tagged answer at the end of the command
+ * reply.h - what goes to the client: untagged data at once, the tagged answer at the end of the
+ * command
  *
  * Everything is buffered in the stream and counted for the log. A handler ends
  * with `return reply_ok(s, "Done.")`: the answer waits in the session until the
@@ -13,14 +14,16 @@
 
 MAY_WAIT void imap_write(struct imap *s, struct span bytes);
 MAY_WAIT void imap_puts(struct imap *s, const char *text);
-MAY_WAIT void imap_printf(struct imap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+MAY_WAIT
+void imap_printf(struct imap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Set the tagged answer; text may begin with a response code in brackets. All return 0. */
 int reply_ok(struct imap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int reply_no(struct imap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int reply_bad(struct imap *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* NO with the response code for a failed operation on a mailbox (RFC 5530); what nobody expected is logged. */
+/* NO with the response code for a failed operation on a mailbox (RFC 5530); what nobody expected is
+ * logged. */
 int reply_errno(struct imap *s, int r, const char *what);
 
 /* ---- strings of responses, appended to out ---- */

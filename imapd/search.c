@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * search.c - SEARCH (RFC 3501 section 6.4.4), RETURN (ESEARCH, RFC 4731), MODSEQ (RFC 7162 section 3.1.5)
+ * search.c - SEARCH (RFC 3501 section 6.4.4), RETURN (ESEARCH, RFC 4731), MODSEQ (RFC 7162
+ * section 3.1.5)
  *
  * Runs in: imapd (input and content are hostile).
  */
@@ -18,7 +19,12 @@
 #define SEARCH_DEPTH_MAX 50
 
 /* RFC 4731 section 3.1; the plain form lists all without being asked. */
-enum result { RETURN_MIN = 1 << 0, RETURN_MAX = 1 << 1, RETURN_ALL = 1 << 2, RETURN_COUNT = 1 << 3 };
+enum result {
+    RETURN_MIN = 1 << 0,
+    RETURN_MAX = 1 << 1,
+    RETURN_ALL = 1 << 2,
+    RETURN_COUNT = 1 << 3
+};
 
 static const struct {
     const char *name;

@@ -96,7 +96,8 @@ static enum answer body_matches(const struct question *qu, const struct search_n
 {
     if (n->text.len == 0)
         return YES;
-    if (n->kind == SEARCH_TEXT && qu->round == ROUND_HEADER && search_header(qu->header, SPAN_NULL, n->text))
+    if (n->kind == SEARCH_TEXT && qu->round == ROUND_HEADER &&
+        search_header(qu->header, SPAN_NULL, n->text))
         return YES;
     if (qu->round < ROUND_ALL)
         return UNKNOWN;

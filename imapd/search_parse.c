@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * search_parse.c - search keys (RFC 3501 section 6.4.4; OLDER and YOUNGER RFC 5032, MODSEQ RFC 7162)
+ * search_parse.c - search keys (RFC 3501 section 6.4.4; OLDER and YOUNGER RFC 5032, MODSEQ RFC
+ * 7162)
  *
  * A table has one row a key: what it makes and what argument it takes. Keys
  * nest through "(", NOT and OR, so parsing recurses, to a depth that is given.
@@ -15,7 +16,19 @@
 #include "mail/date.h"
 #include "search.h"
 
-enum argument { NO_ARG, A_STRING, A_FIELD, A_DATE, A_NUMBER, AN_INTERVAL, A_KEYWORD, A_SET, A_MODSEQ, A_KEY, TWO_KEYS };
+enum argument {
+    NO_ARG,
+    A_STRING,
+    A_FIELD,
+    A_DATE,
+    A_NUMBER,
+    AN_INTERVAL,
+    A_KEYWORD,
+    A_SET,
+    A_MODSEQ,
+    A_KEY,
+    TWO_KEYS
+};
 
 enum polarity { IS, IS_NOT };
 
@@ -85,7 +98,8 @@ void search_done(struct search *q)
 static uint32_t add_node(struct search *q, enum search_kind kind)
 {
     MEM_GROW(q->nodes, q->len, q->cap);
-    q->nodes[q->len] = (struct search_node){ .kind = kind, .first_child = SEARCH_NONE, .next = SEARCH_NONE };
+    q->nodes[q->len] =
+        (struct search_node){.kind = kind, .first_child = SEARCH_NONE, .next = SEARCH_NONE};
     return (uint32_t)q->len++;
 }
 
@@ -149,7 +163,8 @@ static bool parse_date(struct parse *p, uint64_t *ret)
     return true;
 }
 
-/* MODSEQ [entry-name SP entry-type] SP mod-sequence-valzer; per-flag values are those of the message */
+/* MODSEQ [entry-name SP entry-type] SP mod-sequence-valzer; per-flag values are those of the
+ * message */
 static bool parse_modseq(struct parse *p, uint64_t *ret)
 {
     struct span entry, type;
@@ -214,7 +229,7 @@ static const struct row *find_row(struct parse *p)
     return &sequence_set;
 }
 
-/* "(" search-key *(SP search-key) ")" after its parenthesis; blanks around the keys are tolerated */
+/* "(" search-key *(SP search-key) ")" after its parenthesis; blanks around keys are tolerated */
 static bool parse_group(struct build *b, uint32_t node, size_t depth)
 {
     uint32_t last = SEARCH_NONE;

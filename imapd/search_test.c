@@ -98,7 +98,8 @@ static void test_programs_are_parsed_or_refused(void **state)
 
         if (good)
             describe(&q, 0, &got);
-        if (good != (cases[i].want != NULL) || (good && !span_eq_str(str_span(&got), cases[i].want)))
+        if (good != (cases[i].want != NULL) ||
+            (good && !span_eq_str(str_span(&got), cases[i].want)))
             fail_msg("case %zu: %s gives %s", i, cases[i].in, good ? str_cstr(&got) : "nothing");
     }
 }
@@ -121,12 +122,15 @@ static void test_text_is_found_in_either_case(void **state)
             fail_msg("case %zu: %s in %s", i, cases[i].text, cases[i].in);
 }
 
-#define MIXED                                                                                                          \
-    "Subject: =?iso-8859-1?q?Gr=FC=DFe?= an\r\n alle\r\nX-Empty:\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" \
-    "preamble\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"                                              \
-    "Content-Transfer-Encoding: quoted-printable\r\n\r\nsch=F6n wei=\r\nch\r\n--b\r\n"                                 \
-    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nZ2VoZWlt\r\n--b\r\n"           \
-    "Content-Type: image/png\r\n\r\npicture\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\n"        \
+#define MIXED                                                                                      \
+    "Subject: =?iso-8859-1?q?Gr=FC=DFe?= an\r\n alle\r\nX-Empty:\r\nContent-Type: "                \
+    "multipart/mixed; boundary=b\r\n\r\n"                                                          \
+    "preamble\r\n--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"                          \
+    "Content-Transfer-Encoding: quoted-printable\r\n\r\nsch=F6n wei=\r\nch\r\n--b\r\n"             \
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "                       \
+    "base64\r\n\r\nZ2VoZWlt\r\n--b\r\n"                                                            \
+    "Content-Type: image/png\r\n\r\npicture\r\n--b\r\nContent-Type: "                              \
+    "message/rfc822\r\n\r\nSubject: inner\r\n\r\n"                                                 \
     "core\r\n--b--\r\n"
 
 static void test_text_is_found_behind_its_encodings(void **state)

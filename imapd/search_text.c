@@ -43,7 +43,8 @@ bool search_contains(struct span bytes, struct span text)
 
     const char *end = bytes.ptr + (bytes.len - text.len) + 1;
     char low = char_lower(text.ptr[0]), up = char_upper(text.ptr[0]);
-    const char *l = next_char(bytes.ptr, end, low), *u = low == up ? end : next_char(bytes.ptr, end, up);
+    const char *l = next_char(bytes.ptr, end, low),
+               *u = low == up ? end : next_char(bytes.ptr, end, up);
 
     while (l < end || u < end) {
         const char **first = l < u ? &l : &u;
@@ -70,7 +71,8 @@ bool search_header(struct span header, struct span field, struct span text)
     while (mime_field_next(&header, &f)) {
         if (field.ptr && !span_eq_nocase(f.name, field))
             continue;
-        if (text.len == 0 || value_contains(f.value, text) || (!field.ptr && search_contains(f.raw, text)))
+        if (text.len == 0 || value_contains(f.value, text) ||
+            (!field.ptr && search_contains(f.raw, text)))
             return true;
     }
     return false;
@@ -107,7 +109,8 @@ static bool foreign_charset(const struct mime_part *p, struct str *ret)
 {
     struct span params = p->content_type, type, subtype;
 
-    if (params.len == 0 || !mime_type(&params, &type, &subtype) || !mime_param_find(params, "charset", ret))
+    if (params.len == 0 || !mime_type(&params, &type, &subtype) ||
+        !mime_param_find(params, "charset", ret))
         return false;
     return ret->len > 0 && ret->len <= CHARSET_MAX && !span_eq_nocase_str(str_span(ret), "utf-8") &&
            !span_eq_nocase_str(str_span(ret), "us-ascii");

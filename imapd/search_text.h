@@ -10,8 +10,8 @@
 /* Is text, ASCII letters in either case, in bytes? An empty text is in everything. */
 bool search_contains(struct span bytes, struct span text);
 
-/* Is text in the decoded value of a field of this name? field NULL: in the name or value of any field. An
- * empty text is in every field, so it asks whether there is one. */
+/* Is text in the decoded value of a field of this name? field NULL: in the name or value of any
+ * field. An empty text is in every field, so it asks whether there is one. */
 bool search_header(struct span header, struct span field, struct span text);
 
 /* Is it in the text parts of the body, decoded to UTF-8, or in the header of a message inside? */

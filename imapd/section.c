@@ -132,13 +132,14 @@ bool parse_section(struct parse *p, struct section *s)
 
 bool section_in_header(const struct section *s)
 {
-    return s->part.len == 0 &&
-           (s->text == SECTION_HEADER || s->text == SECTION_FIELDS || s->text == SECTION_FIELDS_NOT);
+    return s->part.len == 0 && (s->text == SECTION_HEADER || s->text == SECTION_FIELDS ||
+                                s->text == SECTION_FIELDS_NOT);
 }
 
 /* ---- finding the part ---- */
 
-/* The n-th part inside `node`; of a message that is no multipart that is the message itself. MIME_NONE: none. */
+/* The n-th part inside `node`; of a message that is no multipart that is the message itself.
+ * MIME_NONE: none. */
 static uint32_t child(const struct mime *m, uint32_t node, bool is_message, uint32_t n)
 {
     uint32_t i = m->parts[node].first_child;
@@ -166,7 +167,7 @@ static uint32_t find_part(const struct mime *m, struct span path)
         }
         uint32_t found = child(m, node, is_message, n);
 
-        /* Of the single part of a message that is itself a message, what follows counts inside it. */
+        /* The single part of a message may be a message: what follows then counts inside it. */
         is_message = false;
         node = found;
     }
@@ -198,7 +199,8 @@ static void collect_fields(const struct section *s, struct span header, struct s
 }
 
 /* HEADER, HEADER.FIELDS, TEXT of the message that begins with `header` */
-static struct span message_text(const struct section *s, struct span header, struct span body, struct str *scratch)
+static struct span message_text(const struct section *s, struct span header, struct span body,
+                                struct str *scratch)
 {
     switch (s->text) {
     case SECTION_FIELDS:
@@ -217,7 +219,8 @@ static struct span message_text(const struct section *s, struct span header, str
 }
 
 /* Content of a numbered part; false: none. */
-static bool part_content(const struct section *s, const struct mime *m, struct str *scratch, struct span *ret)
+static bool part_content(const struct section *s, const struct mime *m, struct str *scratch,
+                         struct span *ret)
 {
     uint32_t node = find_part(m, s->part);
 
@@ -241,7 +244,8 @@ static bool part_content(const struct section *s, const struct mime *m, struct s
     return true;
 }
 
-int section_content(const struct section *s, struct message *m, struct str *scratch, struct span *ret)
+int section_content(const struct section *s, struct message *m, struct str *scratch,
+                    struct span *ret)
 {
     const struct mime *mime;
     struct span header, all;

@@ -43,6 +43,7 @@ bool section_in_header(const struct section *s);
  *
  * Returns 1; 0: there is no such part; -errno of reading.
  */
-int section_content(const struct section *s, struct message *m, struct str *scratch, struct span *ret);
+int section_content(const struct section *s, struct message *m, struct str *scratch,
+                    struct span *ret);
 
 #endif

@@ -34,7 +34,8 @@ static void describe(struct imap *s)
     struct counts c = count(s->mb);
 
     untagged_flags(s);
-    imap_printf(s, "* %" PRIu32 " EXISTS\r\n* %" PRIu32 " RECENT\r\n", mailbox_count(s->mb), c.recent);
+    imap_printf(s, "* %" PRIu32 " EXISTS\r\n* %" PRIu32 " RECENT\r\n", mailbox_count(s->mb),
+                c.recent);
     if (c.first_unseen > 0)
         imap_printf(s, "* OK [UNSEEN %" PRIu32 "] First unseen.\r\n", c.first_unseen);
     imap_printf(s, "* OK [UIDVALIDITY %" PRIu32 "] UIDs valid.\r\n", mailbox_uidvalidity(s->mb));

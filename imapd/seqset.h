@@ -33,8 +33,8 @@ void seqset_resolve(struct seqset *s, uint32_t star);
 bool seqset_has(const struct seqset *s, uint32_t n);
 uint32_t seqset_max(const struct seqset *s);
 
-/* Write numbers as a set, "1:3,7": append n, which is greater than the one before. Start with *last = 0
- * and end with seqset_print_end(). */
+/* Write numbers as a set, "1:3,7": append n, which is greater than the one before. Start with *last
+ * = 0 and end with seqset_print_end(). */
 struct seqset_printer {
     struct str *out;
     uint32_t first, last;

@@ -39,10 +39,10 @@ struct imap {
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 
     struct str tag;                 /* of the command that runs */
-    struct str command;             /* a command that holds literals; else it is in the stream's buffer */
+    struct str command;             /* one that holds literals; else it is in the stream's buffer */
     struct imap_literal literal;
-    const char *reply_status;       /* "OK", "NO", "BAD": the tagged answer, sent after the untagged ones */
-    struct str reply_text;
+    const char *reply_status;       /* "OK", "NO", "BAD": the tagged answer, sent after the ... */
+    struct str reply_text;          /* ... untagged ones */
     unsigned bad_commands;          /* in a row */
     struct imap_stats stats;
 };
@@ -53,8 +53,8 @@ struct imap {
  * sign_in_tag   tag of the command with which it signed in, to be answered; empty: none
  * ret_reason    why it ended, for the log
  *
- * s holds params, client and account; all else is zero. The caller closes them afterwards; imap_done() releases
- * what else the session has come to own.
+ * s holds params, client and account; all else is zero. The caller closes them afterwards;
+ * imap_done() releases what else the session has come to own.
  */
 MAY_WAIT void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason);
 void imap_done(struct imap *s);

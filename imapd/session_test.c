@@ -139,35 +139,50 @@ static const struct {
       "h UID SEARCH SUBJECT \"ONE\" SEEN\r\n"
       "i LOGOUT\r\n",
       { "a OK [APPENDUID ", " 1] ", "* 1 EXISTS\r\n", "b OK [READ-WRITE]",
-        "* 1 FETCH (UID 1 FLAGS (\\Seen x) INTERNALDATE \"17-Jul-1996 ", " RFC822.SIZE 44 BODY[TEXT] {7}\r\nHello\r\n ",
+        "* 1 FETCH (UID 1 FLAGS (\\Seen x) INTERNALDATE \"17-Jul-1996 ",
+        " RFC822.SIZE 44 BODY[TEXT] {7}\r\nHello\r\n ",
         "BODY[HEADER.FIELDS (SUBJECT)] {16}\r\nSubject: one\r\n\r\n)\r\nc OK",
         "* 1 FETCH (BODY[]<6> {4}\r\na@ex)\r\nd OK", "* 1 FETCH (FLAGS (x))\r\ne OK",
-        "* 1 FETCH (BODY[1] {7}\r\nHello\r\n FLAGS (\\Seen x))\r\nf OK", "* SEARCH\r\ng OK", "* SEARCH 1\r\nh OK" } },
-    { "a APPEND INBOX {44+}\r\n" MESSAGE "\r\nb APPEND INBOX {44+}\r\n" MESSAGE "\r\nc SELECT INBOX\r\n"
+        "* 1 FETCH (BODY[1] {7}\r\nHello\r\n FLAGS (\\Seen x))\r\nf OK", "* SEARCH\r\ng OK",
+        "* SEARCH 1\r\nh OK" } },
+    { "a APPEND INBOX {44+}\r\n" MESSAGE "\r\nb APPEND INBOX {44+}\r\n" MESSAGE "\r\n"
+      "c SELECT INBOX\r\n"
       "d CREATE x/y\r\ne COPY 1:2 x/y\r\nf STORE 1 +FLAGS.SILENT (\\Deleted)\r\ng EXPUNGE\r\n"
-      "h MOVE 1 x/y\r\ni STATUS x/y (MESSAGES)\r\nj LIST \"\" %\r\nk DELETE x/y\r\nl COPY 1 z\r\nm LOGOUT\r\n",
+      "h MOVE 1 x/y\r\ni STATUS x/y (MESSAGES)\r\nj LIST \"\" %\r\nk DELETE x/y\r\nl COPY 1 z\r\n"
+      "m LOGOUT\r\n",
       { "* 2 EXISTS", "c OK", "d OK", "e OK [COPYUID ", " 1:2 1:2]", "f OK", "* 1 EXPUNGE\r\ng OK",
         "* OK [COPYUID ", " 2 3]", "* 1 EXPUNGE\r\nh OK", "* STATUS x/y (MESSAGES 3)\r\ni OK",
         "* LIST (\\HasNoChildren) \"/\" INBOX\r\n", "\"/\" x\r\nj OK", "k OK", "l BAD" } },
     /* literals: asked for, unasked, too big in either way; the connection lives on */
     { "a CREATE {3+}\r\nabc\r\nb CREATE {101}\r\nc CREATE {101+}\r\n"
-      "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789x {2+}\r\nab\r\n"
-      "d NOOP\r\ne APPEND INBOX {2001}\r\nf APPEND INBOX {0}\r\ng APPEND nowhere {44+}\r\n" MESSAGE "\r\n"
+      "01234567890123456789012345678901234567890123456789"
+      "01234567890123456789012345678901234567890123456789x {2+}\r\nab\r\n"
+      "d NOOP\r\ne APPEND INBOX {2001}\r\nf APPEND INBOX {0}\r\n"
+      "g APPEND nowhere {44+}\r\n" MESSAGE "\r\n"
       "h APPEND INBOX {44+}\r\n" MESSAGE " {3+}\r\nabc\r\ni CREATE {99999999999}\r\nj LOGOUT\r\n",
-      { "a OK", "b BAD [TOOBIG]", "c BAD [TOOBIG]", "d OK", "e NO [TOOBIG]", "f NO", "g NO [TRYCREATE]", "h BAD",
+      { "a OK", "b BAD [TOOBIG]", "c BAD [TOOBIG]", "d OK", "e NO [TOOBIG]", "f NO",
+        "g NO [TRYCREATE]", "h BAD",
         "i BAD", "j OK" } },
     /* wrong states, wrong grammar */
-    { "a FETCH 1 FLAGS\r\nb LOGIN a b\r\n\r\nc\r\nd UID\r\ne UID NOOP\r\nf SELECT nowhere\r\ng SELECT INBOX\r\n"
-      "h FETCH 1 FLAGS\r\ni STORE 1:* +FLAGS x\r\nj UID FETCH 1:* FLAGS\r\nk SEARCH\r\nl SEARCH BOGUS\r\n"
+    { "a FETCH 1 FLAGS\r\nb LOGIN a b\r\n\r\nc\r\nd UID\r\ne UID NOOP\r\nf SELECT nowhere\r\n"
+      "g SELECT INBOX\r\n"
+      "h FETCH 1 FLAGS\r\ni STORE 1:* +FLAGS x\r\nj UID FETCH 1:* FLAGS\r\nk SEARCH\r\n"
+      "l SEARCH BOGUS\r\n"
       "m CLOSE\r\nn NOOP x\r\no LOGOUT\r\n",
-      { "a BAD", "b BAD", "* BAD", "c BAD", "d BAD", "e BAD", "f NO [NONEXISTENT]", "g OK", "h BAD", "i BAD", "j OK",
+      { "a BAD", "b BAD", "* BAD", "c BAD", "d BAD", "e BAD", "f NO [NONEXISTENT]", "g OK",
+        "h BAD", "i BAD", "j OK",
         "k BAD", "l BAD", "m OK", "n BAD", "o OK" } },
-    { "a EXAMINE INBOX\r\nb EXPUNGE\r\nc SUBSCRIBE a/b\r\nd LSUB \"\" *\r\ne LSUB \"\" %\r\nf NAMESPACE\r\n"
-      "g ID NIL\r\nh ENABLE CONDSTORE\r\ni UNSELECT\r\nj DELETE INBOX\r\nk LIST \"\" \"\"\r\nl LOGOUT\r\n",
-      { "a OK [READ-ONLY]", "b NO", "* LSUB () \"/\" a/b\r\nd OK", "* LSUB (\\Noselect) \"/\" a\r\ne OK",
+    { "a EXAMINE INBOX\r\nb EXPUNGE\r\nc SUBSCRIBE a/b\r\nd LSUB \"\" *\r\ne LSUB \"\" %\r\n"
+      "f NAMESPACE\r\n"
+      "g ID NIL\r\nh ENABLE CONDSTORE\r\ni UNSELECT\r\nj DELETE INBOX\r\nk LIST \"\" \"\"\r\n"
+      "l LOGOUT\r\n",
+      { "a OK [READ-ONLY]", "b NO", "* LSUB () \"/\" a/b\r\nd OK",
+        "* LSUB (\\Noselect) \"/\" a\r\ne OK",
         "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nf OK", "* ID (\"name\" \"Postern\")\r\ng OK",
-        "* ENABLED CONDSTORE\r\n* OK [HIGHESTMODSEQ ", "h OK", "i OK", "j NO", "* LIST (\\Noselect) \"/\" \"\"\r\nk OK" } },
-    { "a IDLE\r\nDONE\r\nb IDLE\r\nwhat\r\nc NOOP\r\nd LOGOUT\r\n", { "+ idling\r\na OK", "+ idling\r\nb BAD", "c OK" } },
+        "* ENABLED CONDSTORE\r\n* OK [HIGHESTMODSEQ ", "h OK", "i OK", "j NO",
+        "* LIST (\\Noselect) \"/\" \"\"\r\nk OK" } },
+    { "a IDLE\r\nDONE\r\nb IDLE\r\nwhat\r\nc NOOP\r\nd LOGOUT\r\n", { "+ idling\r\na OK",
+      "+ idling\r\nb BAD", "c OK" } },
 };
 
 static void test_conversations_go_as_written(void **state)
@@ -187,10 +202,13 @@ static void test_conversations_go_as_written(void **state)
 
 static void test_a_conversation_may_pause_at_any_byte(void **state)
 {
-    static const struct span input = SPAN("a APPEND INBOX (\\Seen) {44+}\r\n" MESSAGE "\r\nb SELECT {5}\r\nINBOX\r\n"
-                                          "c UID FETCH 1:* BODY[]\r\nd IDLE\r\nDONE\r\ne LOGOUT\r\n");
+    static const struct span input = SPAN("a APPEND INBOX (\\Seen) {44+}\r\n" MESSAGE "\r\n"
+    "b SELECT {5}\r\nINBOX\r\n"
+                                          "c UID FETCH 1:* BODY[]\r\nd IDLE\r\nDONE\r\n"
+                                          "e LOGOUT\r\n");
     static const char *const want[] = { "a OK [APPENDUID", "+ OK\r\n", "* 1 EXISTS", "b OK",
-                                        "* 1 FETCH (UID 1 BODY[] {44}\r\n" MESSAGE ")\r\nc OK", "+ idling\r\nd OK",
+                                        "* 1 FETCH (UID 1 BODY[] {44}\r\n" MESSAGE ")\r\nc OK",
+                                        "+ idling\r\nd OK",
                                         "* BYE", "e OK", NULL };
 
     (void)state;
@@ -207,7 +225,8 @@ static void test_a_conversation_may_pause_at_any_byte(void **state)
 
 static void test_a_client_may_go_at_any_byte(void **state)
 {
-    static const struct span input = SPAN("a APPEND INBOX {44}\r\n" MESSAGE "\r\nb SELECT INBOX\r\nc IDLE\r\nDONE\r\n");
+    static const struct span input = SPAN("a APPEND INBOX {44}\r\n" MESSAGE "\r\n"
+    "b SELECT INBOX\r\nc IDLE\r\nDONE\r\n");
     char *maildir = make_maildir();
 
     (void)state;
@@ -258,7 +277,8 @@ static void test_idle_reports_what_another_session_does(void **state)
     char *maildir = make_maildir();
     struct idler t = { .idle = { .maildir = maildir },
                        .other = { .maildir = maildir,
-                                  .input = SPAN("a APPEND INBOX {44+}\r\n" MESSAGE "\r\nb LOGOUT\r\n") } };
+                                  .input = SPAN("a APPEND INBOX {44+}\r\n" MESSAGE "\r\n"
+                                  "b LOGOUT\r\n") } };
     struct conversation *each[] = { &t.idle, &t.other };
 
     (void)state;

@@ -63,7 +63,8 @@ static void put_modified(struct imap *s, const struct seqs *modified, struct str
         return;
     str_add_str(out, "[MODIFIED ");
     for (size_t i = 0; i < modified->len; i++)
-        seqset_print(&p, s->uid ? mailbox_entry(s->mb, modified->items[i])->uid : modified->items[i]);
+        seqset_print(&p,
+                     s->uid ? mailbox_entry(s->mb, modified->items[i])->uid : modified->items[i]);
     seqset_print_end(&p);
     str_add_str(out, "] ");
 }
@@ -95,7 +96,8 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
     _cleanup_(seqs_done) struct seqs modified = SEQS_INIT;
     _cleanup_(str_free) struct str code = STR_INIT;
     uint64_t keywords = 0;
-    int r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE ? FLAG_FIND : FLAG_MAKE, &keywords);
+    int r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE ? FLAG_FIND : FLAG_MAKE,
+                          &keywords);
 
     if (r == -ENOSPC)
         return reply_no(s, "[LIMIT] No more keywords are possible in this mailbox.");

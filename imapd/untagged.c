@@ -18,7 +18,8 @@
 #include "flags.h"
 #include "reply.h"
 
-/* What mailbox_sync() has reported: flags are noted first, since an own STORE decides which are sent. */
+/* What mailbox_sync() has reported: flags are noted first, since an own STORE decides which are
+ * sent. */
 struct report {
     struct imap *s;
     uint32_t *changed;
@@ -28,7 +29,8 @@ struct report {
 void untagged_condstore(struct imap *s)
 {
     if (!s->condstore && s->mb)
-        imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest.\r\n", mailbox_highestmodseq(s->mb));
+        imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest.\r\n",
+                    mailbox_highestmodseq(s->mb));
     s->condstore = true;
 }
 
@@ -117,7 +119,8 @@ static int sync_and_note(struct imap *s, enum untagged_expunge expunge, struct r
     int err = mailbox_sync(s->mb, expunge == UNTAGGED_EXPUNGE, &changes);
 
     if (err < 0) {
-        log_warn_errno(err, "imap: the selected mailbox cannot be read any more, closing the session");
+        log_warn_errno(err,
+                       "imap: the selected mailbox cannot be read any more, closing the session");
         imap_puts(s, "* BYE [UNAVAILABLE] The selected mailbox is gone.\r\n");
         s->state = IMAP_LOGOUT;
         return err;

@@ -11,20 +11,22 @@
 enum untagged_expunge { UNTAGGED_KEEP, UNTAGGED_EXPUNGE };
 
 /*
- * Look at the mailbox and send EXPUNGE, FETCH (FLAGS), EXISTS and RECENT. Harmless without a selected mailbox.
- * Returns 0, or negative after BYE: the mailbox is gone or unreadable.
+ * Look at the mailbox and send EXPUNGE, FETCH (FLAGS), EXISTS and RECENT. Harmless without a
+ * selected mailbox. Returns 0, or negative after BYE: the mailbox is gone or unreadable.
  */
 MAY_WAIT int untagged_sync(struct imap *s, enum untagged_expunge expunge);
 
 /*
- * After a STORE to these messages: send FETCH (FLAGS) for those, and for others that have changed. With `own` ==
- * UNTAGGED_SILENT those that this STORE has changed are left out (but for their MODSEQ, where it was asked for).
+ * After a STORE to these messages: send FETCH (FLAGS) for those, and for others that have changed.
+ * With `own` == UNTAGGED_SILENT those that this STORE has changed are left out (but for their
+ * MODSEQ, where it was asked for).
  */
 enum untagged_own { UNTAGGED_SILENT, UNTAGGED_TELL };
-MAY_WAIT int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own);
+MAY_WAIT
+int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own);
 
-/* The client has shown that it knows MODSEQ: from now on it gets them (RFC 7162 section 3.1). The first time, the
- * highest of the selected mailbox is sent. */
+/* The client has shown that it knows MODSEQ: from now on it gets them (RFC 7162 section 3.1). The
+ * first time, the highest of the selected mailbox is sent. */
 MAY_WAIT void untagged_condstore(struct imap *s);
 
 /* FLAGS and PERMANENTFLAGS; sent again when a keyword has come up. */

@@ -58,7 +58,8 @@ static void skip_line(struct scan *s, struct span line)
         s->lines++;
 }
 
-/* Is the line, "--" removed, this boundary? RFC 2046 section 5.1.1; trailing white space is padding. */
+/* Is the line, "--" removed, this boundary? RFC 2046 section 5.1.1; trailing white space is
+ * padding. */
 static bool is_delimiter(struct span line, const char *boundary, bool *ret_closing)
 {
     struct span b = span_of(boundary);
@@ -85,7 +86,8 @@ static uint32_t delimited(const struct scan *s, struct span line, bool *ret_clos
     return MIME_NONE;
 }
 
-/* The byte at which a body ends when the line at pos is a delimiter: its line end belongs to the delimiter. */
+/* The byte at which a body ends when the line at pos is a delimiter: its line end belongs to the
+ * delimiter. */
 static size_t body_end(const struct scan *s, size_t start, uint32_t *lines)
 {
     size_t end = s->pos;
@@ -218,7 +220,8 @@ static bool classify(struct scan *s)
         else
             p->kind = MIME_MESSAGE;
     } else if (is_message(p)) {
-        /* RFC 2046 section 5.2.1 forbids an encoding here; nobody must look for a message inside. */
+        /* RFC 2046 section 5.2.1 forbids an encoding here; nobody must look for a message inside.
+         */
         make_leaf(p, application, octet_stream);
     }
     return p->kind == MIME_MESSAGE;

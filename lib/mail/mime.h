@@ -25,8 +25,10 @@ enum mime_kind {
 struct mime_part {
     struct span header;          /* all header lines and the empty line after them */
     struct span body;            /* without the line end that belongs to the next delimiter */
-    struct span type, subtype;   /* as written, or the default (text/plain; message/rfc822 in a digest) */
-    struct span content_type;    /* value of the Content-Type field, folded; empty when a default is used */
+    struct span type,
+        subtype; /* as written, or the default (text/plain; message/rfc822 in a digest) */
+    struct span
+        content_type; /* value of the Content-Type field, folded; empty when a default is used */
     uint32_t lines;              /* line ends in body */
     uint32_t parent, first_child, next; /* indices or MIME_NONE; next: the following sibling */
     uint16_t depth;              /* 0: the message itself */
@@ -44,7 +46,8 @@ struct mime {
  * Parse a message.
  *
  * max_depth   nodes deeper than this are not looked into: they are leaves application/octet-stream
- * max_parts   when so many nodes exist, the rest of the enclosing multipart stays in the last of them
+ * max_parts   when so many nodes exist, the rest of the enclosing multipart stays in the last of
+ * them
  *
  * A multipart without boundary, or in which no delimiter line is found, is a leaf
  * text/plain (RFC 2045 section 5.2: what is not understood is plain text).
@@ -90,11 +93,12 @@ bool mime_param_find(struct span in, const char *name, struct str *value);
 
 enum mime_encoding { MIME_IDENTITY, MIME_BASE64, MIME_QUOTED_PRINTABLE, MIME_UNKNOWN };
 
-/* Content-Transfer-Encoding of a part; MIME_IDENTITY for 7bit, 8bit, binary and when there is none. */
+/* Content-Transfer-Encoding of a part; MIME_IDENTITY for 7bit, 8bit, binary and when there is none.
+ */
 enum mime_encoding mime_encoding(const struct mime_part *part);
 
-/* Undo a transfer encoding, leniently (RFC 2045 sections 6.7, 6.8): wrong bytes are skipped (base64) or kept
- * (quoted-printable). Appends. MIME_UNKNOWN appends nothing. */
+/* Undo a transfer encoding, leniently (RFC 2045 sections 6.7, 6.8): wrong bytes are skipped
+ * (base64) or kept (quoted-printable). Appends. MIME_UNKNOWN appends nothing. */
 void mime_decode(struct span body, enum mime_encoding encoding, struct str *ret);
 
 #endif

@@ -10,13 +10,15 @@
 #include "base/mem.h"
 #include "mail/mime.h"
 
-/* The tree as text: leaves "type/subtype:octets:lines", multiparts "subtype(...)", messages "message(...)". */
+/* The tree as text: leaves "type/subtype:octets:lines", multiparts "subtype(...)",
+messages "message(...)". */
 static void describe(const struct mime *m, uint32_t node, struct str *out)
 {
     const struct mime_part *p = &m->parts[node];
 
     if (p->kind == MIME_LEAF) {
-        str_addf(out, "%.*s/%.*s:%zu:%u", SPAN_ARG(p->type), SPAN_ARG(p->subtype), p->body.len, p->lines);
+        str_addf(out, "%.*s/%.*s:%zu:%u", SPAN_ARG(p->type), SPAN_ARG(p->subtype),
+        p->body.len, p->lines);
         return;
     }
     str_add(out, p->kind == MIME_MULTIPART ? p->subtype : p->type);
@@ -41,33 +43,41 @@ static const struct {
     { "Content-Type: text/html; charset=x\r\n\r\nhi\r\n", 10, 10, "text/html:4:1" },
     { "Content-Type: (c) Text (c) / (d) HTML (e) ; a=b\r\n\r\n", 10, 10, "Text/HTML:0:0" },
     { "Content-Type: nonsense\r\n\r\nx", 10, 10, "text/plain:1:0" },
-    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n\r\n--b--\r\nend\r\n", 10, 10,
+    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n\r\n"
+      "--b--\r\nend\r\n", 10, 10,
       "mixed(text/plain:3:0 text/plain:5:1)" },
     /* the boundary in quotes, folded, with padding after the delimiter; LF only */
-    { "Content-Type: multipart/mixed;\n boundary=\"a b\"\n\npre\n--a b \t\n\none\n--a b--\n", 10, 10,
+    { "Content-Type: multipart/mixed;\n boundary=\"a b\"\n\npre\n--a b \t\n\none\n--a b--\n",
+      10, 10,
       "mixed(text/plain:3:0)" },
     /* never closed */
-    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n", 10, 10, "mixed(text/plain:5:1)" },
+    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n",
+      10, 10, "mixed(text/plain:5:1)" },
     /* no delimiter, no boundary: text that can be read */
     { "Content-Type: multipart/mixed; boundary=b\r\n\r\nhello\r\n", 10, 10, "text/plain:7:1" },
     { "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\nx\r\n", 10, 10, "text/plain:10:3" },
     { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b--\r\n", 10, 10, "text/plain:7:1" },
     /* a longer line is no delimiter */
-    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n--bb\r\n--b--x\r\n--b--\r\n", 10, 10,
+    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n--bb\r\n--b--x\r\n--b--\r\n",
+      10, 10,
       "mixed(text/plain:12:1)" },
     /* a header cut by a delimiter */
-    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/x\r\n--b--\r\n", 10, 10,
+    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/x\r\n--b--\r\n",
+      10, 10,
       "mixed(text/x:0:0)" },
     /* the outer delimiter ends the inner multipart */
-    { "Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; boundary=i\n\n--i\n\nx\n--o\n\ny\n--i--\n--o--\n",
+    { "Content-Type: multipart/a; boundary=o\n\n--o\nContent-Type: multipart/b; boundary=i\n\n"
+      "--i\n\nx\n--o\n\ny\n--i--\n--o--\n",
       10, 10, "a(b(text/plain:1:0) text/plain:7:1)" },
     /* messages inside */
     { "Content-Type: message/rfc822\n\nSubject: x\n\nhi\n", 10, 10, "message(text/plain:3:1)" },
-    { "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==\n", 10, 10,
+    { "Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\nU3ViamVjdDogeA==\n",
+      10, 10,
       "application/octet-stream:17:1" },
     { "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\nhi\n--b--\n", 10, 10,
       "digest(message(text/plain:2:0))" },
-    { "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\nContent-Type: message/rfc822\n\na: b\n\nx", 2, 10,
+    { "Content-Type: message/rfc822\n\nContent-Type: message/rfc822\n\n"
+      "Content-Type: message/rfc822\n\na: b\n\nx", 2, 10,
       "message(message(application/octet-stream:7:2))" },
     { "Content-Type: multipart/x; boundary=b\n\n--b\n\n1\n--b\n\n2\n--b\n\n3\n--b--\n", 10, 3,
       "x(text/plain:1:0 text/plain:8:3)" },
@@ -127,7 +137,8 @@ static void test_parameters_are_read_as_people_write_them(void **state)
         _cleanup_(str_free) struct str got = STR_INIT;
         bool found = mime_param_find(span_of(params[i].value), params[i].name, &got);
 
-        if (found != (params[i].want != NULL) || (found && !span_eq_str(str_span(&got), params[i].want)))
+        if (found != (params[i].want != NULL) || (found && !span_eq_str(str_span(&got),
+        params[i].want)))
             fail_msg("case %zu: got %s", i, found ? str_cstr(&got) : "nothing");
     }
 }

@@ -25,8 +25,9 @@ static void use_set(struct span text)
 
 static void use_rules(struct span in)
 {
-    static bool (*const rules[])(struct parse *p, struct span *ret) = {
-        parse_tag, parse_atom, parse_name, parse_string, parse_astring, parse_nstring, parse_list_mailbox, parse_set,
+    static bool (*const rules[])(struct parse * p, struct span * ret) = {
+        parse_tag,     parse_atom,    parse_name,         parse_string,
+        parse_astring, parse_nstring, parse_list_mailbox, parse_set,
     };
     _cleanup_(str_free) struct str name = STR_INIT;
 
