@@ -127,6 +127,8 @@ static void hand_over(const struct master *m, const struct service_state *s, int
     if (m->log_fd >= 0) {
         keep_open(m->log_fd);
         set_number(ENV_LOG, m->log_fd);
+        if (m->detached)
+            dup2(m->log_fd, STDERR_FILENO);     /* the last words of a library or a sanitizer */
     }
 }
 

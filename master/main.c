@@ -103,8 +103,9 @@ static void replace_streams(int last)
 }
 
 /* detach - the start was good: let go of the terminal and tell the parent */
-static void detach(int report_fd)
+static void detach(struct master *m, int report_fd)
 {
+    m->detached = true;
     replace_streams(STDERR_FILENO);
     if (write(report_fd, "", 1) < 0)
         log_warn("the process that started us is gone");
@@ -179,7 +180,7 @@ int main(int argc, char **argv)
         log_info("single-user mode: not started by root, privileges are not separated");
     log_flush();
     if (o.mode == MODE_BACKGROUND)
-        detach(report_fd);
+        detach(&m, report_fd);
     else
         replace_streams(STDIN_FILENO);
     run(&m);

@@ -83,6 +83,7 @@ struct master {
     unsigned n_reloads;
     int verbose;
     bool single_user;
+    bool detached;          /* in the background: nobody reads stderr */
     bool reload_wanted, stopping, stopped;
     uint64_t kill_at;           /* while stopping */
     struct source signals;

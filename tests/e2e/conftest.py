@@ -46,6 +46,12 @@ def make_instance(workdir, certificate):
     yield make
     for instance in made:
         instance.stop()
+    # Nothing that a test did may have crashed a process; kills by tests are signal 9.
+    bad = [line for i in made for line in i.log_lines(
+        r"panic: |fatal: |killed by signal (?!9\b)|exit status [1-9]|AddressSanitizer|runtime error:")]
+    allowed = [p for i in made for p in i.expected_trouble]
+    bad = [line for line in bad if not any(p in line for p in allowed)]
+    assert bad == [], "processes died:\n" + "\n".join(bad)
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,7 @@ class Instance:
         for user in users:
             self.add_user(user)
         self.main = None
+        self.expected_trouble = []      # parts of log lines about dead processes that a test provokes
 
     # ---- configuration ----
 
