@@ -205,7 +205,7 @@ static int fill(struct stream *st, size_t n)
             return read_failed(st, -ENODATA);
         if (got != -EAGAIN)
             return read_failed(st, (int)got);
-        if (st->out.len > st->out_pos) {
+        if (st->out.len > st->out_pos && !st->flushing) {
             int r = stream_flush_flags(st, 0);
 
             if (r < 0)
@@ -213,7 +213,8 @@ static int fill(struct stream *st, size_t n)
             st->op_deadline = 0; /* the peer's time to answer begins when he has the question */
         }
         in_release(st);
-        str_free(&st->out);
+        if (!st->flushing)
+            str_free(&st->out);
         int r = stream_wait(st, events);
         if (r < 0)
             return read_failed(st, r);

@@ -2,6 +2,7 @@
 /*
  * stream.h - buffered connection: lines, counted reads, TLS, deadlines, sticky errors
  *
+ * One fiber may read while another one writes (a relay); otherwise a stream belongs to one fiber.
  * A stream keeps its first error, and all later calls return it: write without
  * a check at each call, check when you read and once at the flush. Buffers are
  * allocated when bytes are there and given back while it waits idle.

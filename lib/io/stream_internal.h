@@ -27,6 +27,7 @@ struct stream {
     bool not_socket; /* a pipe or a file: read(2) and write(2) */
     bool drained;    /* the last read emptied the socket: wait before the next */
     bool bare_lf;
+    bool flushing;   /* a fiber is sending `out`: another one, that reads, leaves it to that one */
     bool long_line;       /* the rest of a line over the limit is being skipped */
     struct poll_fd *poll; /* NULL until a fiber waits */
     int64_t timeout_ms;

@@ -49,6 +49,9 @@ static ssize_t send_once(struct stream *st, struct span bytes, int flags)
 
 int stream_flush_flags(struct stream *st, int flags)
 {
+    if (st->flushing)
+        return st->error;
+    st->flushing = true;
     while (!st->error && pending(st).len > 0) {
         ssize_t n = send_once(st, pending(st), flags);
 
@@ -56,6 +59,7 @@ int stream_flush_flags(struct stream *st, int flags)
             break;
         st->out_pos += (size_t)n;
     }
+    st->flushing = false;
     st->out_pos = 0;
     str_reset(&st->out);
     return st->error;
