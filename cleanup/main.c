@@ -69,6 +69,14 @@ static int start(struct server *sv)
     return 0;
 }
 
+static int ready(struct server *sv)
+{
+    struct cleanup *c = sv->state;
+
+    notify_open(&c->notify);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct daemon cleanup = {
@@ -80,6 +88,7 @@ int main(int argc, char **argv)
                       .write = {"$queue_directory/tmp", "$queue_directory/new"},
                       },
         .start = start,
+        .ready = ready,
         .session = cleanup_session,
     };
 

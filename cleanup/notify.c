@@ -29,14 +29,20 @@ static int send_ids(struct notify *n, struct span ids)
     return ipc_flush(n->qmgr);
 }
 
-static int connect_and_send(struct notify *n, struct span ids)
+static int open_connection(struct notify *n)
 {
     int r = ipc_connect(n->service, clock_deadline_ms(NOTIFY_TIMEOUT_MS), &n->qmgr);
 
-    if (r < 0)
-        return r;
-    stream_set_timeout(ipc_stream(n->qmgr), NOTIFY_TIMEOUT_MS);
-    return send_ids(n, ids);
+    if (r == 0)
+        stream_set_timeout(ipc_stream(n->qmgr), NOTIFY_TIMEOUT_MS);
+    return r;
+}
+
+static int connect_and_send(struct notify *n, struct span ids)
+{
+    int r = open_connection(n);
+
+    return r < 0 ? r : send_ids(n, ids);
 }
 
 static void forget_connection(struct notify *n)
@@ -66,6 +72,12 @@ static void send_burst(void *arg)
         }
     }
     n->sending = false;
+}
+
+void notify_open(struct notify *n)
+{
+    if (open_connection(n) < 0)
+        log_debug("qmgr is not there yet");
 }
 
 void notify_new_message(struct notify *n, const char *id)

@@ -20,6 +20,12 @@ struct notify {
     bool sending;        /* a fiber is on its way */
 };
 
+/*
+ * Connect before there is anything to tell: from the end of the connection qmgr knows that this process
+ * is gone, and looks for what it could not tell any more.
+ */
+MAY_WAIT void notify_open(struct notify *n);
+
 /* Have the id sent soon; ids of one burst go out together. Does not wait. */
 void notify_new_message(struct notify *n, const char *id);
 

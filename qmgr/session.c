@@ -14,6 +14,7 @@
 #include "qmgr/control.h"
 #include "qmgr/list.h"
 #include "qmgr/message.h"
+#include "qmgr/scan.h"
 
 struct request {
     struct qmgr *q;
@@ -74,6 +75,9 @@ void qmgr_session(struct server *sv, struct stream *client, const struct peer *p
 
     while (r == 0 && ipc_wait_request(rq.c, &type) == 0)
         r = serve(&rq, type);
+    /* A cleanup may have been killed between a rename into new/ and the notice. */
+    if (rq.superuser && !rq.q->stopping)
+        scan_new(rq.q);
     if (r == -EPROTO)
         log_warn("malformed request from uid %u", (unsigned)peer->uid);
     ipc_free(rq.c);
