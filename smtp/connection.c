@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * connection.c - a connection to one server: connect, greeting, EHLO, STARTTLS, replies
+ * connection.c - a connection to one server: connect, greeting, EHLO, STARTTLS
  *
  * RFC 5321 sections 3.1, 3.2 and 4.2; RFC 3207. With "may", a server whose TLS does not
  * work is asked again without, since mail in clear is what it would have got anyway.
  *
- * Runs in: smtp. Every byte of the server is hostile: replies are bounded in lines and length.
+ * Runs in: smtp. Every byte of the server is hostile; reply.c looks at them.
  */
 #include <errno.h>
 
@@ -16,7 +16,7 @@
 #include "smtp/smtp.h"
 #include "tls/tls.h"
 
-enum { REPLY_LINE_MAX = 2048, REPLY_LINES_MAX = 200, REPLY_TEXT_MAX = 8192 };
+enum { REPLY_LINE_MAX = 2048 };
 
 void failure_set(struct failure *f, bool permanent, const char *dsn, const char *fmt, ...)
 {
@@ -43,46 +43,38 @@ static void lost(struct connection *k, const char *doing, int r, struct failure 
         failure_set(why, false, "4.4.2", "lost connection with %s while %s", str_cstr(&k->peer), doing);
 }
 
-static int read_reply(struct connection *k, struct smtp_reply *reply)
+/* Each line after the first is shown to note(), if there is one. */
+static int read_reply(struct connection *k, struct smtp_reply *reply,
+                      void (*note)(struct span text, unsigned *features, uint64_t *size_limit))
 {
-    for (int lines = 0; lines < REPLY_LINES_MAX; lines++) {
+    reply->code = 0;
+    str_reset(&reply->text);
+    for (unsigned lines = 0;; lines++) {
         struct span line, text;
-        int code;
         int r = stream_getline(k->stream, REPLY_LINE_MAX, &line);
 
-        if (r == -EMSGSIZE)
-            return -EPROTO;
+        if (r < 0)
+            return r == -EMSGSIZE ? -EPROTO : r;
+        r = reply_add_line(reply, lines, line, &text);
         if (r < 0)
             return r;
-        int more = status_reply_line(line, &code, &text);
-        if (more < 0 || (lines > 0 && code != reply->code))
-            return -EPROTO;
-        reply->code = code;
-        if (lines > 0)
-            str_add_char(&reply->text, ' ');
-        if (reply->text.len < REPLY_TEXT_MAX)
-            str_add_escaped(&reply->text, text, REPLY_TEXT_MAX, STR_UTF8);
-        if (!more)
-            return 0;
+        if (note && lines > 0)
+            note(text, &k->features, &k->size_limit);
+        if (r == 0)
+            break;
     }
-    return -EPROTO;
+    reply_set_dsn(reply);
+    return 0;
 }
 
 int connection_reply(struct connection *k, const char *doing, int64_t timeout_s, struct smtp_reply *reply,
                      struct failure *why)
 {
-    reply->code = 0;
-    str_reset(&reply->text);
     stream_set_deadline(k->stream, clock_deadline_ms(timeout_s * 1000));
-    int r = read_reply(k, reply);
-    if (r < 0) {
+    int r = read_reply(k, reply, NULL);
+    if (r < 0)
         lost(k, doing, r, why);
-        return r;
-    }
-    if (status_dsn_parse(str_span(&reply->text), reply->dsn) == 0 ||
-        reply->dsn[0] - '0' != reply->code / 100)
-        snprintf(reply->dsn, sizeof reply->dsn, "%d.0.0", reply->code / 100);
-    return 0;
+    return r;
 }
 
 void connection_said(const struct connection *k, const struct smtp_reply *reply, const char *doing,
@@ -94,80 +86,40 @@ void connection_said(const struct connection *k, const struct smtp_reply *reply,
 
 /* ---- EHLO ---- */
 
-static void note_feature(struct connection *k, struct span line)
+static void reply_done(struct smtp_reply *reply)
 {
-    static const struct {
-        struct span keyword;
-        unsigned feature;
-    } features[] = {
-        { SPAN("PIPELINING"), FEATURE_PIPELINING }, { SPAN("8BITMIME"), FEATURE_8BITMIME },
-        { SPAN("SIZE"), FEATURE_SIZE },             { SPAN("STARTTLS"), FEATURE_STARTTLS },
-        { SPAN("SMTPUTF8"), FEATURE_SMTPUTF8 },     { SPAN("DSN"), FEATURE_DSN },
-        { SPAN("CHUNKING"), FEATURE_CHUNKING },     { SPAN("ENHANCEDSTATUSCODES"), FEATURE_ENHANCED },
-    };
-    struct span keyword = span_cut(&line, ' ');
-
-    for (size_t i = 0; i < ARRAY_LEN(features); i++)
-        if (span_eq_nocase(keyword, features[i].keyword))
-            k->features |= features[i].feature;
-    if (span_eq_nocase_str(keyword, "SIZE"))
-        span_u64(line, INT64_MAX, &k->size_limit);
+    str_free(&reply->text);
 }
 
-/* Read the answer to EHLO line by line, for its keywords. */
-static int read_ehlo(struct connection *k, int *ret_code, struct str *text)
+static void refused(struct connection *k, struct smtp_reply *reply, const char *doing, struct failure *why)
 {
-    k->features = 0;
-    k->size_limit = 0;
-    for (int lines = 0; lines < REPLY_LINES_MAX; lines++) {
-        struct span line, rest;
-        int r = stream_getline(k->stream, REPLY_LINE_MAX, &line);
+    int class = reply->code / 100;
 
-        if (r < 0)
-            return r == -EMSGSIZE ? -EPROTO : r;
-        int more = status_reply_line(line, ret_code, &rest);
-        if (more < 0)
-            return -EPROTO;
-        if (lines > 0)
-            note_feature(k, rest);
-        else
-            str_add_escaped(text, rest, REPLY_LINE_MAX, STR_UTF8);
-        if (!more)
-            return 0;
-    }
-    return -EPROTO;
-}
-
-static void refused(struct connection *k, int code, const char *text, const char *doing, struct failure *why)
-{
-    char dsn[16];
-
-    if (status_dsn_parse(span_of(text), dsn) == 0)
-        snprintf(dsn, sizeof dsn, "%d.0.0", code / 100 == 5 ? 5 : 4);
-    failure_set(why, code / 100 == 5, dsn, "host %s refused to talk to me: %d %s (in reply to %s)",
-                str_cstr(&k->peer), code, text, doing);
+    failure_set(why, class == 5, class >= 4 ? reply->dsn : "4.0.0",
+                "host %s refused to talk to me: %d %s (in reply to %s)", str_cstr(&k->peer), reply->code,
+                str_cstr(&reply->text), doing);
 }
 
 static int say_hello(struct connection *k, struct failure *why)
 {
     const struct params *p = k->client->params;
     static const char *const verbs[] = { "EHLO", "HELO" };
+    _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
 
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-        _cleanup_(str_free) struct str text = STR_INIT;
-        int code = 0;
-
         stream_set_deadline(k->stream, clock_deadline_ms(p->smtp_helo_timeout * 1000));
         stream_printf(k->stream, "%s %s\r\n", verbs[i], p->smtp_helo_name);
-        int r = read_ehlo(k, &code, &text);
+        k->features = 0;
+        k->size_limit = 0;
+        int r = read_reply(k, &reply, ehlo_note_feature);
         if (r < 0) {
             lost(k, "performing the EHLO handshake", r, why);
             return -1;
         }
-        if (code / 100 == 2)
+        if (reply.code / 100 == 2)
             return 0;
-        refused(k, code, str_cstr(&text), i ? "HELO command" : "EHLO command", why);
-        if (code / 100 == 4)
+        refused(k, &reply, i ? "HELO command" : "EHLO command", why);
+        if (reply.code / 100 == 4)
             return -1;
     }
     return -1;
@@ -175,18 +127,17 @@ static int say_hello(struct connection *k, struct failure *why)
 
 static int read_greeting(struct connection *k, struct failure *why)
 {
-    struct smtp_reply reply = { .text = STR_INIT };
+    _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
     int r = connection_reply(k, "receiving the initial server greeting", k->client->params->smtp_helo_timeout,
                              &reply, why);
 
     if (r == 0 && reply.code / 100 != 2) {
-        refused(k, reply.code, str_cstr(&reply.text), "the initial connection", why);
+        refused(k, &reply, "the initial connection", why);
         why->permanent = false;     /* RFC 5321 section 3.8: another server may be willing */
         if (why->dsn[0] == '5')
             why->dsn[0] = '4';
         r = -1;
     }
-    str_free(&reply.text);
     return r < 0 ? -1 : 0;
 }
 
@@ -196,7 +147,7 @@ static int read_greeting(struct connection *k, struct failure *why)
 static int start_tls(struct connection *k, struct failure *why)
 {
     struct smtp_client *c = k->client;
-    struct smtp_reply reply = { .text = STR_INIT };
+    _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
     bool may_go_without = c->tls_level == SMTP_TLS_MAY;
 
     stream_puts(k->stream, "STARTTLS\r\n");
@@ -204,10 +155,8 @@ static int start_tls(struct connection *k, struct failure *why)
     if (r == 0 && reply.code / 100 != 2) {
         failure_set(why, false, "4.7.4", "TLS is required, but host %s refused to start it: %d %s",
                     str_cstr(&k->peer), reply.code, str_cstr(&reply.text));
-        str_free(&reply.text);
         return may_go_without ? 1 : -1;
     }
-    str_free(&reply.text);
     if (r < 0)
         return may_go_without ? 1 : -1;
     stream_discard_input(k->stream);

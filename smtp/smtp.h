@@ -5,7 +5,8 @@
  *     main.c       what the process is
  *     session.c    qmgr's requests, one after another
  *     nexthop.c    "[host]:port" and domains -> addresses to try, in order
- *     connection.c a connection to one server: connect, greeting, EHLO, STARTTLS, replies
+ *     connection.c a connection to one server: connect, greeting, EHLO, STARTTLS
+ *     reply.c      what the server answers, line by line
  *     cache.c      connections kept for the next message
  *     transfer.c   MAIL, RCPT, DATA: one message over one connection
  *     content.c    the bytes of the message
@@ -65,12 +66,26 @@ void targets_done(struct targets *t);
 MAY_WAIT int targets_find(struct smtp_client *c, const struct nexthop *hop, struct targets *ret,
                           struct failure *why);
 
-/* ---- connection.c ---- */
+/* ---- reply.c ---- */
+
+/*
+ * Add line `number` (from 0) of a reply, without its line end, to *reply, which is empty before the first.
+ * ret_text  what stands after the code; points into line
+ * Returns 1: more lines follow, 0: it was the last, -EPROTO: not a reply, or beyond its limits.
+ */
+int reply_add_line(struct smtp_reply *reply, unsigned number, struct span line, struct span *ret_text);
+/* Set reply->dsn from the text, or from the code when the text has none that fits. */
+void reply_set_dsn(struct smtp_reply *reply);
 
 enum smtp_feature {
     FEATURE_PIPELINING = 1 << 0, FEATURE_8BITMIME = 1 << 1, FEATURE_SIZE = 1 << 2, FEATURE_STARTTLS = 1 << 3,
     FEATURE_SMTPUTF8 = 1 << 4, FEATURE_DSN = 1 << 5, FEATURE_CHUNKING = 1 << 6, FEATURE_ENHANCED = 1 << 7,
 };
+
+/* A line of the answer to EHLO, without its code: adds the feature that it names. size_limit: of SIZE. */
+void ehlo_note_feature(struct span line, unsigned *features, uint64_t *size_limit);
+
+/* ---- connection.c ---- */
 
 struct connection {
     struct list cached;         /* in smtp_client.cached */
