@@ -15,7 +15,7 @@
 #include "base/chars.h"
 #include "base/mem.h"
 
-enum { ARGUMENT_MAX = 4096, TAG_MAX = 200, BAD_MAX = 20, FAILURES_MAX = 20 };
+enum { ARGUMENT_MAX = 4096, COMMAND_MAX = 65536, TAG_MAX = 200, BAD_MAX = 20, FAILURES_MAX = 20 };
 
 struct imap_line {
     struct login *l;
@@ -98,6 +98,8 @@ static int literal_argument(struct imap_line *c, struct str *ret)
     r = stream_getline(st, LOGIN_LINE_MAX, &line);
     if (r < 0)
         return r;
+    if (c->copy.len + line.len > COMMAND_MAX)
+        return -EMSGSIZE;
     str_add_char(&c->copy, '\0');
     size_t tag_at = (size_t)(c->tag.ptr - c->copy.data), at = c->copy.len;
     str_add(&c->copy, line);
@@ -106,8 +108,8 @@ static int literal_argument(struct imap_line *c, struct str *ret)
     return 0;
 }
 
-/* One astring (RFC 3501 section 9). 0, -EINVAL malformed, -EMSGSIZE an unwanted literal is on its way, or
- * the stream's error. */
+/* One astring (RFC 3501 section 9). 0, -EINVAL malformed, -EMSGSIZE an unwanted literal is on its way or the
+ * command has become too long, or the stream's error. */
 static int argument(struct imap_line *c, struct str *ret)
 {
     c->rest = span_skip_ws(c->rest);
@@ -130,7 +132,7 @@ static int refuse_argument(struct imap_line *c, int r)
         return 0;
     }
     if (r == -EMSGSIZE) {
-        stream_puts(c->l->client, "* BYE literal longer than 4096 bytes\r\n");
+        stream_puts(c->l->client, "* BYE literal longer than 4096 bytes, or command longer than 65536\r\n");
         c->l->done = true;
         return 0;
     }
