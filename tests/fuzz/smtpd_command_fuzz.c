@@ -6,7 +6,7 @@
 
 #include "base/own.h"
 #include "mail/address.h"
-#include "smtpd/mail_args.c"
+#include "smtpd/mail_args.h"
 
 /* What was read can be written, and read again to the same */
 static void check_address(const struct str *address)

@@ -5,7 +5,7 @@
  */
 #include <assert.h>
 
-#include "smtpd/dotstuff.c"
+#include "smtpd/dotstuff.h"
 
 #include "base/own.h"
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * login_talk.c - see login_talk.h. Takes the place of login.c, authenticate.c and handoff.c.
+ */
+#include "tests/fuzz/login_talk.h"
+
+#include <sys/socket.h>
+
+/* The answers must fit into the socket's buffer: nobody reads them. */
+enum { INPUT_MAX = 8192 };
+
+static unsigned choice;
+
+static void decide(struct login *l, struct auth_result *ret)
+{
+    *ret = (struct auth_result){ .status = choice % (AUTH_NO_MECHANISM + 1) };
+    l->failures += ret->status != AUTH_OK;
+}
+
+bool login_may_sign_in(const struct login *l)
+{
+    return l->tls || choice & 8;
+}
+
+int login_start_tls(struct login *l)
+{
+    l->tls = true;
+    return 0;
+}
+
+void login_authenticate(struct login *l, struct span mechanism, const struct str *initial, struct auth_result *ret)
+{
+    struct span line;
+
+    (void)mechanism;
+    if (!initial)
+        (void)stream_getline(l->client, LOGIN_LINE_MAX, &line);
+    decide(l, ret);
+}
+
+void login_password(struct login *l, struct span user, struct span password, struct auth_result *ret)
+{
+    str_reset(&l->user);
+    str_add_escaped(&l->user, user, 100, STR_ASCII);
+    str_add_escaped(&l->user, password, 100, STR_ASCII);
+    decide(l, ret);
+}
+
+int login_hand_off(struct login *l, const char *ticket, struct span tag)
+{
+    (void)l;
+    (void)ticket;
+    return tag.len % 2 ? 0 : -1;
+}
+
+void login_log_failure(const struct login *l, const char *reason)
+{
+    (void)l;
+    (void)reason;
+}
+
+void login_talk(const uint8_t *data, size_t size, void (*talk)(struct login *l))
+{
+    static const struct params params = { .auth_mechanisms = "plain login" };
+    const struct server sv = { .params = &params };
+    static char tls_is_offered;
+    struct login_server server = { 0 };
+    int pair[2];
+
+    if (size < 1 || size > INPUT_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return;
+    choice = data[0];
+    if (choice & 16)
+        server.tls = (void *)&tls_is_offered;
+    ssize_t n = write(pair[0], data + 1, size - 1);
+    (void)n;
+    shutdown(pair[0], SHUT_WR);
+
+    struct login l = { .sv = (struct server *)&sv, .server = &server, .client = stream_new(pair[1]) };
+    talk(&l);
+    stream_free(l.client);
+    str_free(&l.user);
+    close(pair[0]);
+}
