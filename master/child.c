@@ -122,6 +122,8 @@ static void hand_over(const struct master *m, const struct service_state *s, int
     setenv("MAIL_CONFIG", m->config_directory, 1);
     if (!s->planned->is_private)
         set_number(ENV_PUBLIC, 1);
+    keep_open(conf_copy_fd(m->conf));
+    set_number(ENV_MAIN_CF, conf_copy_fd(m->conf));
     if (s->planned->limit == 1)
         keep_open(m->singles_fd);   /* held, not used */
     if (m->log_fd >= 0) {

@@ -27,7 +27,7 @@ int settings_load(const char *config_directory, struct settings *ret, struct str
     _cleanup_(master_cf_done) struct master_cf cf = { 0 };
     _cleanup_(str_free) struct str path = STR_INIT;
 
-    int r = conf_load(config_directory, &s.conf, err);
+    int r = conf_load_keep(config_directory, &s.conf, err);
     if (r == 0)
         r = conf_params(s.conf, &s.params, err);
     if (r == 0)
@@ -42,24 +42,26 @@ int settings_load(const char *config_directory, struct settings *ret, struct str
     return 0;
 }
 
-static int check_account(const char *parameter, const char *name, struct str *err)
+static int check_account(const struct conf *c, const char *parameter, const char *name, struct str *err)
 {
     const struct passwd *pw = getpwnam(name);
 
     if (pw && pw->pw_uid != 0)
         return 0;
+    conf_add_place(c, parameter, err);
     str_addf(err, "parameter %s: %s account \"%s\"", parameter,
              pw ? "the superuser cannot be the" : "unknown", name);
     return -EINVAL;
 }
 
-static int check_accounts(const struct params *p, struct str *err)
+static int check_accounts(const struct conf *c, const struct params *p, struct str *err)
 {
-    if (check_account("mail_owner", p->mail_owner, err) < 0 ||
-        check_account("net_owner", p->net_owner, err) < 0 ||
-        check_account("auth_owner", p->auth_owner, err) < 0)
+    if (check_account(c, "mail_owner", p->mail_owner, err) < 0 ||
+        check_account(c, "net_owner", p->net_owner, err) < 0 ||
+        check_account(c, "auth_owner", p->auth_owner, err) < 0)
         return -EINVAL;
     if (!getgrnam(p->setgid_group)) {
+        conf_add_place(c, "setgid_group", err);
         str_addf(err, "parameter setgid_group: unknown group \"%s\"", p->setgid_group);
         return -EINVAL;
     }
@@ -83,7 +85,7 @@ int settings_check(const struct settings *s, bool single_user, struct str *err)
             return -error;
         }
     }
-    return single_user ? 0 : check_accounts(s->params, err);
+    return single_user ? 0 : check_accounts(s->conf, s->params, err);
 }
 
 /* open_log_file - the standard streams by descriptor, as one that is a socket cannot be opened */

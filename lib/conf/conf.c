@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,23 +23,27 @@
 
 enum { FILE_MAX = 16 << 20 };
 
-int conf_read_file(const char *path, size_t max, struct str *ret)
+/* read_all - from its start, wherever others who share the descriptor have read to */
+static int read_all(int fd, size_t max, struct str *ret)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return -errno;
     for (;;) {
         if (ret->len > max)
             return -EFBIG;
         str_reserve(ret, 8192);
-        ssize_t n = read(fd, ret->data + ret->len, 8192);
+        ssize_t n = pread(fd, ret->data + ret->len, 8192, (off_t)ret->len);
         if (n < 0)
             return -errno;
         if (n == 0)
             return 0;
         str_advance(ret, (size_t)n);
     }
+}
+
+int conf_read_file(const char *path, size_t max, struct str *ret)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : read_all(fd, max, ret);
 }
 
 bool conf_next_line(struct conf_lines *in, struct str *line, int *number)
@@ -67,7 +72,7 @@ bool conf_next_line(struct conf_lines *in, struct str *line, int *number)
     return line->len > 0;
 }
 
-void conf_put(struct conf *c, struct span name, struct span value)
+void conf_put(struct conf *c, struct span name, struct span value, int line)
 {
     struct conf_entry *e = HASH_ENTRY(hash_get(&c->entries, name), struct conf_entry, node);
 
@@ -81,6 +86,7 @@ void conf_put(struct conf *c, struct span name, struct span value)
     }
     free(e->value);
     e->value = mem_dup_span(value);
+    e->line = line;
 }
 
 /* "name = value" with blanks around both; 0 or -EINVAL */
@@ -119,7 +125,7 @@ static int parse_main_cf(struct conf *c, struct span text, const char *path, str
             str_add_str(err, "\" is not of the form \"name = value\"");
             return -EINVAL;
         }
-        conf_put(c, name, value);
+        conf_put(c, name, value, number);
     }
     return 0;
 }
@@ -131,16 +137,37 @@ struct conf *conf_new(const char *dir)
     if (!dir)
         dir = getenv("MAIL_CONFIG");
     c->dir = mem_strdup(dir && *dir ? dir : POSTERN_CONFIG_DIR);
+    c->copy_fd = -1;
     return c;
 }
 
-int conf_load(const char *dir, struct conf **ret, struct str *err)
+/* make_copy - a memory file that nobody can change any more; its descriptor or -errno */
+static int make_copy(struct span text)
+{
+    _cleanup_close_ int fd = memfd_create("main.cf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return -errno;
+    if (write(fd, text.ptr, text.len) != (ssize_t)text.len)
+        return -EIO;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
+
+enum load { LOAD_FILE, LOAD_KEEP, LOAD_COPY };
+
+/* load - the text from the file, or from the copy that fd is */
+static int load(const char *dir, enum load how, int fd, struct conf **ret, struct str *err)
 {
     _cleanup_(conf_free_ptr_) struct conf *c = conf_new(dir);
     _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
 
     str_addf(&path, "%s/main.cf", c->dir);
-    int r = conf_read_file(str_cstr(&path), FILE_MAX, &text);
+    int r = how == LOAD_COPY ? read_all(fd, FILE_MAX, &text)
+                             : conf_read_file(str_cstr(&path), FILE_MAX, &text);
+    if (r == 0 && how == LOAD_KEEP)
+        r = c->copy_fd = make_copy(str_span(&text));
     if (r < 0) {
         str_addf(err, "cannot read %s: %s", str_cstr(&path), strerror(-r));
         return r;
@@ -150,6 +177,26 @@ int conf_load(const char *dir, struct conf **ret, struct str *err)
         return r;
     *ret = TAKE_PTR(c);
     return 0;
+}
+
+int conf_load(const char *dir, struct conf **ret, struct str *err)
+{
+    return load(dir, LOAD_FILE, -1, ret, err);
+}
+
+int conf_load_keep(const char *dir, struct conf **ret, struct str *err)
+{
+    return load(dir, LOAD_KEEP, -1, ret, err);
+}
+
+int conf_load_copy(const char *dir, int fd, struct conf **ret, struct str *err)
+{
+    return load(dir, LOAD_COPY, fd, ret, err);
+}
+
+int conf_copy_fd(const struct conf *c)
+{
+    return c->copy_fd;
 }
 
 static void free_entries(struct hash *h)
@@ -174,6 +221,8 @@ void conf_free(struct conf *c)
     free_entries(&c->defaults);
     free(c->order);
     free(c->dir);
+    if (c->copy_fd >= 0)
+        close(c->copy_fd);
     free(c);
 }
 
@@ -192,7 +241,7 @@ int conf_override(struct conf *c, struct span setting, struct str *err)
         str_add_str(err, ": not of the form name=value");
         return -EINVAL;
     }
-    conf_put(c, name, value);
+    conf_put(c, name, value, 0);
     return 0;
 }
 
@@ -282,6 +331,14 @@ const char *conf_raw(const struct conf *c, const char *name)
     if (!row)
         return NULL;
     return strchr(row->def, '@') ? worded_default(c, row) : row->def;
+}
+
+void conf_add_place(const struct conf *c, const char *name, struct str *ret)
+{
+    const struct conf_entry *e = HASH_ENTRY(hash_get(&c->entries, span_of(name)), struct conf_entry, node);
+
+    if (e && e->line > 0)
+        str_addf(ret, "%s/main.cf, line %d: ", c->dir, e->line);
 }
 
 bool conf_is_set(const struct conf *c, const char *name)

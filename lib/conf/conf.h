@@ -28,6 +28,14 @@ struct conf; /* the settings of one main.cf plus -o overrides, unexpanded */
  * A missing main.cf is an error.
  */
 int conf_load(const char *dir, struct conf **ret, struct str *err);
+/*
+ * The same for master, which also keeps the text in a sealed memory file, so that every process it starts
+ * reads what was checked, whatever becomes of main.cf: conf_copy_fd() is that file's descriptor (c's; -1 after a
+ * plain conf_load), and conf_load_copy reads it in any process that was handed it. dir names it in messages.
+ */
+int conf_load_keep(const char *dir, struct conf **ret, struct str *err);
+int conf_copy_fd(const struct conf *c);
+int conf_load_copy(const char *dir, int fd, struct conf **ret, struct str *err);
 /* The same without reading any file: nothing is set, all is default. Never NULL. */
 struct conf *conf_new(const char *dir);
 void conf_free(struct conf *c);
@@ -36,6 +44,9 @@ const char *conf_directory(const struct conf *c);
 
 /* Set one parameter as "-o name=value" of master.cf does; wins over main.cf. 0 or -EINVAL with *err. */
 int conf_override(struct conf *c, struct span name_equals_value, struct str *err);
+
+/* "DIR/main.cf, line N: " for a message about a parameter that main.cf sets, else nothing. */
+void conf_add_place(const struct conf *c, const char *name, struct str *ret);
 
 /* The unexpanded text: what main.cf or an override says, else the default of params.def, else NULL. */
 const char *conf_raw(const struct conf *c, const char *name);

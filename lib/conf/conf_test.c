@@ -29,7 +29,7 @@ static int remove_dir(void **state)
     return rmdir(dir);
 }
 
-static int load(const char *text, struct conf **ret, struct str *err)
+static void write_main_cf(const char *text)
 {
     _cleanup_(str_free) struct str path = STR_INIT;
 
@@ -37,6 +37,11 @@ static int load(const char *text, struct conf **ret, struct str *err)
     _cleanup_close_ int fd = open(str_cstr(&path), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+}
+
+static int load(const char *text, struct conf **ret, struct str *err)
+{
+    write_main_cf(text);
     return conf_load(dir, ret, err);
 }
 
@@ -119,6 +124,24 @@ static void test_values_expand_as_in_postconf_5(void **state)
     }
 }
 
+static void test_a_kept_copy_outlives_changes_of_main_cf(void **state)
+{
+    _cleanup_(conf_free_ptr_) struct conf *kept = NULL, *copy = NULL;
+    _cleanup_(str_free) struct str err = STR_INIT;
+
+    (void)state;
+    write_main_cf("a = one\n");
+    assert_int_equal(conf_load_keep(dir, &kept, &err), 0);
+    write_main_cf("a = two\n");
+    assert_int_equal(write(conf_copy_fd(kept), "x", 1), -1);
+    for (int i = 0; i < 2; i++) {       /* those who share the descriptor do not disturb each other */
+        conf_free(copy);
+        assert_int_equal(conf_load_copy(dir, conf_copy_fd(kept), &copy, &err), 0);
+        assert_string_equal(conf_raw(copy, "a"), "one");
+    }
+    assert_int_equal(conf_copy_fd(copy), -1);
+}
+
 static void test_every_default_is_good_and_the_table_is_sorted(void **state)
 {
     _cleanup_(conf_free_ptr_) struct conf *c = NULL;
@@ -156,7 +179,7 @@ static void test_a_bad_value_is_refused_with_name_value_and_form(void **state)
     static const struct {
         const char *text, *wanted;
     } cases[] = {
-        { "smtpd_timeout = soon\n", "smtpd_timeout: \"soon\": expected a time" },
+        { "smtpd_timeout = soon\n", "main.cf, line 1: bad value for parameter smtpd_timeout: \"soon\": expected a time" },
         { "smtpd_timeout = 0\n", "from 1s to 1d" },
         { "disable_vrfy_command = maybe\n", "expected yes or no" },
         { "message_size_limit = 10M\n", "expected a whole number" },
@@ -218,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_lines_continue_and_comments_are_skipped_as_in_postconf_5),
         cmocka_unit_test(test_a_broken_line_is_named_with_file_and_number),
         cmocka_unit_test(test_values_expand_as_in_postconf_5),
+        cmocka_unit_test(test_a_kept_copy_outlives_changes_of_main_cf),
         cmocka_unit_test(test_every_default_is_good_and_the_table_is_sorted),
         cmocka_unit_test(test_mydomain_is_the_host_name_without_its_first_label),
         cmocka_unit_test(test_a_bad_value_is_refused_with_name_value_and_form),

@@ -11,6 +11,7 @@
 struct conf_entry {
     struct hash_node node;  /* key: name */
     char *name, *value;
+    int line;               /* of main.cf; 0: an override, or a default */
 };
 
 struct conf {
@@ -19,10 +20,11 @@ struct conf {
     struct conf_entry **order;      /* the same in file order */
     size_t len, cap;
     struct hash defaults;           /* defaults with @WORD@ filled in, made when first asked for */
+    int copy_fd;                    /* a sealed copy of main.cf, or -1 */
 };
 
-/* Put name = value in, replacing an earlier one. */
-void conf_put(struct conf *c, struct span name, struct span value);
+/* Put name = value in, replacing an earlier one; line as in conf_entry. */
+void conf_put(struct conf *c, struct span name, struct span value, int line);
 
 /*
  * Walk over logical lines of main.cf or master.cf: '#' lines and empty lines are

@@ -155,14 +155,18 @@ static int set_member(const struct param_row *row, struct span value, void *memb
 int conf_params(const struct conf *c, struct params **ret, struct str *err)
 {
     _cleanup_(params_free_ptr_) struct params *p = mem_new(struct params);
+    _cleanup_(str_free) struct str why = STR_INIT;
 
     for (size_t i = 0; i < param_rows_len; i++) {
         _cleanup_(str_free) struct str value = STR_INIT;
-        int r = conf_get(c, param_rows[i].name, &value, err);
+        int r = conf_get(c, param_rows[i].name, &value, &why);
         if (r == 0)
-            r = set_member(&param_rows[i], str_span(&value), (char *)p + param_offsets[i], err);
-        if (r < 0)
+            r = set_member(&param_rows[i], str_span(&value), (char *)p + param_offsets[i], &why);
+        if (r < 0) {
+            conf_add_place(c, param_rows[i].name, err);
+            str_add(err, str_span(&why));
             return r;
+        }
     }
     *ret = TAKE_PTR(p);
     return 0;

@@ -67,10 +67,13 @@ static void parse_arguments(struct running *rd, char **argv)
 static void load_settings(struct running *rd)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
+    _cleanup_close_ int main_cf = (int)handed_number(ENV_MAIN_CF);
     struct conf *conf;
     struct params *params;
 
-    if (conf_load(NULL, &conf, &err) < 0 || daemon_args_apply(&rd->args, conf, &err) < 0 ||
+    if (main_cf < 0)
+        log_fatal("no settings in the environment: this program is started by master(8)");
+    if (conf_load_copy(NULL, main_cf, &conf, &err) < 0 || daemon_args_apply(&rd->args, conf, &err) < 0 ||
         conf_params(conf, &params, &err) < 0)
         log_fatal("%s", str_cstr(&err));
     rd->sv.conf = conf;

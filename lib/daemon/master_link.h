@@ -19,6 +19,7 @@
 #define ENV_MASTER   "POSTERN_MASTER"       /* "5" */
 #define ENV_SERVICES "POSTERN_SERVICES"     /* "cleanup=6 auth=7": O_PATH descriptors of sockets */
 #define ENV_LOG      "POSTERN_LOG"          /* "8": maillog_file */
+#define ENV_MAIN_CF  "POSTERN_MAIN_CF"      /* "9": main.cf as it was when it was checked */
 #define ENV_LIMIT    "POSTERN_LIMIT"        /* maxproc of the service, 0: none */
 #define ENV_PUBLIC   "POSTERN_PUBLIC"       /* "1": the socket is not private */
 
