@@ -6,7 +6,7 @@
  * and imapd and pop3d whose session a one-time ticket stands for. A front that is
  * taken over learns the passwords of those who sign in there meanwhile, and can forge nobody.
  *
- * Parameters: auth_users, auth_failure_delay, ticket_lifetime and those of lib/mailbox/locate.
+ * Parameters: auth_users, auth_cache_ttl, auth_failure_delay, ticket_lifetime and those of lib/mailbox/locate.
  * Sandbox: user auth_owner; reads its tables and the system's user database, writes nothing.
  */
 #include "auth/auth.h"
@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-enum { TICKETS_MAX = 100000 };
+enum { TICKETS_MAX = 100000, VERIFIED_MAX = 100000 };
 
 static int start(struct server *sv)
 {
@@ -27,6 +27,7 @@ static int start(struct server *sv)
         return -1;
     }
     a->tickets = ticket_office_new(sv->params->ticket_lifetime * 1000, TICKETS_MAX);
+    a->verified = auth_cache_new(sv->params->auth_cache_ttl * 1000, VERIFIED_MAX);
     sv->state = a;
     return 0;
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "auth/auth.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "sasl/password.h"
 
@@ -54,11 +55,17 @@ enum auth_status passdb_check(struct auth *a, const struct sasl_credentials *c, 
     }
     struct span rest = str_span(&value);
     check.stored = span_cut(&rest, ':');
+    if (auth_cache_has(a->verified, str_span(user), check.stored, check.password, clock_ms())) {
+        snprintf(text, 256, "ok, verified lately");
+        return AUTH_OK;
+    }
     r = offload(run_check, &check);
     if (r < 0) {
         snprintf(text, 256, "stored password has an unknown scheme or is damaged");
         return AUTH_REFUSED;
     }
+    if (r > 0)
+        auth_cache_add(a->verified, str_span(user), check.stored, check.password, clock_ms());
     snprintf(text, 256, r ? "ok" : "password mismatch");
     return r ? AUTH_OK : AUTH_REFUSED;
 }

@@ -19,22 +19,11 @@ struct auth_caller {
     const struct peer *peer;
 };
 
-static void auth_start_done(struct auth_start *m)
-{
-    str_free(&m->initial);
-    str_free(&m->channel_binding);
-}
-
-static void auth_answer_done(struct auth_answer *m)
-{
-    str_free(&m->data);
-}
-
 /* Send a challenge and receive the answer. 0, -EINVAL when the client gave up, or the stream's error. */
 static int ask_client(struct auth_caller *c, struct str *challenge, struct str *answer)
 {
     struct auth_challenge ask = { .data = *challenge };
-    _cleanup_(auth_answer_done) struct auth_answer reply = { .data = STR_INIT };
+    _cleanup_(auth_answer_msg_done) struct auth_answer reply = { .data = STR_INIT };
 
     ipc_send(c->ipc, &auth_challenge_shape, &ask);
     str_reset(challenge);
@@ -94,7 +83,7 @@ static int answer_start(struct auth_caller *c, const struct auth_start *start, s
 
 static int serve_start(struct auth_caller *c)
 {
-    _cleanup_(auth_start_done) struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
+    _cleanup_(auth_start_msg_done) struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
     struct auth_result res = { .status = AUTH_MALFORMED, .user = STR_INIT };
 
     int r = ipc_recv(c->ipc, &auth_start_shape, &start);
