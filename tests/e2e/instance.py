@@ -88,6 +88,7 @@ class Instance:
         self.mail, self.log_file = self.dir / "mail", self.dir / "log"
         self.port = dict(zip(PORTS, free_ports(len(PORTS))))
         self.password = "secret"
+        self.prefix = ()                        # of every command: who runs it
         for d in (self.config, self.queue_dir, self.dir / "data", self.mail):
             d.mkdir(parents=True)
             d.chmod(0o755)
@@ -164,7 +165,7 @@ class Instance:
     def tool(self, name, *args, check=True, input=None, **kw):
         """Run a command of the suite; its standard output. Failing is an error unless check is False,
         which gives the completed process."""
-        done = subprocess.run([SBIN / name, *map(str, args)], input=input, text=True, capture_output=True,
+        done = subprocess.run([*self.prefix, SBIN / name, *map(str, args)], input=input, text=True, capture_output=True,
                               env={**os.environ, "MAIL_CONFIG": str(self.config)}, timeout=60 * SLOW, **kw)
         if not check:
             return done
