@@ -15,76 +15,32 @@
 struct agent {
     struct server *sv;
     struct ipc *c;
-    void (*judge)(const struct server *sv, const struct deliver *request, struct verdict *ret);
-    int64_t handoff_us;
+    agent_judge *judge;
 };
 
-static void deliver_done_with(struct deliver *d)
+static int serve_rcpt(const struct agent *a, const struct deliver *d, const struct delivery_times *since,
+                      struct outcome *o)
 {
-    str_free(&d->nexthop);
-    str_free(&d->sender);
-    str_free(&d->dsn_envid);
-}
-
-static void rcpt_done_with(struct deliver_rcpt *r)
-{
-    str_free(&r->address);
-    str_free(&r->orig);
-    str_free(&r->dsn_orcpt);
-}
-
-static void verdict_done(struct verdict *v)
-{
-    str_free(&v->text);
-}
-
-static void log_outcome(const struct agent *a, const struct deliver *d,
-                        const struct deliver_rcpt *r, const struct verdict *v)
-{
+    _cleanup_(deliver_rcpt_msg_done) struct deliver_rcpt rcpt = { 0 };
     _cleanup_(str_free) struct str line = STR_INIT;
-    struct delivery_line l = {
-        .queue_id = d->queue_id,
-        .to = str_span(&r->address),
-        .orig = str_span(&r->orig),
-        .relay = SPAN("none"),
-        .times = { .arrival_us = (int64_t)d->arrival_us, .active_us = (int64_t)d->active_us,
-                   .handoff_us = a->handoff_us, .done_us = clock_real_us() },
-        .resolution = (int)a->sv->params->delay_logging_resolution_limit,
-        .dsn = v->dsn,
-        .status = outcome_status_name(v->status),
-        .text = str_span(&v->text),
-    };
-
-    delivery_line_add(&line, &l);
-    log_info("%s", line.data);
-}
-
-static int serve_rcpt(const struct agent *a, const struct deliver *d, const struct verdict *v)
-{
-    static char none[] = "none";
-    _cleanup_(rcpt_done_with) struct deliver_rcpt rcpt = { 0 };
+    struct delivery_times times = *since;
     int r = ipc_recv(a->c, &deliver_rcpt_shape, &rcpt);
 
     if (r < 0)
         return r;
-    struct outcome o = {
-        .number = rcpt.number,
-        .status = v->status,
-        .text = v->text,
-        .relay = { .data = none, .len = sizeof none - 1 },
-    };
-
-    memcpy(o.dsn, v->dsn, sizeof o.dsn);
-    log_outcome(a, d, &rcpt, v);
-    ipc_send(a->c, &outcome_shape, &o);
+    o->number = rcpt.number;
+    times.done_us = clock_real_us();
+    delivery_line_of(&line, d, &rcpt, o, &times, a->sv->params->delay_logging_resolution_limit);
+    log_info("%s", line.data);
+    ipc_send(a->c, &outcome_shape, o);
     return 0;
 }
 
 static int serve(struct agent *a)
 {
-    _cleanup_(deliver_done_with) struct deliver d = { 0 };
-    _cleanup_(verdict_done) struct verdict v = { 0 };
-    struct deliver_done done = { 0 };
+    _cleanup_(deliver_msg_done) struct deliver d = { 0 };
+    _cleanup_(outcome_msg_done) struct outcome o = { 0 };
+    const struct deliver_done done = { 0 };
     _cleanup_close_ int fd = -1;
     int r = ipc_recv(a->c, &deliver_shape, &d);
 
@@ -92,10 +48,12 @@ static int serve(struct agent *a)
         return r;
     if (ipc_recv_fd(a->c, &fd) < 0)
         return -EPROTO;
-    a->handoff_us = clock_real_us();
-    a->judge(a->sv, &d, &v);
+    const struct delivery_times since = { .handoff_us = clock_real_us() };
+
+    str_add_str(&o.relay, "none");
+    a->judge(a->sv, &d, &o);
     for (uint32_t i = 0; i < d.n_rcpt; i++) {
-        r = serve_rcpt(a, &d, &v);
+        r = serve_rcpt(a, &d, &since, &o);
         if (r < 0)
             return r;
     }
@@ -103,9 +61,7 @@ static int serve(struct agent *a)
     return 0;
 }
 
-void agent_session(struct server *sv, struct stream *client, const struct peer *peer,
-                   void (*judge)(const struct server *sv, const struct deliver *request,
-                                 struct verdict *ret))
+void agent_session(struct server *sv, struct stream *client, const struct peer *peer, agent_judge *judge)
 {
     struct agent a = { .sv = sv, .c = ipc_new(client), .judge = judge };
     struct span type;

@@ -8,19 +8,11 @@
 #include "daemon/daemon.h"
 #include "ipc/msg_deliver.h"
 
-struct verdict {
-    enum outcome_status status;
-    char dsn[16];
-    struct str text;
-};
+/* Set status, dsn and text of *ret, which all recipients of the request get. */
+typedef void agent_judge(const struct server *sv, const struct deliver *request, struct outcome *ret);
 
-/*
- * Serve qmgr's deliver requests until the connection ends. judge() fills *ret (empty at first) from the
- * request; each recipient gets that outcome and its log line.
- */
+/* Serve qmgr's deliver requests until the connection ends; each recipient gets its log line. */
 MAY_WAIT
-void agent_session(struct server *sv, struct stream *client, const struct peer *peer,
-                   void (*judge)(const struct server *sv, const struct deliver *request,
-                                 struct verdict *ret));
+void agent_session(struct server *sv, struct stream *client, const struct peer *peer, agent_judge *judge);
 
 #endif

@@ -9,7 +9,7 @@
 #include "bounce/agent.h"
 #include "mail/status.h"
 
-static void judge(const struct server *sv, const struct deliver *request, struct verdict *ret)
+static void judge(const struct server *sv, const struct deliver *request, struct outcome *ret)
 {
     struct span text = str_span(&request->nexthop);
     size_t n = status_dsn_parse(text, ret->dsn);

@@ -10,7 +10,7 @@
 #include "bounce/agent.h"
 #include "mail/status.h"
 
-static void judge(const struct server *sv, const struct deliver *request, struct verdict *ret)
+static void judge(const struct server *sv, const struct deliver *request, struct outcome *ret)
 {
     bool retry = strcmp(sv->service, "retry") == 0;
     struct span text = str_span(&request->nexthop);

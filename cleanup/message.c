@@ -28,18 +28,6 @@ void message_init(struct message *m, struct cleanup *c)
     header_pass_init(&m->headers, &c->rules, &m->head);
 }
 
-static void submit_done(struct submit *s)
-{
-    str_free(&s->sender);
-    str_free(&s->dsn_envid);
-    str_free(&s->client_name);
-    str_free(&s->helo);
-    str_free(&s->tls_info);
-    str_free(&s->sasl_username);
-    str_free(&s->sasl_sender);
-    str_free(&s->orig_queue_id);
-}
-
 void message_done(struct message *m)
 {
     if (m->writer && m->announced)
@@ -47,7 +35,7 @@ void message_done(struct message *m)
     queue_abort(m->writer);
     header_pass_done(&m->headers);
     recipients_done(&m->rcpts);
-    submit_done(&m->submit);
+    submit_msg_done(&m->submit);
     str_free(&m->only_rcpt);
     str_free(&m->head);
 }

@@ -11,16 +11,9 @@
 #include "cleanup/cleanup.h"
 #include "daemon/daemon.h"
 
-static void rcpt_done(struct submit_rcpt *r)
-{
-    str_free(&r->address);
-    str_free(&r->orig);
-    str_free(&r->dsn_orcpt);
-}
-
 static int receive_envelope(struct ipc *client, struct message *m)
 {
-    _cleanup_(rcpt_done) struct submit_rcpt rcpt = {0};
+    _cleanup_(submit_rcpt_msg_done) struct submit_rcpt rcpt = {0};
     int r = ipc_recv(client, &submit_shape, &m->submit);
 
     if (r < 0)

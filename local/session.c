@@ -55,27 +55,15 @@ int agent_start(struct server *sv, bool system_users, uint64_t max_size)
 
 /* ---- one request ---- */
 
-static void outcome_done(struct outcome *o)
-{
-    str_free(&o->text);
-    str_free(&o->relay);
-    str_free(&o->remote_mta);
-    str_free(&o->remote_reply);
-}
-
 static void recipient_done(struct recipient *r)
 {
-    str_free(&r->rcpt.address);
-    str_free(&r->rcpt.orig);
-    str_free(&r->rcpt.dsn_orcpt);
-    outcome_done(&r->outcome);
+    deliver_rcpt_msg_done(&r->rcpt);
+    outcome_msg_done(&r->outcome);
 }
 
 static void message_done(struct message *m)
 {
-    str_free(&m->request.nexthop);
-    str_free(&m->request.sender);
-    str_free(&m->request.dsn_envid);
+    deliver_msg_done(&m->request);
     str_free(&m->head);
     if (m->fd >= 0)
         close(m->fd);
@@ -118,26 +106,14 @@ static int read_head(struct message *m)
 static void log_outcome(const struct message *m, const struct recipient *r)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
-    const struct outcome *o = &r->outcome;
-    struct delivery_line l = {
-        .queue_id = m->request.queue_id,
-        .to = str_span(&r->rcpt.address),
-        .orig = str_span(&r->rcpt.orig),
-        .relay = str_span(&o->relay),
-        .times = {
-            .arrival_us = (int64_t)m->request.arrival_us,
-            .active_us = (int64_t)m->request.active_us,
-            .handoff_us = m->handoff_us,
-            .setup_us = m->handoff_us, /* there is nothing to connect to */
-            .done_us = clock_real_us(),
-        },
-        .resolution = (int)m->agent->sv->params->delay_logging_resolution_limit,
-        .dsn = o->dsn,
-        .status = outcome_status_name(o->status),
-        .text = str_span(&o->text),
+    const struct delivery_times times = {
+        .handoff_us = m->handoff_us,
+        .setup_us = m->handoff_us, /* there is nothing to connect to */
+        .done_us = clock_real_us(),
     };
 
-    delivery_line_add(&line, &l);
+    delivery_line_of(&line, &m->request, &r->rcpt, &r->outcome, &times,
+                     m->agent->sv->params->delay_logging_resolution_limit);
     log_info("%s", str_cstr(&line));
 }
 

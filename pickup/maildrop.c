@@ -37,7 +37,7 @@ static void drop_done(struct drop *d)
     if (d->fd >= 0)
         close(d->fd);
     queue_envelope_done(&d->env);
-    submit_done(&d->submit);
+    submit_msg_done(&d->submit);
 }
 
 static void move_to_corrupt(struct drop *d, const char *why)
@@ -105,7 +105,7 @@ static void send_rcpts(struct ipc *cleanup, const struct queue_envelope *e)
 
         if (!is_open(q))
             continue;
-        _cleanup_(submit_rcpt_done) struct submit_rcpt rcpt = {.dsn_notify = q->dsn_notify};
+        _cleanup_(submit_rcpt_msg_done) struct submit_rcpt rcpt = {.dsn_notify = q->dsn_notify};
 
         str_add_str(&rcpt.address, q->address);
         str_add_str(&rcpt.orig, q->orig ? q->orig : "");

@@ -43,8 +43,6 @@ int notice_send(struct pickup *p, const struct queue_envelope *e, int content_fd
 /* Make of a client's submit what pickup vouches for: origin, user, and only the flags that are the
  * client's to set. */
 void submit_sanitize(struct submit *s, uid_t uid);
-void submit_done(struct submit *s);
-void submit_rcpt_done(struct submit_rcpt *r);
 /* "ID: uid=1000 from=<ann>" */
 void submit_log(const struct submit *s, const struct submit_result *res);
 /* A temporary failure of our own making. */

@@ -30,7 +30,7 @@ struct relay {
 static void relay_done(struct relay *r)
 {
     ipc_free(r->cleanup);
-    submit_done(&r->submit);
+    submit_msg_done(&r->submit);
 }
 
 static void refuse(struct relay *r)
@@ -68,7 +68,7 @@ static void connect_cleanup(struct relay *r)
 
 static int relay_envelope(struct relay *r)
 {
-    _cleanup_(submit_rcpt_done) struct submit_rcpt rcpt = {0};
+    _cleanup_(submit_rcpt_msg_done) struct submit_rcpt rcpt = {0};
     int e = ipc_recv(r->client, &submit_shape, &r->submit);
 
     if (e < 0)

@@ -27,25 +27,6 @@ void submit_sanitize(struct submit *s, uid_t uid)
     str_reset(&s->orig_queue_id);
 }
 
-void submit_done(struct submit *s)
-{
-    str_free(&s->sender);
-    str_free(&s->dsn_envid);
-    str_free(&s->client_name);
-    str_free(&s->helo);
-    str_free(&s->tls_info);
-    str_free(&s->sasl_username);
-    str_free(&s->sasl_sender);
-    str_free(&s->orig_queue_id);
-}
-
-void submit_rcpt_done(struct submit_rcpt *r)
-{
-    str_free(&r->address);
-    str_free(&r->orig);
-    str_free(&r->dsn_orcpt);
-}
-
 void submit_log(const struct submit *s, const struct submit_result *res)
 {
     _cleanup_(str_free) struct str sender = STR_INIT;

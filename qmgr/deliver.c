@@ -82,17 +82,9 @@ static ptrdiff_t place_of(const struct delivery *dv, uint32_t number)
     return -1;
 }
 
-static void outcome_done(struct outcome *o)
-{
-    str_free(&o->text);
-    str_free(&o->relay);
-    str_free(&o->remote_mta);
-    str_free(&o->remote_reply);
-}
-
 static int recv_outcome(struct delivery *dv, struct ipc *c)
 {
-    _cleanup_(outcome_done) struct outcome o = { 0 };
+    _cleanup_(outcome_msg_done) struct outcome o = { 0 };
     int r = ipc_recv(c, &outcome_shape, &o);
 
     if (r < 0)

@@ -11,26 +11,14 @@
 #include "base/mem.h"
 #include "smtp/smtp.h"
 
-static void outcome_done(struct outcome *o)
-{
-    str_free(&o->text);
-    str_free(&o->relay);
-    str_free(&o->remote_mta);
-    str_free(&o->remote_reply);
-}
-
 static void delivery_done(struct delivery *d)
 {
     for (uint32_t i = 0; d->rcpts && i < d->request.n_rcpt; i++) {
-        outcome_done(&d->rcpts[i].result);
-        str_free(&d->rcpts[i].r.address);
-        str_free(&d->rcpts[i].r.orig);
-        str_free(&d->rcpts[i].r.dsn_orcpt);
+        outcome_msg_done(&d->rcpts[i].result);
+        deliver_rcpt_msg_done(&d->rcpts[i].r);
     }
     free(d->rcpts);
-    str_free(&d->request.nexthop);
-    str_free(&d->request.sender);
-    str_free(&d->request.dsn_envid);
+    deliver_msg_done(&d->request);
     str_free(&d->last.text);
     if (d->fd >= 0)
         close(d->fd);
@@ -53,19 +41,9 @@ static int receive(struct ipc *c, struct delivery *d)
 static void log_outcome(const struct delivery *d, const struct delivery_rcpt *r)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
-    struct delivery_line l = {
-        .queue_id = d->request.queue_id,
-        .to = str_span(&r->r.address),
-        .orig = str_span(&r->r.orig),
-        .relay = r->result.relay.len ? str_span(&r->result.relay) : span_of("none"),
-        .times = d->times,
-        .resolution = (int)d->client->params->delay_logging_resolution_limit,
-        .dsn = r->result.dsn,
-        .status = outcome_status_name(r->result.status),
-        .text = str_span(&r->result.text),
-    };
 
-    delivery_line_add(&line, &l);
+    delivery_line_of(&line, &d->request, &r->r, &r->result, &d->times,
+                     d->client->params->delay_logging_resolution_limit);
     log_info("%s", str_cstr(&line));
 }
 
@@ -94,8 +72,6 @@ static int serve(struct server *sv, struct ipc *c)
 
     if (r < 0)
         return r;
-    d.times.arrival_us = (int64_t)d.request.arrival_us;
-    d.times.active_us = (int64_t)d.request.active_us;
     d.times.handoff_us = clock_real_us();
     delivery_run(&d);
     d.times.done_us = clock_real_us();

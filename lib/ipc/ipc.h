@@ -44,18 +44,25 @@ struct ipc_shape {
 };
 
 /* u32/u64: at most max. STR: char[] member, terminated, no NUL inside. DYN: struct str member,
- * any bytes, at most max; it must be initialised before ipc_recv and freed by the owner of the struct. */
+ * any bytes, at most max; it must be initialised before ipc_recv, and the owner of the struct calls ipc_msg_done. */
 #define IPC_U32(s, f, m) { IPC_KIND_U32, #f, offsetof(struct s, f), (m) }
 #define IPC_U64(s, f, m) { IPC_KIND_U64, #f, offsetof(struct s, f), (m) }
 #define IPC_STR(s, f)    { IPC_KIND_STR, #f, offsetof(struct s, f), sizeof(((struct s *)0)->f) - 1 }
 #define IPC_DYN(s, f, m) { IPC_KIND_DYN, #f, offsetof(struct s, f), (m) }
 #define IPC_END          { IPC_KIND_END, NULL, 0, 0 }
 
-/* Define `name_shape` for `struct name`: IPC_SHAPE(submit_result, IPC_U32(...), ..., ) */
+/* Free the DYN members of a message and make them empty; for _cleanup_: NAME_msg_done(). */
+void ipc_msg_done(const struct ipc_shape *shape, void *msg);
+
+/* Define `name_shape` and `name_msg_done` for `struct name`: IPC_SHAPE(submit_result, IPC_U32(...), ..., ) */
 #define IPC_SHAPE(name, ...)                                                                       \
     static const struct ipc_field name##_fields[] = { __VA_ARGS__ IPC_END };                       \
-    static const struct ipc_shape name##_shape __attribute__((unused)) = {                         \
-        #name, sizeof(struct name), name##_fields }
+    static const struct ipc_shape name##_shape = { #name, sizeof(struct name), name##_fields };    \
+    __attribute__((unused)) static inline void name##_msg_done(struct name *msg)                   \
+    {                                                                                              \
+        ipc_msg_done(&name##_shape, msg);                                                          \
+    }                                                                                              \
+    struct name
 
 struct ipc;
 

@@ -199,3 +199,10 @@ int ipc_decode_fields(struct span in, const struct ipc_shape *shape, void *msg)
     }
     return seen == (UINT64_C(1) << n) - 1 ? 0 : -EPROTO;
 }
+
+void ipc_msg_done(const struct ipc_shape *shape, void *msg)
+{
+    for (const struct ipc_field *f = shape->fields; f->kind != IPC_KIND_END; f++)
+        if (f->kind == IPC_KIND_DYN)
+            str_free((struct str *)(void *)((char *)msg + f->offset));
+}

@@ -29,11 +29,6 @@ IPC_SHAPE(letter, IPC_U32(letter, weight, 100), IPC_U64(letter, serial, UINT64_M
 #define TEXT(v, n)   "text\0" LEN(n) v
 #define GOOD         WEIGHT("7", "\1") SERIAL("9", "\1") STREET("Hill", "\4") TEXT("a\0b", "\3")
 
-static void letter_done(struct letter *l)
-{
-    str_free(&l->text);
-}
-
 static int decode(struct span wire, struct letter *l)
 {
     struct span type;
@@ -48,7 +43,7 @@ static int decode(struct span wire, struct letter *l)
 static void test_a_message_comes_out_as_it_went_in(void **state)
 {
     _cleanup_(str_free) struct str out = STR_INIT;
-    _cleanup_(letter_done) struct letter in = { 100, UINT64_MAX, "1234567", STR_INIT },
+    _cleanup_(letter_msg_done) struct letter in = { 100, UINT64_MAX, "1234567", STR_INIT },
                                          got = { 0, 0, "", STR_INIT };
 
     (void)state;
@@ -64,7 +59,7 @@ static void test_a_message_comes_out_as_it_went_in(void **state)
 static void test_a_member_out_of_range_is_not_sent(void **state)
 {
     _cleanup_(str_free) struct str out = STR_INIT;
-    _cleanup_(letter_done) struct letter l = { 101, 0, "", STR_INIT };
+    _cleanup_(letter_msg_done) struct letter l = { 101, 0, "", STR_INIT };
 
     (void)state;
     str_add_str(&out, "before");
@@ -125,7 +120,7 @@ static void test_a_malformed_message_is_refused(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        _cleanup_(letter_done) struct letter l = { 0, 0, "", STR_INIT };
+        _cleanup_(letter_msg_done) struct letter l = { 0, 0, "", STR_INIT };
         int r = decode(cases[i].wire, &l);
 
         if (r != cases[i].want)
@@ -140,7 +135,7 @@ static void test_a_message_cut_anywhere_is_refused(void **state)
 
     (void)state;
     for (size_t cut = 0; cut < wire.len; cut++) {
-        _cleanup_(letter_done) struct letter l = { 0, 0, "", STR_INIT };
+        _cleanup_(letter_msg_done) struct letter l = { 0, 0, "", STR_INIT };
         char *copy = mem_dup_span(span_first(wire, cut));  /* so that a sanitizer sees each overrun */
 
         assert_int_equal(decode(span_make(copy, cut), &l), -EPROTO);

@@ -84,3 +84,23 @@ void delivery_line_add(struct str *ret, const struct delivery_line *l)
     str_add_escaped(ret, l->text, TEXT_MAX, STR_UTF8);
     str_add_char(ret, ')');
 }
+
+void delivery_line_of(struct str *ret, const struct deliver *request, const struct deliver_rcpt *rcpt,
+                      const struct outcome *outcome, const struct delivery_times *times, int64_t resolution)
+{
+    struct delivery_line l = {
+        .queue_id = request->queue_id,
+        .to = str_span(&rcpt->address),
+        .orig = str_span(&rcpt->orig),
+        .relay = outcome->relay.len > 0 ? str_span(&outcome->relay) : span_of("none"),
+        .times = *times,
+        .resolution = (int)resolution,
+        .dsn = outcome->dsn,
+        .status = outcome_status_name(outcome->status),
+        .text = str_span(&outcome->text),
+    };
+
+    l.times.arrival_us = (int64_t)request->arrival_us;
+    l.times.active_us = (int64_t)request->active_us;
+    delivery_line_add(ret, &l);
+}

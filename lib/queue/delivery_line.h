@@ -38,6 +38,13 @@ struct delivery_line {
 /* Append the line (without a line end) to ret. */
 void delivery_line_add(struct str *ret, const struct delivery_line *line);
 
+/*
+ * The line of one recipient: what qmgr asked and what became of it. times: of the agent, arrival_us and active_us
+ * are taken from the request. An outcome without a relay shows "none".
+ */
+void delivery_line_of(struct str *ret, const struct deliver *request, const struct deliver_rcpt *rcpt,
+                      const struct outcome *outcome, const struct delivery_times *times, int64_t resolution);
+
 /* "sent", "deferred" or "bounced" */
 const char *outcome_status_name(uint32_t status);
 
