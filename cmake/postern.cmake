@@ -57,7 +57,7 @@ function(postern_lib name)
 endfunction()
 
 function(postern_test prefix file)
-    if(NOT BUILD_TESTING)
+    if(NOT BUILD_TESTING OR POSTERN_FUZZ)
         return()
     endif()
     get_filename_component(base ${file} NAME_WE)
