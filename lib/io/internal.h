@@ -10,6 +10,7 @@
 #define IO_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/epoll.h>
 
 #include "base/heap.h"
@@ -73,8 +74,8 @@ struct loop {
     struct poll_fd **by_fd; /* registered ones */
     size_t by_fd_len;
     int event_fd; /* written by helper threads; -1 until needed */
-    pthread_mutex_t done_lock;
-    struct list done; /* finished offload jobs; under done_lock */
+    atomic_bool asleep;                 /* or about to: helpers must wake it */
+    _Atomic(struct offload_job *) done; /* finished jobs, the last one first */
 };
 
 struct loop *loop_self(void);   /* of this thread; made at the first call */

@@ -34,8 +34,6 @@ struct loop *loop_self(void)
         loop.epoll_fd = loop.event_fd = -1;
         list_init(&loop.ready);
         list_init(&loop.fibers);
-        list_init(&loop.done);
-        pthread_mutex_init(&loop.done_lock, NULL);
         loop.now = clock_ms();
     }
     return &loop;
@@ -115,21 +113,26 @@ static int fetch(struct loop *l, uint64_t *trim_at)
     struct epoll_event events[EVENTS_BATCH];
     int timeout = sleep_ms(l, *trim_at);
 
-    if (timeout != 0 && l->before_sleep)
-        l->before_sleep();
+    if (timeout != 0) {
+        if (l->before_sleep)
+            l->before_sleep();
+        atomic_store(&l->asleep, true);
+        if (atomic_load(&l->done)) /* its helper saw us awake, and wrote no event */
+            timeout = 0;
+    }
     int n = epoll_wait(l->epoll_fd, events, EVENTS_BATCH, timeout);
-    if (n < 0 && errno != EINTR)
-        return -errno;
+    int error = errno;
+    atomic_store(&l->asleep, false);
+    if (n < 0 && error != EINTR)
+        return -error;
     l->now = clock_ms();
     l->batch = events;
     l->batch_len = n;
-    for (int i = 0; i < n; i++) {
-        if (events[i].data.ptr == l)
-            offload_collect(l);
-        else if (events[i].data.ptr)
+    for (int i = 0; i < n; i++)
+        if (events[i].data.ptr && events[i].data.ptr != l)
             poll_fd_note(l, events[i].data.ptr, events[i].events);
-    }
     l->batch_len = 0;
+    offload_collect(l);
     expire(l);
     if (*trim_at <= l->now)
         *trim_at = trim_waiting(l);

@@ -2,16 +2,21 @@
 /*
  * offload.c - calls that would block the process run on helper threads
  *
- * A job lies on the waiting fiber's stack. A helper puts the finished job into
- * the list of its loop and writes the loop's eventfd only when that list was
- * empty: completions of one moment cost one wake-up. The eventfd is watched
- * edge-triggered and never read.
+ * A job lies on the waiting fiber's stack. It is handed to the helper that became idle last,
+ * whose caches are warm, and who then needs no lock to begin; only when all
+ * are busy and no more may be started does it queue.
+ *
+ * A finished job is pushed on its loop's list, without a lock. The loop's eventfd is written only
+ * when the loop sleeps, or is about to, and only for the first job of the list: a
+ * loop that is busy looks at the list by itself, and completions of one moment cost one wake-up. The
+ * eventfd is watched edge-triggered and never read.
  *
  * Runs in: every process with sessions. Helpers block all signals; they end
  * when they had nothing to do for a while.
  */
 #include <assert.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -22,8 +27,9 @@
 
 enum { HELPERS_DEFAULT = 16, HELPER_STACK = 1024 * 1024, HELPER_IDLE_S = 30 };
 
-struct job {
-    struct list link;
+struct offload_job {
+    struct list link;         /* in helpers.jobs */
+    struct offload_job *next; /* in loop.done */
     int (*fn)(void *arg);
     void *arg;
     int result;
@@ -31,16 +37,22 @@ struct job {
     struct loop *loop;
 };
 
+/* Lives on its thread's stack. */
+struct helper {
+    struct list link;        /* in helpers.idle */
+    struct offload_job *job; /* given by submit(), who then posts wake */
+    sem_t wake;
+};
+
 static struct {
     pthread_mutex_t lock;
-    pthread_cond_t more;
-    struct list jobs; /* not yet begun */
-    size_t waiting;   /* length of jobs */
-    size_t threads, idle, limit;
+    struct list jobs; /* not yet begun: all helpers are busy */
+    struct list idle; /* idle last first */
+    size_t threads, limit;
 } helpers = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
-    .more = PTHREAD_COND_INITIALIZER,
     .jobs = LIST_INIT(helpers.jobs),
+    .idle = LIST_INIT(helpers.idle),
     .limit = HELPERS_DEFAULT,
 };
 
@@ -51,64 +63,78 @@ void offload_limit(size_t threads)
     pthread_mutex_unlock(&helpers.lock);
 }
 
-/* next_job - wait for one; NULL when there was none for long. The lock is held. */
-static struct job *next_job(void)
+/* wait_idle - until a job is given; NULL when there was none for long */
+static struct offload_job *wait_idle(struct helper *h)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += HELPER_IDLE_S;
-    helpers.idle++;
-    while (list_empty(&helpers.jobs))
-        if (pthread_cond_timedwait(&helpers.more, &helpers.lock, &until) == ETIMEDOUT)
-            break;
-    helpers.idle--;
-    struct job *job = LIST_FIRST(&helpers.jobs, struct job, link);
+    while (sem_clockwait(&h->wake, CLOCK_MONOTONIC, &until) < 0) {
+        if (errno != ETIMEDOUT)
+            continue;
+        pthread_mutex_lock(&helpers.lock);
+        bool given = h->job != NULL; /* at the last moment: the post follows */
+        if (!given) {
+            list_remove(&h->link);
+            helpers.threads--;
+        }
+        pthread_mutex_unlock(&helpers.lock);
+        if (!given)
+            return NULL;
+        until.tv_sec += HELPER_IDLE_S;
+    }
+    return h->job;
+}
+
+static struct offload_job *next_job(struct helper *h)
+{
+    pthread_mutex_lock(&helpers.lock);
+    struct offload_job *job = LIST_FIRST(&helpers.jobs, struct offload_job, link);
     if (job) {
         list_remove(&job->link);
-        helpers.waiting--;
+    } else {
+        h->job = NULL;
+        list_push_front(&helpers.idle, &h->link);
     }
-    return job;
+    pthread_mutex_unlock(&helpers.lock);
+    return job ? job : wait_idle(h);
 }
 
 /* hand_back - from the moment the job is in the list its loop may end it */
-static void hand_back(struct job *job)
+static void hand_back(struct offload_job *job)
 {
     struct loop *l = job->loop;
-    int event_fd = l->event_fd;
+    struct offload_job *head = atomic_load(&l->done);
     const uint64_t one = 1;
 
-    pthread_mutex_lock(&l->done_lock);
-    bool first = list_empty(&l->done);
-    list_push_back(&l->done, &job->link);
-    pthread_mutex_unlock(&l->done_lock);
-    if (first) {
-        ssize_t n = write(event_fd, &one, sizeof one);
+    do
+        job->next = head;
+    while (!atomic_compare_exchange_weak(&l->done, &head, job));
+    if (!head && atomic_load(&l->asleep)) {
+        ssize_t n = write(l->event_fd, &one, sizeof one);
 
         assert(n == sizeof one);
     }
 }
 
-static void *helper_main(void *unused)
+static void *helper_main(void *first)
 {
-    struct job *job;
+    struct helper h;
 
-    (void)unused;
-    pthread_mutex_lock(&helpers.lock);
-    while ((job = next_job())) {
-        pthread_mutex_unlock(&helpers.lock);
+    list_init(&h.link);
+    sem_init(&h.wake, 0, 0);
+    for (struct offload_job *job = first; job; job = next_job(&h)) {
         job->result = job->fn(job->arg);
         hand_back(job);
-        pthread_mutex_lock(&helpers.lock);
     }
-    helpers.threads--;
-    pthread_mutex_unlock(&helpers.lock);
+    sem_destroy(&h.wake);
     return NULL;
 }
 
 /* start_helper - one more thread, all signals blocked; false if the system refuses. The lock is
  * held. */
-static bool start_helper(void)
+static bool start_helper(struct offload_job *first)
 {
     pthread_attr_t attr;
     sigset_t all, before;
@@ -119,7 +145,7 @@ static bool start_helper(void)
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, HELPER_STACK);
-    bool ok = pthread_create(&thread, &attr, helper_main, NULL) == 0;
+    bool ok = pthread_create(&thread, &attr, helper_main, first) == 0;
     pthread_attr_destroy(&attr);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     helpers.threads += ok;
@@ -127,18 +153,23 @@ static bool start_helper(void)
 }
 
 /* submit - give the job to the helpers; false if there are none and none can be started */
-static bool submit(struct job *job)
+static bool submit(struct offload_job *job)
 {
     pthread_mutex_lock(&helpers.lock);
-    if (helpers.idle <= helpers.waiting && helpers.threads < helpers.limit)
-        start_helper();
-    bool ok = helpers.threads > 0;
-    if (ok) {
-        list_push_back(&helpers.jobs, &job->link);
-        helpers.waiting++;
-        pthread_cond_signal(&helpers.more);
+    struct helper *h = LIST_FIRST(&helpers.idle, struct helper, link);
+    bool ok = true;
+
+    if (h) {
+        list_remove(&h->link);
+        h->job = job;
+    } else if (helpers.threads >= helpers.limit || !start_helper(job)) {
+        ok = helpers.threads > 0;
+        if (ok)
+            list_push_back(&helpers.jobs, &job->link);
     }
     pthread_mutex_unlock(&helpers.lock);
+    if (h)
+        sem_post(&h->wake);
     return ok;
 }
 
@@ -159,7 +190,7 @@ static int watch(struct loop *l)
 int offload(int (*fn)(void *arg), void *arg)
 {
     struct loop *l = loop_self();
-    struct job job = {.fn = fn, .arg = arg, .fiber = l->current, .loop = l};
+    struct offload_job job = {.fn = fn, .arg = arg, .fiber = l->current, .loop = l};
 
     if (!job.fiber || watch(l) < 0)
         return fn(arg);
@@ -173,29 +204,28 @@ int offload(int (*fn)(void *arg), void *arg)
 
 void offload_collect(struct loop *l)
 {
-    struct list done;
+    struct offload_job *job = atomic_load(&l->done) ? atomic_exchange(&l->done, NULL) : NULL;
+    struct offload_job *first = NULL;
 
-    list_init(&done);
-    pthread_mutex_lock(&l->done_lock);
-    while (!list_empty(&l->done)) {
-        struct list *first = l->done.next;
+    while (job) { /* the list has the last one first */
+        struct offload_job *before = job->next;
 
-        list_remove(first);
-        list_push_back(&done, first);
+        job->next = first;
+        first = job;
+        job = before;
     }
-    pthread_mutex_unlock(&l->done_lock);
-    while (!list_empty(&done)) {
-        struct job *job = LIST_ENTRY(done.next, struct job, link);
+    while (first) {
+        struct offload_job *next = first->next;
 
-        list_remove(&job->link);
-        fiber_wake(l, job->fiber, 0);
+        fiber_wake(l, first->fiber, 0);
+        first = next;
     }
 }
 
 void offload_after_fork(void)
 {
     pthread_mutex_init(&helpers.lock, NULL);
-    pthread_cond_init(&helpers.more, NULL);
     list_init(&helpers.jobs);
-    helpers.waiting = helpers.threads = helpers.idle = 0;
+    list_init(&helpers.idle);
+    helpers.threads = 0;
 }
