@@ -296,7 +296,7 @@ static void bury(struct master *m, struct child *c, int status)
     };
 
     report(c, status);
-    if (!m->stopping && c->state != CHILD_RETIRING && ending_is_bad_start(&ending)) {
+    if (!s->stopping && c->state != CHILD_RETIRING && ending_is_bad_start(&ending)) {
         log_warn("%s: bad command startup -- throttling", c->path);
         backoff_failed(&s->backoff, now);
     } else if (c->was_ready) {
@@ -353,15 +353,20 @@ void child_reap(struct master *m)
     }
 }
 
-void child_tell_all(struct master *m, unsigned note_kind)
+void child_retire(struct service_state *s, unsigned note_kind)
 {
     struct child *c;
 
+    LIST_FOREACH(c, &s->children, struct child, link) {
+        child_tell(c, note_kind);
+        set_state(c, CHILD_RETIRING);
+    }
+}
+
+void child_retire_all(struct master *m, unsigned note_kind)
+{
     for (size_t i = 0; i < m->n_services + m->n_dropped; i++)
-        LIST_FOREACH(c, &nth_service(m, i)->children, struct child, link) {
-            child_tell(c, note_kind);
-            set_state(c, CHILD_RETIRING);
-        }
+        child_retire(nth_service(m, i), note_kind);
 }
 
 void child_kill_all(struct master *m)

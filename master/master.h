@@ -62,6 +62,7 @@ struct service_state {
     bool watched;               /* its sockets are in the epoll set */
     bool used;                  /* a connection came since the start */
     bool wake_due;
+    bool stopping;              /* starts no more processes */
     uint64_t next_wakeup;       /* CLOCK_NEVER: none */
     struct backoff backoff;
     uint64_t warned_at;         /* of the process limit */
@@ -143,7 +144,8 @@ void child_start(struct master *m, struct service_state *s);
 void child_heard(struct master *m, struct child *c);        /* a note, or the end of its link */
 void child_reap(struct master *m);
 void child_tell(struct child *c, unsigned note_kind);
-void child_tell_all(struct master *m, unsigned note_kind);
+void child_retire(struct service_state *s, unsigned note_kind);
+void child_retire_all(struct master *m, unsigned note_kind);
 void child_kill_all(struct master *m);
 size_t child_count(const struct master *m);
 

@@ -88,7 +88,7 @@ int apply_settings(struct master *m, struct settings *s, struct str *err)
         r = log_open(m, s->params, err);
     if (r < 0)
         return r;
-    child_tell_all(m, NOTE_DRAIN);
+    child_retire_all(m, NOTE_DRAIN);
     exchange(m, &s->plan);
     forget_dropped(m);
     sockets_close_unwanted(m);

@@ -49,26 +49,67 @@ void run_watch(struct master *m, int fd, struct source *source)
         log_fatal("cannot watch a descriptor: %m");
 }
 
-/* begin_stop - no more connections; sessions end within the grace time, or are ended */
+/* Others need these to finish what they have begun, such as a session in DATA: they stop last. */
+static const char *const stopped_last[] = { "cleanup", "auth", "proxymap" };
+
+static bool stops_last(const struct service_state *s)
+{
+    for (size_t i = 0; s->planned && i < ARRAY_LEN(stopped_last); i++)
+        if (strcmp(stopped_last[i], s->planned->program) == 0)
+            return true;
+    return false;
+}
+
+/* stop_service - no more connections; sessions end within the grace time, or are ended */
+static void stop_service(struct master *m, struct service_state *s)
+{
+    service_unwatch(m, s);
+    s->stopping = true;
+    child_retire(s, NOTE_STOP);
+    for (size_t i = 0; i < s->n_sockets; i++)
+        s->sockets[i]->wanted = false;
+    s->n_sockets = 0;
+}
+
 static void begin_stop(struct master *m, int signo)
 {
     if (m->stopping)
         return;
     log_info("terminating on signal %d", signo);
-    for (size_t i = 0; i < m->n_services; i++)
-        service_unwatch(m, m->services[i]);
     m->stopping = true;
     m->kill_at = clock_deadline_ms(KILL_AFTER_MS);
-    child_tell_all(m, NOTE_STOP);
+    for (size_t i = 0; i < m->n_dropped; i++)
+        child_retire(m->dropped[i], NOTE_STOP);
+    for (size_t i = 0; i < m->n_services; i++)
+        if (!stops_last(m->services[i]))
+            stop_service(m, m->services[i]);
     /* From now on a connection is refused rather than left without an answer. */
-    for (size_t i = 0; i < m->n_bound; i++)
-        m->bound[i]->wanted = false;
+    sockets_close_unwanted(m);
+}
+
+/* stop_rest - when nobody is left who could call them */
+static void stop_rest(struct master *m)
+{
+    size_t n_last = 0;
+
+    for (size_t i = 0; i < m->n_services; i++)
+        if (!m->services[i]->stopping)
+            n_last += m->services[i]->n_taking + m->services[i]->n_full + m->services[i]->n_retiring;
+    if (n_last == 0 || child_count(m) > n_last)
+        return;
+    for (size_t i = 0; i < m->n_services; i++)
+        if (!m->services[i]->stopping)
+            stop_service(m, m->services[i]);
     sockets_close_unwanted(m);
 }
 
 static void abort_all(struct master *m)
 {
     log_info("aborting on signal %d", SIGQUIT);
+    for (size_t i = 0; i < m->n_services; i++) {
+        service_unwatch(m, m->services[i]);
+        m->services[i]->stopping = true;
+    }
     m->stopping = true;
     m->kill_at = CLOCK_NEVER;
     child_kill_all(m);
@@ -112,8 +153,7 @@ static void handle(struct master *m, const struct source *source, bool *ret_sign
         *ret_signals = true;
         break;
     case SOURCE_LISTEN:
-        if (!m->stopping)
-            service_wanted(m, source->object);
+        service_wanted(m, source->object);
         break;
     case SOURCE_CHILD:
         child_heard(m, source->object);
@@ -155,6 +195,8 @@ void run(struct master *m)
             m->kill_at = CLOCK_NEVER;
         }
         turn(m, m->stopping ? m->kill_at : until);
+        if (m->stopping)
+            stop_rest(m);
         if (m->reload_wanted && !m->stopping)
             reload(m);
     }

@@ -113,7 +113,7 @@ void service_update(struct master *m, struct service_state *s)
 {
     const bool held = backoff_holds(&s->backoff, clock_ms());
 
-    if (!s->planned || m->stopping)
+    if (!s->planned || s->stopping)
         return;
     if (s->wake_due && !held)
         wake(m, s);
