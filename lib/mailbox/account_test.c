@@ -2,6 +2,8 @@
 /* account_test.c - messages through the index, with other programs and sessions at work beside it */
 #include "mailbox/test_account.h"
 
+#include "mailbox/internal.h"
+
 /* ---- messages ---- */
 
 static void test_a_delivered_message_has_a_uid_and_keeps_it(void **state)
@@ -403,6 +405,77 @@ static void test_a_watched_mailbox_wakes_up(void **state)
     mailbox_close(mb);
 }
 
+/* ---- what costs a reading of cur/ ---- */
+
+static void get_record(struct account *a, struct index_mailbox *rec, uint64_t *ret_stamp)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    _cleanup_(folder_done) struct folder f = FOLDER_INIT;
+
+    assert_int_equal(folder_open(a, INBOX, &f), 0);
+    assert_int_equal(index_begin_read(a->index, &t), 0);
+    assert_int_equal(index_mailbox_get(&t, f.id, rec), 0);
+    *ret_stamp = folder_stamp(&f, "cur");
+}
+
+static void make_file(const char *name)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/cur/%s", maildir, name);
+    close(open(path, O_WRONLY | O_CREAT, 0600));
+}
+
+static void test_our_own_changes_are_accounted_although_cur_was_read_a_moment_ago(void **state)
+{
+    _cleanup_(account_close_ptr_) struct account *a = open_account();
+    struct timespec soon[2] = { { .tv_sec = time(NULL) + 2 }, { .tv_sec = time(NULL) + 2 } };
+    struct index_mailbox rec;
+    uint64_t stamp;
+    char cur[100];
+
+    (void)state;
+    make_file("1.M1P1.h,S=0,W=0:2,");
+    snprintf(cur, sizeof cur, "%s/cur", maildir);
+    utimensat(AT_FDCWD, cur, soon, 0); /* whatever the load, the last change is not 20 ms ago */
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0);
+    get_record(a, &rec, &stamp);
+    assert_int_equal(rec.touched, INDEX_UNSETTLED);
+    append(a, "INBOX", "a: 1\r\n", 0);
+    assert_sync(mb, true, "exists 2 recent 0;");
+    get_record(a, &rec, &stamp);
+    assert_true(rec.cur_stamp == stamp);
+
+    /* What the first reading may have missed is found when the directory has been quiet. */
+    tick();
+    assert_sync(mb, true, "");
+    get_record(a, &rec, &stamp);
+    assert_int_equal(rec.touched, INDEX_SETTLED);
+    mailbox_close(mb);
+}
+
+static void test_a_foreign_file_in_the_tick_of_the_reading_is_found(void **state)
+{
+    _cleanup_(account_close_ptr_) struct account *a = open_account();
+    struct timespec soon[2];
+    char cur[100];
+
+    (void)state;
+    make_file("1.M1P1.h,S=0,W=0:2,");
+    snprintf(cur, sizeof cur, "%s/cur", maildir);
+    clock_gettime(CLOCK_REALTIME, &soon[0]);
+    soon[0].tv_sec++;
+    soon[1] = soon[0];
+    utimensat(AT_FDCWD, cur, soon, 0);
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0);
+    assert_int_equal(mailbox_count(mb), 1);
+    make_file("2.M1P1.h,S=0,W=0:2,");
+    utimensat(AT_FDCWD, cur, soon, 0); /* as if no time had passed */
+    nanosleep(&(struct timespec){ .tv_sec = 1, .tv_nsec = 50 * 1000 * 1000 }, NULL);
+    assert_sync(mb, true, "exists 2 recent 0;");
+    mailbox_close(mb);
+}
+
 /* ---- size ---- */
 
 static void test_a_large_mailbox_opens_from_the_index(void **state)
@@ -459,6 +532,8 @@ int main(void)
         TEST(test_a_message_taken_from_new_by_another_program_keeps_its_uid),
         TEST(test_uids_are_never_used_twice),
         TEST(test_a_watched_mailbox_wakes_up),
+        TEST(test_our_own_changes_are_accounted_although_cur_was_read_a_moment_ago),
+        TEST(test_a_foreign_file_in_the_tick_of_the_reading_is_found),
         TEST(test_a_large_mailbox_opens_from_the_index),
     };
 

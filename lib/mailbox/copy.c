@@ -122,7 +122,7 @@ int account_append(struct account *a, struct span mailbox, const struct maildir_
     t.account = a;
     if (save.received == 0)
         save.received = clock_real();
-    r = spool_write(t.folder.path.data, &save, &s);
+    r = spool_write(t.folder.path.data, &save, SPOOL_SOURCE_NONE, &s);
     if (r == 0)
         r = append(&t, &save, keywords, &s, &message);
     if (r < 0)

@@ -40,7 +40,7 @@ void uid_list_done(struct uid_list *l);
 /*
  * Make the index agree with the directories (scan.c), if they have changed since they were read. take: move messages
  * from new/ to cur/; their UIDs are added to *recent. full: read cur/ although it looks unchanged, if it is
- * long ago (see index.h, `touched`). Durable before it returns.
+ * long ago (see record.h, `touched`). Durable before it returns.
  */
 int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent);
 

@@ -71,7 +71,7 @@ void maildir_sweep(const char *maildir)
 static int deliver(const char *maildir, const struct maildir_save *m, struct str *ret_name)
 {
     _cleanup_(spool_done) struct spool s = SPOOL_INIT;
-    int r = spool_write(maildir, m, &s);
+    int r = spool_write(maildir, m, SPOOL_SOURCE_KEPT, &s);
 
     if (r < 0)
         return r;

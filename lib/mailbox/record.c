@@ -31,7 +31,7 @@ static const struct field mailbox_fields[] = {
     FIELD(index_mailbox, new_stamp, 8, UINT64_MAX),
     FIELD(index_mailbox, cur_stamp, 8, UINT64_MAX),
     FIELD(index_mailbox, scanned, 8, INT64_MAX),
-    FIELD(index_mailbox, touched, 1, 1),
+    FIELD(index_mailbox, touched, 1, INDEX_UNSETTLED),
     FIELD(index_mailbox, messages, 4, UINT32_MAX),
     FIELD(index_mailbox, unseen, 4, UINT32_MAX),
     FIELD(index_mailbox, deleted, 4, UINT32_MAX),

@@ -13,12 +13,19 @@
 
 #include "base/str.h"
 
+/* What cur_stamp does not tell */
+enum index_touched {
+    INDEX_SETTLED,                  /* nothing: cur/ is as it was read */
+    INDEX_TOUCHED,                  /* cur/ was changed by us since then, its stamp moved on unread */
+    INDEX_UNSETTLED,                /* cur/ was read within the tick of its last change: to be read once more */
+};
+
 struct index_mailbox {
     uint32_t uidvalidity, uidnext;
     uint64_t highestmodseq;
     uint64_t new_stamp, cur_stamp;  /* mtime in ns of new/ and cur/ when they were read; 0: read again */
     int64_t scanned;                /* second of the last full reading of cur/ */
-    uint32_t touched;               /* 1: cur/ was changed by us since then, its stamp moved on unread */
+    uint32_t touched;               /* enum index_touched */
     uint32_t messages, unseen, deleted, in_new;
     uint64_t size;                  /* sum of vsize */
     struct span dir;                /* directory below the Maildir: "" or ".A.B" */

@@ -7,7 +7,7 @@
  * are the truth for flags and existence: they are looked up in the index by their base.
  *
  * Three races are met here. A change in the same tick of the clock as our reading would not show in the
- * mtime: a directory that was changed a moment ago counts as unread. A file that another
+ * mtime: a directory that was changed a moment ago is read once more when it has been quiet for a moment. A file that another
  * program renames while we read the directory can be missed: what is missing is believed only
  * if the directory stood still meanwhile. A change by another program between ours and the mtime we
  * record for it: cur/ is read again when the mailbox is opened after some minutes.
@@ -107,7 +107,8 @@ void folder_touch_end(const struct folder *f, struct touch t, struct index_mailb
     if (!t.known)
         return;
     mb->cur_stamp = folder_stamp(f, "cur");
-    mb->touched = 1;
+    if (mb->touched == INDEX_SETTLED)
+        mb->touched = INDEX_TOUCHED;
 }
 
 /* ---- reading directories ---- */
@@ -388,9 +389,11 @@ static int scan_new(struct scan *s, bool *all)
 
 static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
 {
-    bool all = s->full || cur_stamp != s->rec.cur_stamp;
+    bool all = s->full || cur_stamp != s->rec.cur_stamp ||
+               (s->rec.touched == INDEX_UNSETTLED && settled(cur_stamp));
     int r = all ? scan_all(s) : scan_new(s, &all);
-    struct touch touch = { !all };
+    /* Whatever else happens in cur/ from here on is ours, if nothing has happened while it was read. */
+    struct touch touch = { folder_stamp(s->folder, "cur") == cur_stamp };
 
     if (r < 0)
         return r;
@@ -406,9 +409,12 @@ static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
         if (r < 0)
             return r;
         s->rec.scanned = clock_real();
-        s->rec.touched = 0;
-        s->rec.cur_stamp = settled(cur_stamp);
-        touch.known = s->rec.cur_stamp != 0;
+        uint32_t touched = settled(cur_stamp) ? INDEX_SETTLED : INDEX_UNSETTLED;
+
+        /* Written down even if nothing was found, so that changes of our own can go on from here. */
+        s->changed |= s->rec.cur_stamp != cur_stamp || s->rec.touched != touched;
+        s->rec.touched = touched;
+        s->rec.cur_stamp = cur_stamp;
     }
     s->rec.new_stamp = settled(new_stamp);
     if (s->take && s->n_found > 0) {
@@ -421,8 +427,10 @@ static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
 static bool is_unchanged(const struct folder *f, const struct index_mailbox *rec, uint64_t new_stamp,
                          uint64_t cur_stamp)
 {
+    bool once_more = rec->touched == INDEX_UNSETTLED && settled(cur_stamp);
+
     return (new_stamp == rec->new_stamp || new_stamp == f->new_seen) &&
-           (cur_stamp == rec->cur_stamp || cur_stamp == f->cur_seen);
+           ((cur_stamp == rec->cur_stamp && !once_more) || cur_stamp == f->cur_seen);
 }
 
 int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)

@@ -7,6 +7,11 @@
  * the file system commits the rename before whatever the caller unlinks afterwards; on two devices
  * only a flush of the directory gives that order.
  *
+ * A message that nobody else has (APPEND) must have its name on disk as well before anybody is told. Flushing
+ * the file after the rename gives both for one commit of the journal: a rename changes the inode of what is
+ * renamed. Before the rename the content is sent to the device without a flush, so that the
+ * journal cannot commit the name and not the content.
+ *
  * Runs in: local, virtual (on helper threads, as the mailbox owner), imapd.
  */
 #include "mailbox/spool.h"
@@ -145,7 +150,15 @@ static bool other_device(int fd, int content_fd)
     return fstat(fd, &a) < 0 || fstat(content_fd, &b) < 0 || a.st_dev != b.st_dev;
 }
 
-static int finish_file(int fd, const struct maildir_save *m)
+/* The content is on its way: allocated, and given to the device */
+static int write_back(int fd)
+{
+    if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+        return 0;
+    return fdatasync(fd) < 0 ? -errno : 0; /* a file system that has no such call */
+}
+
+static int finish_file(int fd, const struct maildir_save *m, enum spool_source source)
 {
     if (m->received != 0) {
         struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = m->received } };
@@ -153,10 +166,12 @@ static int finish_file(int fd, const struct maildir_save *m)
         if (futimens(fd, times) < 0)
             return -errno;
     }
+    if (source == SPOOL_SOURCE_NONE)
+        return write_back(fd);
     return fdatasync(fd) < 0 ? -errno : 0;
 }
 
-int spool_write(const char *maildir, const struct maildir_save *m, struct spool *ret)
+int spool_write(const char *maildir, const struct maildir_save *m, enum spool_source source, struct spool *ret)
 {
     struct lf_writer w = { 0 };
 
@@ -174,10 +189,12 @@ int spool_write(const char *maildir, const struct maildir_save *m, struct spool 
     int r = copy_message(fd, m, &w);
     if (r < 0)
         return r;
-    r = finish_file(fd, m);
+    r = finish_file(fd, m, source);
     if (r < 0)
         return r;
-    ret->flush_dir = other_device(fd, m->content_fd);
+    ret->flush_dir = source == SPOOL_SOURCE_KEPT && other_device(fd, m->content_fd);
+    if (source == SPOOL_SOURCE_NONE)
+        ret->fd = TAKE_FD(fd);
     ret->size = w.size;
     ret->vsize = w.vsize;
     str_addf(&ret->base, ",S=%llu,W=%llu", (unsigned long long)w.size, (unsigned long long)w.vsize);
@@ -200,6 +217,12 @@ int spool_place(struct spool *s, const char *maildir, const char *sub, const cha
     if (rename(str_cstr(&s->tmp), maildir_path(&to, maildir, sub, file)) < 0)
         return -errno;
     str_reset(&s->tmp);
+    if (s->fd >= 0 && fsync(s->fd) < 0) {
+        int r = -errno;
+
+        unlink(str_cstr(&to)); /* the client is told that it was not stored */
+        return r;
+    }
     return s->flush_dir ? flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
 }
 
@@ -207,6 +230,8 @@ void spool_done(struct spool *s)
 {
     if (s->tmp.len > 0)
         unlink(str_cstr(&s->tmp));
+    if (s->fd >= 0)
+        close(s->fd);
     str_free(&s->tmp);
     str_free(&s->base);
 }

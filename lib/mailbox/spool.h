@@ -13,19 +13,26 @@ struct spool {
     struct str base;        /* the base name that it is to have */
     uint64_t size, vsize;
     bool flush_dir;         /* the directory must be flushed for the message to be safe */
+    int fd;                 /* the file is flushed when it has its place; -1: it has been */
 };
-#define SPOOL_INIT ((struct spool){ STR_INIT, STR_INIT, 0, 0, false })
+#define SPOOL_INIT ((struct spool){ STR_INIT, STR_INIT, 0, 0, false, -1 })
 
 /* Release; a file that was not placed is unlinked. */
 void spool_done(struct spool *s);
 
-/*
- * Write and flush a message in MAILDIR/tmp. 0; -ENOENT: no such Maildir; -EFBIG; -EIO: content_fd has
- * fewer bytes than m->size; -errno.
- */
-int spool_write(const char *maildir, const struct maildir_save *m, struct spool *ret);
+/* Who else has the message until it is safe */
+enum spool_source {
+    SPOOL_SOURCE_KEPT,      /* a file on the disk that is unlinked afterwards: a flush before the rename will do */
+    SPOOL_SOURCE_NONE,      /* nobody: one flush after the rename, for content and name */
+};
 
-/* Rename to MAILDIR/sub/file, and flush that directory if need be. */
+/*
+ * Write a message in MAILDIR/tmp. 0; -ENOENT: no such Maildir; -EFBIG; -EIO: content_fd has fewer
+ * bytes than m->size; -errno.
+ */
+int spool_write(const char *maildir, const struct maildir_save *m, enum spool_source source, struct spool *ret);
+
+/* Rename to MAILDIR/sub/file, and flush what has not been flushed. */
 int spool_place(struct spool *s, const char *maildir, const char *sub, const char *file);
 
 /* A name that nobody else makes: "time.MusecPpid_n.host"; appended. */
