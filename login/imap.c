@@ -100,8 +100,7 @@ static int literal_argument(struct imap_line *c, struct str *ret)
         return r;
     if (c->copy.len + line.len > COMMAND_MAX)
         return -EMSGSIZE;
-    str_add_char(&c->copy, '\0');
-    size_t tag_at = (size_t)(c->tag.ptr - c->copy.data), at = c->copy.len;
+    size_t tag_at = (size_t)(c->tag.ptr - c->copy.data), at = c->copy.len; /* it moves when it grows */
     str_add(&c->copy, line);
     c->tag.ptr = c->copy.data + tag_at;
     c->rest = span_from(str_span(&c->copy), at);
