@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mail programs that people use: mbsync, fetchmail, mutt, and Python's imaplib in a long session."""
+import email
+import imaplib
+import re
+import shutil
+import smtplib
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from instance import SLOW, wait_until
+
+MIRRORED = 2000
+
+
+def run(*args, check=True, **kw):
+    done = subprocess.run(list(map(str, args)), text=True, capture_output=True, timeout=120 * SLOW, **kw)
+    assert not check or done.returncode == 0, f"{args}: {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done
+
+
+def imap(suite, user):
+    context = ssl.create_default_context(cafile=suite.certificate[1])
+    client = imaplib.IMAP4_SSL("localhost", suite.port["imaps"], ssl_context=context, timeout=30 * SLOW)
+    assert client.login(suite.address(user), suite.password)[0] == "OK"
+    return client
+
+
+def ok(answer):
+    """The data of an imaplib answer that has to be OK."""
+    status, data = answer
+    assert status == "OK", data
+    return data
+
+
+def send(suite, to, n, what="message"):
+    with smtplib.SMTP("127.0.0.1", suite.port["smtp"], "client.test") as s:
+        for i in range(n):
+            s.sendmail("alice@a.test", suite.address(to),
+                       f"From: alice@a.test\r\nTo: {suite.address(to)}\r\nSubject: {what} {i}\r\n\r\nThis is {what} {i}.\r\n.dot\r\n")
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance):
+    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank"))
+
+
+# ---- mbsync ----
+
+MBSYNCRC = """\
+IMAPAccount server
+Host localhost
+Port {port}
+User {user}
+Pass {password}
+SSLType IMAPS
+CertificateFile {ca}
+
+IMAPStore far
+Account server
+
+MaildirStore near
+Path {dir}/
+Inbox {dir}/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Create Both
+Expunge Both
+Sync All
+SyncState *
+"""
+
+
+@pytest.fixture
+def mbsync(suite, tmp_path):
+    """Runs mbsync; its mirror of alice's mailbox is .mirror, the INBOX .inbox."""
+    def sync():
+        return run("mbsync", "-c", tmp_path / "rc", "-a", env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+
+    sync.mirror = tmp_path / "mirror"
+    sync.inbox = sync.mirror / "INBOX"
+    sync.mirror.mkdir()
+    (tmp_path / "rc").write_text(MBSYNCRC.format(port=suite.port["imaps"], user=suite.address("alice"), dir=sync.mirror,
+                                                 password=suite.password, ca=suite.certificate[1]))
+    return sync
+
+
+def fill(suite, user, n):
+    """Message files made directly, as another program may do at any time."""
+    box = suite.maildir(user)
+    for sub in ("tmp", "new", "cur"):
+        (box / sub).mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        (box / "new" / f"1700000000.M{i:06}.test").write_text(
+            f"From: x@b.test\nSubject: number {i}\nMessage-ID: <{i}@b.test>\n\nline {i}\n" + "text\n" * (i % 7))
+    for path in (*box.parents[:1], box, *box.rglob("*")):
+        shutil.chown(path, suite.owner.pw_uid, suite.owner.pw_gid)
+
+
+def mirrored(inbox):
+    """{number: (path, flags)} of a Maildir."""
+    found = {}
+    for sub in ("new", "cur"):
+        for path in (inbox / sub).iterdir():
+            number = int(re.search(r"^Subject: number (\d+)", path.read_text(), re.M)[1])
+            assert number not in found, "mirrored twice"
+            found[number] = (path, set(path.name.partition(":2,")[2]))
+    return found
+
+
+def served(client):
+    """{number: (uid, flags)} of the selected mailbox."""
+    lines = ok(client.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])"))
+    found = {}
+    for line in lines:
+        if isinstance(line, tuple):
+            head, subject = line[0].decode(), line[1].decode()
+            found[int(re.search(r"number (\d+)", subject)[1])] = (
+                re.search(r"UID (\d+)", head)[1], set(re.search(r"FLAGS \(([^)]*)\)", head)[1].split()) - {"\\Recent"})
+    return found
+
+
+LETTERS = {"S": "\\Seen", "F": "\\Flagged", "R": "\\Answered", "D": "\\Draft", "T": "\\Deleted"}
+
+
+def add_flag(path, letter):
+    """As a program does that works on the Maildir; the new path."""
+    name = path.name if ":2," in path.name else path.name + ":2,"
+    base, _, letters = name.rpartition(",")
+    return path.rename(path.parent.parent / "cur" / f"{base},{''.join(sorted({*letters, letter}))}")
+
+
+def test_mbsync_mirrors_2000_messages_and_changes_on_both_sides_converge(suite, mbsync):
+    fill(suite, "alice", MIRRORED)
+    mbsync()
+    assert sorted(mirrored(mbsync.inbox)) == list(range(MIRRORED))
+    for number, (path, _) in list(mirrored(mbsync.inbox).items())[:50]:
+        assert path.read_text().replace("\r\n", "\n").endswith(f"\n\nline {number}\n" + "text\n" * (number % 7))
+
+    # Both sides change flags; one deletes here, the other there; both get new messages.
+    near = {number: path for number, (path, _) in mirrored(mbsync.inbox).items()}
+    for letter, numbers in (("S", range(0, 300)), ("F", range(100, 200)), ("T", range(300, 310))):
+        for number in numbers:
+            near[number] = add_flag(near[number], letter)
+    client = imap(suite, "alice")
+    ok(client.select())
+    far = served(client)
+    uids = lambda a, b: ",".join(far[n][0] for n in range(a, b))
+    ok(client.uid("STORE", uids(150, 400), "+FLAGS", "(\\Answered)"))
+    ok(client.uid("STORE", uids(1990, 2000), "+FLAGS", "(\\Deleted)"))
+    ok(client.expunge())
+    ok(client.append("INBOX", "(\\Flagged)", None, b"Subject: number 5000\r\n\r\nfrom the other side\r\n"))
+    (mbsync.inbox / "cur/1700000001.x.near:2,S").write_text("Subject: number 6000\n\nfrom this side\n")
+    mbsync()
+
+    expected = {**{n: set() for n in range(MIRRORED) if not 300 <= n < 310 and n < 1990}, 5000: {"\\Flagged"}, 6000: {"\\Seen"}}
+    for flag, numbers in (("\\Seen", range(0, 300)), ("\\Flagged", range(100, 200)), ("\\Answered", range(150, 400))):
+        for n in numbers:
+            if n in expected:
+                expected[n].add(flag)
+    ok(client.noop())
+    assert {n: flags for n, (_, flags) in served(client).items()} == expected
+    assert {n: {LETTERS[f] for f in flags} for n, (_, flags) in mirrored(mbsync.inbox).items()} == expected
+    assert len([p for sub in ("new", "cur") for p in (suite.maildir("alice") / sub).iterdir()]) == len(expected)
+
+    # Nothing is left to do.
+    before = sorted(p.name for p in (mbsync.inbox / "cur").iterdir())
+    mbsync()
+    assert sorted(p.name for p in (mbsync.inbox / "cur").iterdir()) == before
+    client.logout()
+
+
+def test_mbsync_makes_and_fills_folders_on_the_side_that_lacks_them(suite, mbsync):
+    client = imap(suite, "alice")
+    ok(client.create("Far/Deep"))
+    ok(client.append("Far/Deep", None, None, b"Subject: number 1\r\n\r\none\r\n"))
+    for sub in ("tmp", "new", "cur"):
+        (mbsync.mirror / "Near" / sub).mkdir(parents=True)
+    (mbsync.mirror / "Near/new/1700000002.x.near").write_text("Subject: number 2\n\ntwo\n")
+    mbsync()
+    assert len(list((mbsync.mirror / "Far/Deep/new").iterdir())) == 1
+    ok(client.select("Near"))
+    assert list(served(client)) == [2]
+    client.logout()
+
+
+# ---- fetchmail ----
+
+def fetchmail(tmp_path, text, *args):
+    (tmp_path / "fetchmailrc").write_text(text)
+    (tmp_path / "fetchmailrc").chmod(0o600)
+    return run("fetchmail", "-f", tmp_path / "fetchmailrc", "--pidfile", tmp_path / "pid", "--nosyslog", "-v", *args,
+               check=False, env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "FETCHMAILHOME": str(tmp_path)})
+
+
+@pytest.mark.parametrize("service, options", [
+    ("pop3s", 'ssl sslproto "auto"'),
+    ("pop3", 'sslproto "TLS1.2+"'),           # STLS
+])
+def test_fetchmail_drains_a_pop3_mailbox_to_another(suite, tmp_path, service, options):
+    before = len(suite.messages("dave"))
+    send(suite, "carol", 20, f"fetched by {service}")
+    suite.wait_messages("carol", 20)
+    done = fetchmail(tmp_path, f"""\
+poll localhost proto pop3 port {suite.port[service]}
+    user "carol@a.test" password "{suite.password}" {options} sslcertck sslcertfile "{suite.certificate[1]}"
+    smtphost 127.0.0.1/{suite.port["smtp"]} smtpname dave@a.test
+    nokeep fetchall norewrite
+""")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert suite.messages("carol") == []
+    suite.wait_messages("dave", before + 20)
+    assert len(suite.messages("dave")) == before + 20
+    got = [email.message_from_bytes(p.read_bytes()) for p in suite.messages("dave")]
+    texts = {m["Subject"]: m.get_payload() for m in got}
+    for i in range(20):
+        assert texts[f"fetched by {service} {i}"] == f"This is fetched by {service} {i}.\n.dot\n"
+
+
+def test_fetchmail_that_keeps_messages_fetches_each_once(suite, tmp_path):
+    send(suite, "erin", 3)
+    suite.wait_messages("erin", 3)
+    rc = f"""\
+poll localhost proto pop3 port {suite.port["pop3s"]} uidl
+    user "erin@a.test" password "{suite.password}" ssl sslcertck sslcertfile "{suite.certificate[1]}"
+    mda "cat >> {tmp_path}/fetched" keep
+"""
+    assert fetchmail(tmp_path, rc).returncode == 0
+    send(suite, "erin", 1, "later")
+    suite.wait_messages("erin", 4)
+    assert fetchmail(tmp_path, rc).returncode == 0
+    assert fetchmail(tmp_path, rc).returncode == 1          # no new mail
+    text = (tmp_path / "fetched").read_text()
+    assert text.count("Subject: message ") == 3 and text.count("Subject: later ") == 1
+    assert len(suite.messages("erin")) == 4
+
+
+# ---- mutt ----
+
+MUTTRC = """\
+set imap_user="{user}@a.test" imap_pass="{password}"
+set smtp_url="smtp://{user}%40a.test@localhost:{submission}/" smtp_pass="{password}"
+set ssl_starttls=yes ssl_force_tls=yes certificate_file="{ca}" ssl_usesystemcerts=no
+set from="{user}@a.test" realname="{user}" use_from=yes hostname="client.test"
+set folder="imaps://localhost:{imaps}/" spoolfile="+INBOX" record="+Sent" header_cache=""
+set sort=subject resolve=no wait_key=no delete=yes move=no mark_old=no confirmappend=no confirmcreate=no sleep_time=0 quit=yes
+{more}
+"""
+
+
+@pytest.fixture
+def mutt(suite, tmp_path):
+    """mutt(user, arguments, input=, more=): runs it on a terminal, with more settings."""
+    def go(user, arguments, input="", more=""):
+        (tmp_path / "muttrc").write_text(MUTTRC.format(user=user, password=suite.password, ca=suite.certificate[1],
+                                                       more=more, **suite.port))
+        command = f"mutt -n -F {tmp_path}/muttrc {arguments}"
+        env = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8"}
+        if input:
+            return run("sh", "-c", command, input=input, env=env)
+        return run("script", "-qec", command, "/dev/null", stdin=subprocess.DEVNULL, env=env)
+    return go
+
+
+def test_mutt_submits_with_starttls_and_keeps_its_copy_by_imap(suite, mutt):
+    client = imap(suite, "alice")
+    ok(client.create("Sent"))
+    before = len(suite.messages("bob"))
+    mutt("alice", "-s 'from mutt' -- bob@a.test", input="Hello\n.\n")
+    suite.wait_messages("bob", before + 1)
+    text = next(t for t in (p.read_text() for p in suite.messages("bob")) if "Subject: from mutt\n" in t)
+    assert "From: alice <alice@a.test>\n" in text and text.endswith("\n\nHello\n.\n")
+    ok(client.select("Sent"))
+    (_, copy), *_ = ok(client.fetch("1", "(BODY[] FLAGS)"))
+    assert b"Subject: from mutt\r\n" in copy and copy.endswith(b"\r\n\r\nHello\r\n.\r\n")
+    client.logout()
+
+
+def test_mutt_flags_moves_and_deletes_by_imap(suite, mutt):
+    client = imap(suite, "frank")
+    ok(client.create("Saved"))
+    send(suite, "frank", 3, "for mutt")
+    suite.wait_messages("frank", 3)
+    mutt("frank", "", more='push "<first-entry><flag-message><next-entry><save-message>=Saved<enter>'
+                           '<next-entry><delete-message><sync-mailbox><exit>"')
+    ok(client.select())
+    (head, text), *_ = ok(client.fetch("1:*", "(FLAGS BODY.PEEK[])"))
+    assert ok(client.search(None, "ALL")) == [b"1"]
+    assert b"\\Flagged" in head and b"Subject: for mutt 0\r\n" in text
+    ok(client.select("Saved"))
+    (_, text), *_ = ok(client.fetch("1:*", "(BODY.PEEK[])"))
+    assert b"Subject: for mutt 1\r\n" in text
+    client.logout()
+
+
+# ---- imaplib ----
+
+def test_a_session_of_all_everyday_commands_with_imaplib(suite):
+    c = imap(suite, "dave")
+    names = lambda data: sorted(re.search(rb'"?([^" ]+)"?$', line)[1].decode() for line in data if line)
+
+    # list, create, delete, rename, subscribe
+    for name in ("Work", "Work/2026", "Tr&APw-be"):
+        ok(c.create(name))
+    assert names(ok(c.list())) == ["INBOX", "Tr&APw-be", "Work", "Work/2026"]
+    assert names(ok(c.list('""', "%"))) == ["INBOX", "Tr&APw-be", "Work"]
+    assert c.create("Work")[0] == "NO"
+    ok(c.rename("Work", "Job"))
+    assert names(ok(c.list('""', "Job*"))) == ["Job", "Job/2026"]
+    ok(c.subscribe("Job/2026"))
+    assert names(ok(c.lsub())) == ["Job/2026"]
+    ok(c.unsubscribe("Job/2026"))
+    assert names(ok(c.lsub())) == []
+    ok(c.delete("Tr&APw-be"))
+    assert c.delete("INBOX")[0] == "NO"
+
+    # append, status, select
+    for i in range(5):
+        text = f"From: Ann <ann@b.test>\r\nTo: dave@a.test\r\nSubject: letter {i}\r\nDate: Mon, 02 Mar 2026 10:0{i}:00 +0000\r\n\r\nbody {i}\r\n"
+        flags = "(\\Seen)" if i == 0 else None
+        answer = ok(c.append("Job", flags, f'"0{i + 1}-Mar-2026 12:00:00 +0000"', text.encode()))
+        assert re.search(rb"\[APPENDUID \d+ \d+\]", answer[0])
+    assert re.search(rb"MESSAGES 5 .*UNSEEN 4", ok(c.status("Job", "(MESSAGES UIDNEXT UNSEEN)"))[0])
+    assert ok(c.select("Job")) == [b"5"]
+    assert c.response("UIDVALIDITY")[1][0].isdigit()
+
+    # search
+    found = lambda *criteria: ok(c.search(None, *criteria))[0].split()
+    assert found("ALL") == [b"1", b"2", b"3", b"4", b"5"]
+    assert found("UNSEEN", "SUBJECT", '"letter 3"') == [b"4"]
+    assert found("OR", "BODY", '"body 1"', "SEEN") == [b"1", b"2"]
+    assert found("SINCE", "03-Mar-2026", "NOT", "FROM", "bob") == [b"3", b"4", b"5"]
+    assert found("LARGER", "100000") == []
+
+    # fetch
+    (_, part), *_ = ok(c.fetch("2", "(BODY.PEEK[TEXT])"))
+    assert part == b"body 1\r\n"
+    line = ok(c.fetch("3", "(UID FLAGS RFC822.SIZE INTERNALDATE ENVELOPE BODYSTRUCTURE)"))[0]
+    assert b'INTERNALDATE " 3-Mar-2026 12:00:00 +0000"' in line
+    assert b'"letter 2"' in line and b'(("Ann" NIL "ann" "b.test"))' in line
+    assert re.search(rb'BODYSTRUCTURE \("text" "plain" ', line, re.I)
+    (_, part), *_ = ok(c.fetch("2", "(BODY[TEXT]<2.3>)"))
+    assert part == b"dy "
+    assert found("SEEN") == [b"1", b"2"]            # BODY[] without PEEK marks as read
+
+    # store
+    assert b"\\Flagged" in ok(c.store("3:4", "+FLAGS", "(\\Flagged keyword)"))[0]
+    assert found("FLAGGED") == found("KEYWORD", "keyword") == [b"3", b"4"]
+    ok(c.store("4", "-FLAGS", "(\\Flagged)"))
+    ok(c.store("3", "FLAGS.SILENT", "(\\Answered)"))
+    assert found("FLAGGED") == [] and found("ANSWERED") == [b"3"]
+
+    # copy, expunge
+    assert re.search(rb"\[COPYUID \d+ [\d:,]+ [\d:,]+\]", c.copy("2:3", "Job/2026")[1][0])
+    assert c.copy("2", "Nowhere")[0] == "NO"
+    ok(c.store("2:3", "+FLAGS", "(\\Deleted)"))
+    assert ok(c.expunge()) in ([b"3", b"2"], [b"2", b"2"])
+    assert found("ALL") == [b"1", b"2", b"3"]
+    ok(c.select("Job/2026", readonly=True))
+    (_, part), *_ = ok(c.fetch("2", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])"))
+    assert part == b"Subject: letter 2\r\n\r\n"
+    assert c.store("1", "+FLAGS", "(\\Seen)")[0] == "NO"
+    ok(c.unselect())
+
+    # idle
+    ok(c.select("INBOX"))
+    before = len(suite.messages("dave"))
+    c.send(b"i1 IDLE\r\n")
+    assert c.readline().startswith(b"+ ")
+    threading.Thread(target=send, args=(suite, "dave", 1, "wakes")).start()
+    while (line := c.readline()) != f"* {before + 1} EXISTS\r\n".encode():
+        assert line.startswith(b"* "), line
+    c.send(b"DONE\r\n")
+    while not (line := c.readline()).startswith(b"i1 "):
+        assert line.startswith(b"* ")
+    assert line.startswith(b"i1 OK")
+    ok(c.close())
+    assert c.logout()[0] == "BYE"
