@@ -44,8 +44,8 @@ def make_instance(workdir, certificate):
         return instance.start() if start else instance
 
     yield make
-    for instance in made:
-        instance.stop()
+    stuck = [instance for instance in made if not instance.end()]
+    assert stuck == [], "did not stop:\n" + "\n".join(i.log()[-2000:] for i in stuck)
     # Nothing that a test did may have crashed a process; kills by tests are signal 9.
     bad = [line for i in made for line in i.log_lines(
         r"panic: |fatal: |killed by signal (?!9\b)|exit status [1-9]|AddressSanitizer|runtime error:")]

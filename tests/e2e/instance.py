@@ -16,7 +16,8 @@ SBIN, LIBEXEC = ROOT / "sbin", ROOT / "libexec/postern"
 AS_ROOT = os.geteuid() == 0
 SLOW = float(os.environ.get("POSTERN_TEST_PATIENCE", "1"))     # stretches every deadline
 
-MASTER_CF = """\
+# Services with ports of our own; those behind them are as installed.
+PUBLIC_SERVICES = """\
 {smtp}        inet  n - n - -   smtpd
 {submission}  inet  n - n - -   smtpd
     -o syslog_name=postern/submission
@@ -35,21 +36,6 @@ MASTER_CF = """\
 {pop3}        inet  n - n - -   pop3d-login
 {pop3s}       inet  n - n - -   pop3d-login
     -o imap_tls_security_level=wrapper
-pickup    unix  n - n 60  1 pickup
-cleanup   unix  - - n -   0 cleanup
-qmgr      unix  n - n 300 1 qmgr
-auth      unix  - - n -   1 auth
-bounce    unix  - - n -   0 bounce
-error     unix  - - n -   - error
-retry     unix  - - n -   - error
-discard   unix  - - n -   - discard
-local     unix  - n n -   - local
-virtual   unix  - n n -   - virtual
-smtp      unix  - - n -   - smtp
-relay     unix  - - n -   - smtp
-imapd     unix  - n n -   - imapd
-pop3d     unix  - n n -   - pop3d
-proxymap  unix  - - n -   - proxymap
 """
 
 PORTS = ("smtp", "submission", "smtps", "imap", "imaps", "pop3", "pop3s")
@@ -140,7 +126,9 @@ class Instance:
             (self.config / "users").chmod(0o640)
 
     def write_master_cf(self, services=(), drop=()):
-        text = MASTER_CF.format(**{k: f"127.0.0.1:{v}" for k, v in self.port.items()})
+        installed = (ROOT / "share/postern/master.cf").read_text()
+        text = (PUBLIC_SERVICES.format(**{k: f"127.0.0.1:{v}" for k, v in self.port.items()})
+                + installed[installed.index("\npickup ") + 1:])
         replaced = {s.split()[0] for s in services} | set(drop)
         kept, keeping = [], True
         for line in text.splitlines():
@@ -201,6 +189,17 @@ class Instance:
         if self.running():
             self.tool("postern", "stop", check=False)
             wait_until(lambda: not self.running(), 30, "the end of master")
+
+    def end(self):
+        """Stop whatever runs; by force what does not stop, which gives False."""
+        try:
+            self.stop()
+            wait_until(lambda: not self.processes(), 10, "the end of all processes")
+        except (AssertionError, subprocess.TimeoutExpired):
+            for pid in self.processes():
+                os.kill(pid, signal.SIGKILL)
+            return False
+        return True
 
     def abort(self):
         self.tool("postern", "abort", check=False)
