@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/status.h"
 #include "queue/delivery_line.h"
 
 struct agent {
@@ -59,6 +60,21 @@ static int serve(struct agent *a)
     }
     ipc_send(a->c, &deliver_done_shape, &done);
     return 0;
+}
+
+void agent_answer(struct outcome *ret, enum outcome_status status, const struct deliver *request, const char *text)
+{
+    static const char classes[] = { [OUTCOME_SENT] = '2', [OUTCOME_DEFERRED] = '4', [OUTCOME_BOUNCED] = '5' };
+    struct span given = str_span(&request->nexthop);
+    size_t n = status_dsn_parse(given, ret->dsn);
+
+    if (n > 0)
+        given = span_skip_ws(span_from(given, n));
+    else
+        snprintf(ret->dsn, sizeof ret->dsn, "5.0.0");
+    ret->dsn[0] = classes[status];
+    ret->status = status;
+    str_set(&ret->text, span_first(given.len > 0 ? given : span_of(text), 1024));
 }
 
 void agent_session(struct server *sv, struct stream *client, const struct peer *peer, agent_judge *judge)

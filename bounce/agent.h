@@ -15,4 +15,10 @@ typedef void agent_judge(const struct server *sv, const struct deliver *request,
 MAY_WAIT
 void agent_session(struct server *sv, struct stream *client, const struct peer *peer, agent_judge *judge);
 
+/*
+ * Give *ret that status, and dsn and text from the nexthop, "5.1.1 no such user". The first digit of the dsn follows
+ * the status; text: if the nexthop has none.
+ */
+void agent_answer(struct outcome *ret, enum outcome_status status, const struct deliver *request, const char *text);
+
 #endif

@@ -7,23 +7,11 @@
  * May touch: nothing. Runs as mail_owner. Parameters: delay_logging_resolution_limit.
  */
 #include "bounce/agent.h"
-#include "mail/status.h"
 
 static void judge(const struct server *sv, const struct deliver *request, struct outcome *ret)
 {
-    struct span text = str_span(&request->nexthop);
-    size_t n = status_dsn_parse(text, ret->dsn);
-
     (void)sv;
-    if (n > 0)
-        text = span_skip_ws(span_from(text, n));
-    else
-        snprintf(ret->dsn, sizeof ret->dsn, "2.0.0");
-    ret->dsn[0] = '2';
-    ret->status = OUTCOME_SENT;
-    str_add(&ret->text, span_first(text, 1024));
-    if (ret->text.len == 0)
-        str_add_str(&ret->text, "silently discarded");
+    agent_answer(ret, OUTCOME_SENT, request, "silently discarded");
 }
 
 static void session(struct server *sv, struct stream *client, const struct peer *peer)

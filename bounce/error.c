@@ -8,23 +8,13 @@
  * May touch: nothing. Runs as mail_owner. Parameters: delay_logging_resolution_limit.
  */
 #include "bounce/agent.h"
-#include "mail/status.h"
 
 static void judge(const struct server *sv, const struct deliver *request, struct outcome *ret)
 {
-    bool retry = strcmp(sv->service, "retry") == 0;
-    struct span text = str_span(&request->nexthop);
-    size_t n = status_dsn_parse(text, ret->dsn);
-
-    if (n > 0)
-        text = span_skip_ws(span_from(text, n));
+    if (strcmp(sv->service, "retry") == 0)
+        agent_answer(ret, OUTCOME_DEFERRED, request, "delivery is deferred");
     else
-        snprintf(ret->dsn, sizeof ret->dsn, "5.0.0");
-    ret->dsn[0] = retry ? '4' : '5';
-    ret->status = retry ? OUTCOME_DEFERRED : OUTCOME_BOUNCED;
-    str_add(&ret->text, span_first(text, 1024));
-    if (ret->text.len == 0)
-        str_add_str(&ret->text, retry ? "delivery is deferred" : "undeliverable");
+        agent_answer(ret, OUTCOME_BOUNCED, request, "undeliverable");
 }
 
 static void session(struct server *sv, struct stream *client, const struct peer *peer)
