@@ -223,7 +223,7 @@ static int serve(struct drop *d)
     }
     store(d);
     ipc_send(d->client, &submit_result_shape, &d->result);
-    r = ipc_flush(d->client);
+    ipc_flush(d->client);
     if (d->result.status != SUBMIT_OK)
         return d->result.status == SUBMIT_TEMPORARY ? EX_TEMPFAIL : EX_UNAVAILABLE;
     return EX_OK; /* stored; whether the caller has heard of it is his affair */
