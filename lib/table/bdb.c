@@ -4,7 +4,8 @@
  *
  * postmap stores key and value with their terminating NUL; other programs without.
  * Reading accepts both, and remembers which one the file has once a key was found.
- * A file is never changed in place: a new one is written and renamed over it.
+ * A file is never changed in place: a new one is written and renamed over it. Where
+ * the new one is out of reach by its name, the library is given a descriptor for it.
  *
  * Runs in: every program that reads tables (read-only), postmap (write).
  */
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/own.h"
 #include "table/type.h"
@@ -38,6 +40,21 @@ static void no_error_text(const DB_ENV *env, const char *prefix, const char *tex
     (void)env, (void)prefix, (void)text;
 }
 
+/* What the library gets when it opens a file, which it does twice; -1: let it. Set while db->open() runs. */
+static int file_for_library = -1;
+
+static int open_for_library(const char *path, int flags, ...)
+{
+    va_list ap;
+
+    if (file_for_library >= 0)
+        return lseek(file_for_library, 0, SEEK_SET) < 0 ? -1 : fcntl(file_for_library, F_DUPFD_CLOEXEC, 0);
+    va_start(ap, flags);
+    int fd = open(path, flags | O_CLOEXEC, va_arg(ap, int));
+    va_end(ap);
+    return fd;
+}
+
 /* Berkeley DB answers errno values, and negative ones of its own. */
 static int bdb_errno(int r)
 {
@@ -53,8 +70,10 @@ static void db_close(DB **db)
 static int bdb_create(size_t cache_bytes, DB **ret)
 {
     DB *db;
-    int r = db_create(&db, NULL, 0);
+    int r = db_env_set_func_open(open_for_library);
 
+    if (r == 0)
+        r = db_create(&db, NULL, 0);
     if (r != 0)
         return bdb_errno(r);
     db->set_errcall(db, no_error_text);
@@ -70,11 +89,18 @@ static int bdb_create(size_t cache_bytes, DB **ret)
 int bdb_open(const struct table_opening *o, void **ret)
 {
     _cleanup_(db_close) DB *db = NULL;
-    int r = bdb_create(READ_CACHE_BYTES, &db);
+    _cleanup_close_ int fd = file_open(o->path);
 
+    if (fd < 0) {
+        str_addf(o->err, "cannot open %s: %s", o->path, strerror(-fd));
+        return fd;
+    }
+    int r = bdb_create(READ_CACHE_BYTES, &db);
     if (r < 0)
         return r;
+    file_for_library = fd;
     r = db->open(db, NULL, o->path, NULL, DB_UNKNOWN, DB_RDONLY, 0);
+    file_for_library = -1;
     if (r != 0) {
         str_addf(o->err, "cannot open %s: %s", o->path,
                  r == EINVAL || r < 0 ? "not a Berkeley DB file" : strerror(r));

@@ -8,11 +8,11 @@
 #include "table/lines.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 
 #include "base/chars.h"
+#include "base/file.h"
 #include "base/own.h"
 
 static bool is_space(char c)
@@ -107,10 +107,12 @@ static int read_error(struct str *err, const char *path, int r)
 
 int lines_read_file(const char *path, size_t max, struct str *ret, struct str *err)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    _cleanup_close_ int fd = file_open(path);
     struct stat st;
 
-    if (fd < 0 || fstat(fd, &st) < 0)
+    if (fd < 0)
+        return read_error(err, path, fd);
+    if (fstat(fd, &st) < 0)
         return read_error(err, path, -errno);
     if (!S_ISREG(st.st_mode))
         return read_error(err, path, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL);

@@ -6,11 +6,18 @@
  * new version is written beside the old one and renamed over it, and a snapshot is
  * taken for each look-up, in case that another postmap writes in place.
  *
+ * The library opens by name only. Where a sandbox keeps a new version out of reach, and there
+ * is but a descriptor of it, a copy in memory is opened, by its name in /proc.
+ *
  * Runs in: every program that reads tables (read-only), postmap (write).
  */
 #include <errno.h>
 #include <lmdb.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/own.h"
 #include "table/type.h"
@@ -67,11 +74,47 @@ static int open_env(struct lmdb *l, const char *path)
     return r;
 }
 
+/* copy_to_memory - the file as an anonymous one, which is nobody's to refuse */
+static int copy_to_memory(int from)
+{
+    _cleanup_close_ int fd = memfd_create("lmdb", MFD_CLOEXEC);
+    struct stat st;
+    ssize_t n = 1;
+
+    if (fd < 0 || fstat(from, &st) < 0)
+        return -errno;
+    if (st.st_size > TABLE_FILE_MAX)
+        return -EFBIG;
+    for (off_t done = 0; n > 0 && done < st.st_size; done += n)
+        n = sendfile(fd, from, NULL, (size_t)(st.st_size - done));
+    return n < 0 ? -errno : TAKE_FD(fd);
+}
+
+/* open_copy - the file behind a descriptor that file_open() has got elsewhere; as open_env */
+static int open_copy(struct lmdb *l, const char *path)
+{
+    _cleanup_(str_free) struct str name = STR_INIT;
+    _cleanup_close_ int file = file_open(path);
+
+    if (file < 0)
+        return -file;
+    _cleanup_close_ int copy = copy_to_memory(file);
+    if (copy < 0)
+        return -copy;
+    str_addf(&name, "/proc/self/fd/%d", copy);
+    return open_env(l, str_cstr(&name));
+}
+
 int lmdb_open(const struct table_opening *o, void **ret)
 {
     _cleanup_(lmdb_drop) struct lmdb *l = mem_new(struct lmdb);
     int r = open_env(l, o->path);
 
+    if (r == EACCES) {
+        mdb_env_close(l->env);
+        l->env = NULL;
+        r = open_copy(l, o->path);
+    }
     if (r != 0) {
         str_addf(o->err, "cannot open %s: %s", o->path, mdb_strerror(r));
         return lmdb_errno(r);

@@ -40,6 +40,8 @@ struct table {
     bool pattern;
     struct file_version seen; /* what was tried last */
     bool unsettled;           /* it was changed so recently that a change could look the same */
+    bool behind;              /* the version in use is not the one of the file */
+    char *complaint;          /* what was reported of the version in `seen` */
     uint64_t checked_ms;
     struct list link; /* in open_tables */
     size_t references;
@@ -119,6 +121,7 @@ static void table_destroy(struct table *t)
     list_remove(&t->link);
     free(t->type_name);
     free(t->path);
+    free(t->complaint);
     free(t);
 }
 
@@ -207,39 +210,52 @@ bool table_is_pattern(const struct table *t)
     return t->pattern;
 }
 
-static void reopen(struct table *t)
+/* complain - once of each version, however often it is tried */
+static void complain(struct table *t, const char *text)
+{
+    if (t->complaint && strcmp(t->complaint, text) == 0)
+        return;
+    free(t->complaint);
+    t->complaint = mem_strdup(text);
+    report("table %s has changed but cannot be read, using the old one: %s", t->type_name, text);
+}
+
+/* Opening may wait for master, and others may use the old version meanwhile. */
+MAY_WAIT static void reopen(struct table *t)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     void *impl = NULL;
     int r = open_version(t, &impl, &err);
 
-    if (r == -EACCES)
-        return; /* the sandbox holds us to the old file: the skeleton retires us */
-    if (r < 0) {
-        report("table %s has changed but cannot be read, using the old one: %s", t->type_name,
-               err.len > 0 ? str_cstr(&err) : strerror(-r));
-        return;
+    t->behind = r < 0;
+    if (r == -ETIMEDOUT || r == -ECANCELED) {
+        t->unsettled = true; /* nobody has looked at it yet */
+    } else if (r < 0) {
+        complain(t, err.len > 0 ? str_cstr(&err) : strerror(-r));
+    } else {
+        t->type->close(t->impl);
+        t->impl = impl;
     }
-    t->type->close(t->impl);
-    t->impl = impl;
 }
 
-/* Look at the file at most once a second; types with a file do not wait, so nobody is within. */
-static void refresh(struct table *t)
+/* Read the file again if it has changed; look-ups in types with a file do not wait, so nobody is within. */
+MAY_WAIT static void refresh(struct table *t)
 {
-    uint64_t now = clock_ms();
     struct file_version version = {0};
 
-    if (!t->path || now - t->checked_ms < CHECK_INTERVAL_MS)
-        return;
-    t->checked_ms = now;
+    t->checked_ms = clock_ms();
     int r = look(t->path, &version);
     if (r == 0 && same_version(&version, &t->seen) && !t->unsettled)
         return;
-    if (r < 0 && same_version(&version, &t->seen))
-        return; /* gone, and said so */
+    if (r == -EACCES || (r < 0 && same_version(&version, &t->seen)))
+        return; /* not for us to see; or gone, and said so */
     t->unsettled = r == 0 && is_fresh(&version);
+    if (!same_version(&version, &t->seen)) {
+        free(t->complaint);
+        t->complaint = NULL;
+    }
     t->seen = version;
+    t->behind = true;
     if (r < 0)
         report("table %s: %s: %s; using the old one", t->type_name, t->path, strerror(-r));
     else
@@ -256,7 +272,8 @@ static bool has_upper(struct span s)
 
 int table_get_exact(struct table *t, struct span key, struct str *value)
 {
-    refresh(t);
+    if (t->path && clock_ms() - t->checked_ms >= CHECK_INTERVAL_MS)
+        refresh(t);
     str_reset(value);
     if (key.len > TABLE_KEY_MAX || (key.len == 0 && !(t->type->flags & TABLE_ANY_KEY)))
         return 0;
@@ -272,6 +289,19 @@ int table_get(struct table *t, struct span key, struct str *value)
 
     str_add_lower(&lower, key);
     return table_get_exact(t, str_span(&lower), value);
+}
+
+bool table_all_current(void)
+{
+    struct table *t;
+    bool all = true;
+
+    LIST_FOREACH (t, &open_tables, struct table, link) {
+        if (t->path)
+            refresh(t);
+        all = all && !t->behind;
+    }
+    return all;
 }
 
 void table_foreach_path(void (*fn)(const char *path, void *arg), void *arg)

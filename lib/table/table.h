@@ -46,6 +46,12 @@ bool table_is_pattern(const struct table *t);
  */
 void table_on_problem(void (*fn)(const char *text));
 
+/*
+ * Is each open table in use as its file is now? If not, this process may be the last that knows the old
+ * version of a table whose new one is broken.
+ */
+MAY_WAIT bool table_all_current(void);
+
 /* Every file that open tables of this process may read again (for the sandbox). */
 void table_foreach_path(void (*fn)(const char *path, void *arg), void *arg);
 

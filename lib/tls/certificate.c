@@ -6,14 +6,17 @@
  * certificates above that; then the next key (of another algorithm) may follow,
  * in the same file or the next one.
  *
- * Runs in: smtpd and the login fronts, at start, before privileges are dropped.
+ * Runs in: smtpd and the login fronts, at start, before privileges are dropped, and
+ * when a file has changed.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
+#include "base/file.h"
 #include "tls/internal.h"
 
 int tls_fail(struct str *err, const char *what, const char *file)
@@ -24,6 +27,34 @@ int tls_fail(struct str *err, const char *what, const char *file)
     str_addf(err, "%s %s: %s", what, file, reason ? reason : "unusable");
     ERR_clear_error();
     return -EINVAL;
+}
+
+static void bio_drop(BIO **in)
+{
+    BIO_free(*in);
+}
+
+/* open_pem - 0, or -errno with *err */
+static int open_pem(const char *what, const char *file, BIO **ret, struct str *err)
+{
+    int fd = file_open(file);
+
+    if (fd < 0) {
+        str_addf(err, "%s %s: %s", what, file, strerror(-fd));
+        return fd;
+    }
+    FILE *f = fdopen(fd, "r");
+    assert(f);
+    *ret = BIO_new_fp(f, BIO_CLOSE);
+    assert(*ret);
+    return 0;
+}
+
+/* no_passphrase - nobody is there to type one */
+static int no_passphrase(char *buf, int size, int writing, void *arg)
+{
+    (void)buf, (void)size, (void)writing, (void)arg;
+    return -1;
 }
 
 /* What was read of the chain files and is not yet in the context. */
@@ -100,13 +131,12 @@ static int add_block(struct chain *c, SSL_CTX *ctx, const char *name, const unsi
 }
 
 /* add_file - all blocks of one file */
-static int add_file(struct chain *c, SSL_CTX *ctx, const char *file)
+static int add_file(struct chain *c, SSL_CTX *ctx, BIO *in)
 {
-    BIO *in = BIO_new_file(file, "r");
     char *name, *header;
     unsigned char *der;
     long len;
-    int r = in ? 0 : -EINVAL;
+    int r = 0;
 
     while (r == 0 && PEM_read_bio(in, &name, &header, &der, &len)) {
         r = header[0] ? -EINVAL : add_block(c, ctx, name, der, len); /* a header: encrypted */
@@ -116,7 +146,6 @@ static int add_file(struct chain *c, SSL_CTX *ctx, const char *file)
     }
     if (r == 0)
         ERR_clear_error(); /* of the end of the file */
-    BIO_free(in);
     return r;
 }
 
@@ -127,8 +156,13 @@ int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err)
     struct span list = span_of(files), file;
 
     while (span_word(&list, " \t\r\n,", &file)) {
+        _cleanup_(bio_drop) BIO *in = NULL;
+
         str_set(&name, file);
-        if (add_file(&c, ctx, str_cstr(&name)) < 0)
+        int r = open_pem("chain file", str_cstr(&name), &in, err);
+        if (r < 0)
+            return r;
+        if (add_file(&c, ctx, in) < 0)
             return tls_fail(err, "chain file", name.data);
     }
     if (chain_use(&c, ctx) < 0 || c.loaded == 0)
@@ -136,14 +170,46 @@ int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err)
     return 0;
 }
 
+/* use_certificates - the server's own, then those above it */
+static bool use_certificates(SSL_CTX *ctx, BIO *in)
+{
+    X509 *cert = PEM_read_bio_X509_AUX(in, NULL, no_passphrase, NULL);
+    bool ok = cert && SSL_CTX_use_certificate(ctx, cert) == 1;
+
+    X509_free(cert);
+    while (ok && (cert = PEM_read_bio_X509(in, NULL, no_passphrase, NULL))) {
+        ok = SSL_CTX_add0_chain_cert(ctx, cert) == 1;
+        if (!ok)
+            X509_free(cert);
+    }
+    if (ok)
+        ERR_clear_error(); /* of the end of the file */
+    return ok;
+}
+
+static bool use_key(SSL_CTX *ctx, BIO *in)
+{
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(in, NULL, no_passphrase, NULL);
+    bool ok = key && SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
+
+    EVP_PKEY_free(key);
+    return ok;
+}
+
 int tls_load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, struct str *err)
 {
     if (!key_file || !key_file[0])
         key_file = cert_file;
-    if (SSL_CTX_use_certificate_chain_file(ctx, cert_file) != 1)
+    _cleanup_(bio_drop) BIO *certs = NULL, *key = NULL;
+    int r = open_pem("certificate file", cert_file, &certs, err);
+
+    if (r == 0)
+        r = open_pem("key file", key_file, &key, err);
+    if (r < 0)
+        return r;
+    if (!use_certificates(ctx, certs))
         return tls_fail(err, "certificate file", cert_file);
-    if (SSL_CTX_use_PrivateKey_file(ctx, key_file, SSL_FILETYPE_PEM) != 1 ||
-        SSL_CTX_check_private_key(ctx) != 1)
+    if (!use_key(ctx, key))
         return tls_fail(err, "key file", key_file);
     return 0;
 }
