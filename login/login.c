@@ -37,9 +37,23 @@ static int open_tls(struct server *sv, struct login_server *s, struct str *err)
         str_add_str(err, "wrapper mode needs a certificate: set imap_tls_cert_file");
         return s->wrapper ? -EINVAL : 0;
     }
-    daemon_watch_file(sv, p->imap_tls_cert_file);
-    daemon_watch_file(sv, p->imap_tls_key_file);
-    return tls_server_context(&cfg, &s->tls, err);
+    SSL_CTX *tls;
+    int r = tls_server_context(&cfg, &tls, err);
+    if (r < 0)
+        return r;
+    SSL_CTX_free(s->tls);       /* sessions have their own hold on the old one */
+    s->tls = tls;
+    return 0;
+}
+
+int login_reread(struct server *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = open_tls(sv, sv->state, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
 }
 
 int login_start(struct server *sv, const struct login_protocol *protocol)
@@ -52,6 +66,10 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
         match_list_open(sv->params->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok, &err) < 0) {
         log_error("%s", str_cstr(&err));
         return -1;
+    }
+    if (s->tls) {
+        daemon_watch_file(sv, sv->params->imap_tls_cert_file);
+        daemon_watch_file(sv, sv->params->imap_tls_key_file);
     }
     s->auth = ipc_pool_new("auth", sv->params->ipc_idle * 1000, POOL_IDLE);
     sv->state = s;

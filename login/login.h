@@ -50,6 +50,8 @@ struct login {
 
 /* start() of both programs. */
 int login_start(struct server *sv, const struct login_protocol *protocol);
+/* A certificate has changed: struct daemon's reread. */
+MAY_WAIT int login_reread(struct server *sv);
 
 /* Accept a client: addresses, TLS in wrapper mode. talk() then speaks the protocol until l->done. */
 MAY_WAIT void login_session(struct server *sv, struct stream *client, const struct peer *peer,

@@ -28,6 +28,7 @@ int main(int argc, char **argv)
         .sandbox = { .user = RUN_AS_NET },
         .start = start,
         .session = session,
+        .reread = login_reread,
     };
     return daemon_main(&pop3d_login, argc, argv);
 }

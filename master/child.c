@@ -26,6 +26,8 @@
 #include "ipc/callers.h"
 #include "master/master.h"
 
+enum { NOTES_A_TURN = 16 };     /* so that a process that never stops talking is not the only one heard */
+
 /* ---- counting ---- */
 
 /* count - move the child's part in the sums of its service */
@@ -216,8 +218,11 @@ void child_start(struct master *m, struct service_state *s)
     adopt(m, s, pid, pair[0], str_take(&path));
 }
 
-static void take_note(struct child *c, const struct master_note *note)
+/* take_note - rest: what came behind it in its packet */
+static void take_note(struct child *c, const struct master_note *note, struct span rest)
 {
+    int r = 0;
+
     switch (note->kind) {
     case NOTE_READY:
         c->was_ready = true;
@@ -235,13 +240,37 @@ static void take_note(struct child *c, const struct master_note *note)
     case NOTE_RETIRING:
         set_state(c, CHILD_RETIRING);
         break;
+    case NOTE_FILES:
+        r = files_register(c, rest);
+        break;
+    case NOTE_OPEN:
+        r = files_hand_over(c, note->number);
+        break;
     case NOTE_REFUSED:
         log_warn("process %s pid %d: the sandbox refused system call number %u", c->path, (int)c->pid,
                  note->number);
         break;
     default:
-        log_warn("process %s pid %d: meaningless note", c->path, (int)c->pid);
+        r = -EINVAL;
     }
+    if (r < 0)
+        log_warn("process %s pid %d: meaningless note", c->path, (int)c->pid);
+}
+
+/* receive_note - 1 taken; 0 the end of the link; or -errno */
+static int receive_note(struct child *c)
+{
+    static char packet[sizeof(struct master_note) + MASTER_FILES_MAX];
+    ssize_t n = recv(c->fd, packet, sizeof packet, MSG_DONTWAIT);
+    struct master_note note;
+
+    if (n < 0)
+        return -errno;
+    if ((size_t)n < sizeof note)
+        return 0;
+    memcpy(&note, packet, sizeof note);
+    take_note(c, &note, span_from(span_make(packet, (size_t)n), sizeof note));
+    return 1;
 }
 
 /* close_link - taken off epoll by hand, as a process just forked may hold a copy of it yet */
@@ -256,12 +285,11 @@ static void close_link(struct master *m, struct child *c)
 
 void child_heard(struct master *m, struct child *c)
 {
-    struct master_note note;
-    ssize_t n;
+    int r = 1;
 
-    while ((n = recv(c->fd, &note, sizeof note, MSG_DONTWAIT)) == sizeof note)
-        take_note(c, &note);
-    if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+    for (int i = 0; i < NOTES_A_TURN && r > 0; i++)
+        r = receive_note(c);
+    if (r == 0 || (r < 0 && r != -EAGAIN && r != -EINTR))
         close_link(m, c);       /* it is ending; its exit status is still to come */
     service_update(m, c->service);
 }
@@ -309,6 +337,7 @@ static void bury(struct master *m, struct child *c, int status)
     list_remove(&c->link);
     close_link(m, c);
     free(c->path);
+    str_free(&c->files);
     free(c);
     service_update(m, s);
 }
@@ -342,13 +371,8 @@ void child_reap(struct master *m)
 
         if (!c)
             continue;
-        while (c->fd >= 0 && !c->was_ready) {   /* its last words may have come just now */
-            struct master_note note;
-
-            if (recv(c->fd, &note, sizeof note, MSG_DONTWAIT) != sizeof note)
-                break;
-            take_note(c, &note);
-        }
+        while (c->fd >= 0 && !c->was_ready && receive_note(c) > 0)
+            continue;                           /* its last words may have come just now */
         bury(m, c, status);
     }
 }

@@ -49,6 +49,8 @@ struct child {
     bool was_ready;
     uint64_t started;           /* clock_ms() */
     char *path;                 /* of its program, for the log */
+    bool files_known;
+    struct str files;           /* names of what it has read at its start, each with a NUL */
     struct source source;
 };
 
@@ -148,6 +150,13 @@ void child_retire(struct service_state *s, unsigned note_kind);
 void child_retire_all(struct master *m, unsigned note_kind);
 void child_kill_all(struct master *m);
 size_t child_count(const struct master *m);
+
+/* ---- files.c ---- */
+
+/* Take the names of a FILES packet. 0, or -EINVAL: it has sent one before, or it is malformed. */
+int files_register(struct child *c, struct span names);
+/* Answer an OPEN. 0, or -EINVAL: there is no such file. */
+int files_hand_over(const struct child *c, unsigned number);
 
 /* ---- reload.c ---- */
 

@@ -114,7 +114,7 @@ static int open_restrictions(struct service *sv)
     return 0;
 }
 
-/* watch_certificates - a renewed one is read by the next process */
+/* watch_certificates - a renewed one is read while we run */
 static void watch_certificates(struct service *sv)
 {
     const struct params *p = sv->params;
@@ -154,12 +154,21 @@ static int open_tls(struct service *sv)
         return -EINVAL;
     }
 
-    watch_certificates(sv);
-    int r = tls_server_context(&cfg, &sv->tls, &err);
+    SSL_CTX *tls;
+    int r = tls_server_context(&cfg, &tls, &err);
 
-    if (r < 0)
+    if (r < 0) {
         log_error("%s", str_cstr(&err));
-    return r;
+        return r;
+    }
+    SSL_CTX_free(sv->tls); /* sessions have their own hold on the old one */
+    sv->tls = tls;
+    return 0;
+}
+
+static int reread(struct server *server)
+{
+    return open_tls(server->state);
 }
 
 static int open_dns(struct service *sv)
@@ -203,6 +212,8 @@ static int start(struct server *server)
         if (r < 0)
             return r; /* the process ends */
     }
+    if (sv->tls)
+        watch_certificates(sv);
     list_mechanisms(sv);
     sv->cleanup = ipc_pool_new(server->params->cleanup_service_name, idle_ms, KEPT_CONNECTIONS);
     sv->auth = ipc_pool_new("auth", idle_ms, KEPT_CONNECTIONS);
@@ -218,6 +229,7 @@ int main(int argc, char **argv)
         .sandbox = { .user = RUN_AS_NET, .flags = SANDBOX_INET_CLIENT },
         .start = start,
         .session = smtpd_session,
+        .reread = reread,
     };
 
     return daemon_main(&smtpd, argc, argv);

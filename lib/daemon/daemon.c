@@ -98,9 +98,11 @@ static void enter_sandbox(struct running *rd)
     int ruleset = landlock_prepare(rd);
 
     watch_start(rd);
+    reopen_register(rd);
     privilege_drop(rd);
     landlock_apply(ruleset);
     seccomp_apply(rd);
+    reopen_start(rd);
 }
 
 static void warn_of_table(const char *text)

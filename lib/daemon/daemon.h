@@ -11,7 +11,8 @@
  *   5. ready()          as the final user, in the loop's first fiber (optional)
  *   6. accept loop: one fiber a connection, session() called in it
  *   7. load reported to master; retired after max_use sessions or max_idle
- *      seconds (unless `resident`), or when master asks to drain: no more
+ *      seconds (unless `resident`, or a table has a broken new version that a successor would
+ *      not start with), or when master asks to drain: no more
  *      accepts, idle fibers cancelled, exit when the last fiber has ended (so a
  *      fiber that ready() started marks itself idle while it waits for work)
  *   8. when master stops the suite, or is gone, draining has a deadline: five seconds
@@ -87,6 +88,9 @@ struct daemon {
     /* Master's wakeup timer of master.cf ("wakeup"), or bytes in a FIFO. May be NULL. A fiber of its own,
      * never two at a time. MAY_WAIT. */
     void (*wakeup)(struct server *sv);
+    /* A file named with daemon_watch_file() has changed: read them all again. 0, or negative after having
+     * logged why: what was there stays in use. MAY_WAIT. */
+    int (*reread)(struct server *sv);
     bool resident;                                        /* keeps state: not retired by max_use, max_idle */
 };
 
@@ -97,9 +101,9 @@ int daemon_main(const struct daemon *d, int argc, char **argv);
 bool daemon_draining(const struct server *sv);
 
 /*
- * Name a file that start() has read and nobody reads again (a certificate, a private key; "" is ignored). When it
- * changes, the process retires, so that a new one reads it. Files of open tables are watched
- * without being named: the process retires if the sandbox hides the new version. In start() only.
+ * Name a file that start() has read with file_open() and that is no table (a certificate, a private key; "" is
+ * ignored). When it changes, reread() is called, which opens it in the same way. Files of open
+ * tables are read again without being named. In start() only.
  */
 void daemon_watch_file(const struct server *sv, const char *path);
 

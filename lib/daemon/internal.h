@@ -33,7 +33,7 @@ struct listener {
 struct watched_file {
     char *path;
     uint64_t stamp;         /* of its identity, size and time */
-    bool is_table;          /* read again by lib/table, where the sandbox lets it */
+    bool is_table;          /* lib/table looks after it */
 };
 
 /* One per process. */
@@ -50,13 +50,18 @@ struct running {
 
     struct watched_file *watched;
     size_t n_watched, cap_watched;
+    size_t n_registered;            /* how many of them master knows, by their index */
+    bool linked;                    /* link.c hears master's answers */
+    struct list requests;           /* for files that master is to open */
+    bool rereads;                   /* some are no tables */
+    bool rereading, behind;         /* the program is reading them; could not */
 
     /* serving */
     struct list sessions;           /* fibers that serve */
     size_t n_sessions, max_sessions;
     int64_t served;
     uint64_t last_used;             /* clock_ms() at the end of the last session */
-    bool full, draining, forced;
+    bool full, retiring, draining, forced;
     uint64_t force_at;              /* sessions are cancelled then; CLOCK_NEVER: not */
     struct waitq room;              /* acceptors wait here while full */
     struct waitq quiet;             /* the drainer waits here for the last session's end */
@@ -85,9 +90,15 @@ void landlock_apply(int ruleset_fd);
 /* seccomp.c: from here on only the system calls that the sandbox's flags imply */
 void seccomp_apply(struct running *rd);
 
-/* watch.c: files whose change a confined process cannot follow */
+/* watch.c: files that are read again when they change */
 void watch_start(struct running *rd);
-bool watch_something_changed(struct running *rd);
+void watch_look(struct running *rd);
+MAY_WAIT bool watch_all_current(const struct running *rd);  /* a successor would read what this process has */
+
+/* reopen.c: through master, where the sandbox forbids it */
+void reopen_register(struct running *rd);       /* the last act before the sandbox */
+void reopen_start(struct running *rd);
+void reopen_answered(struct running *rd, const struct master_note *note, int fd);
 
 /* serve.c */
 void serve_run(struct running *rd);             /* returns when the process has retired */
@@ -103,6 +114,7 @@ void process_tell(struct running *rd, enum master_note_kind kind);
 
 /* link.c: the fiber that listens to master */
 void link_start(struct running *rd);
+void link_retire(struct running *rd);           /* if a successor could take over */
 void wakeup_run(struct running *rd);
 
 #endif

@@ -5,8 +5,7 @@
  * Every right of the file system that the kernel knows is refused but those
  * below the directories of the sandbox and the files of open tables. Rules
  * hold on to the files themselves: a table that was replaced by rename is
- * another file, so the rules of processes of trusted users name its directory
- * instead, and the others retire (watch.c).
+ * another file, which master opens for us (reopen.c).
  *
  * By system call, as the C library has no wrappers; the constants are the kernel's
  * (linux/landlock.h), given here because build machines have old headers.
@@ -58,7 +57,6 @@ struct path_attr {
 struct rules {
     int fd;
     uint64_t handled;
-    bool whole_directories;     /* of tables */
 };
 
 static int create_ruleset(int abi, uint64_t *ret_handled)
@@ -92,16 +90,7 @@ static void allow(const struct rules *rules, const char *path, uint64_t rights)
 
 static void allow_table(const char *path, void *arg)
 {
-    const struct rules *rules = arg;
-    const char *slash = strrchr(path, '/');
-    _cleanup_free_ char *dir = NULL;
-
-    if (!rules->whole_directories || !slash || slash == path) {
-        allow(rules, path, LL_READ_FILE);
-        return;
-    }
-    dir = mem_dup_span(span_make(path, (size_t)(slash - path)));
-    allow(rules, dir, LL_READ);
+    allow(arg, path, LL_READ_FILE);
 }
 
 /* allow_list - the directories of a sandbox; "$name" is expanded, an empty result skipped */
@@ -125,7 +114,7 @@ static const char *const nss_paths[] = { "/etc", "/usr", "/lib", "/lib64", "/run
 int landlock_prepare(struct running *rd)
 {
     const struct sandbox *box = &rd->sv.daemon->sandbox;
-    struct rules rules = { .fd = -1, .whole_directories = box->user != RUN_AS_NET };
+    struct rules rules = { .fd = -1 };
 
     if (box->flags & SANDBOX_ALL_FILES)
         return -1;

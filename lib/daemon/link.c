@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -39,11 +40,14 @@ void wakeup_run(struct running *rd)
     fiber_start(run_wakeup, rd);
 }
 
-static void obey(struct running *rd, const struct master_note *note)
+static void obey(struct running *rd, const struct master_note *note, int fd)
 {
     switch (note->kind) {
     case NOTE_WAKEUP:
         wakeup_run(rd);
+        break;
+    case NOTE_FILE:
+        reopen_answered(rd, note, fd);
         break;
     case NOTE_DRAIN:
     case NOTE_STOP:
@@ -54,15 +58,53 @@ static void obey(struct running *rd, const struct master_note *note)
     }
 }
 
+/* receive - a note, and the descriptor that came with it or -1 */
+static ssize_t receive(int from, struct master_note *note, int *ret_fd)
+{
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec iov = { note, sizeof *note };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+                          .msg_controllen = sizeof control };
+    ssize_t n = recvmsg(from, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+    *ret_fd = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+    return n;
+}
+
 /* hear - false: the other end is gone */
 static bool hear(struct running *rd)
 {
     struct master_note note;
-    ssize_t n = recv(rd->master_fd, &note, sizeof note, MSG_DONTWAIT);
+    int fd;
+    ssize_t n = receive(rd->master_fd, &note, &fd);
 
     if (n == sizeof note)
-        obey(rd, &note);
+        obey(rd, &note, fd);
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* run_retirement - a fiber of its own, as tables may be read first, with the help of the one that hears master */
+static void run_retirement(void *arg)
+{
+    struct running *rd = arg;
+
+    if (watch_all_current(rd))
+        serve_drain(rd, false);
+    rd->retiring = false;
+}
+
+void link_retire(struct running *rd)
+{
+    if (rd->retiring || rd->draining)
+        return;
+    rd->retiring = true;
+    fiber_start(run_retirement, rd);
 }
 
 /* look_around - nothing was heard for a while: is there a reason to retire? */
@@ -72,13 +114,10 @@ static void look_around(struct running *rd)
 
     if (rd->draining || rd->is_child)
         return;
-    if (watch_something_changed(rd)) {
-        serve_drain(rd, false);
-        process_tell(rd, NOTE_DRAIN);
-    } else if (!rd->sv.daemon->resident && rd->n_sessions == 0 && !rd->waking &&
-               clock_ms() - rd->last_used >= idle_ms) {
-        serve_drain(rd, false);
-    }
+    watch_look(rd);
+    if (!rd->sv.daemon->resident && rd->n_sessions == 0 && !rd->waking &&
+        clock_ms() - rd->last_used >= idle_ms)
+        link_retire(rd);
 }
 
 /* next_look - soon when there are files to watch, else when the process may have been idle long enough */
@@ -86,7 +125,7 @@ static uint64_t next_look(const struct running *rd)
 {
     uint64_t ms = (uint64_t)rd->sv.params->max_idle * 1000;
 
-    if (rd->n_watched > 0 && ms > WATCH_MS)
+    if (rd->rereads && ms > WATCH_MS)
         ms = WATCH_MS;
     return rd->is_child ? CLOCK_NEVER : clock_deadline_ms((int64_t)ms);
 }
@@ -103,6 +142,7 @@ static void run_link(void *arg)
         else if (r == -ECANCELED || !hear(rd))
             break;
     }
+    rd->linked = false;
     serve_drain(rd, true);
     if (!rd->is_child)
         process_tell(rd, NOTE_STOP);
@@ -112,5 +152,6 @@ static void run_link(void *arg)
 
 void link_start(struct running *rd)
 {
+    rd->linked = !rd->is_child;     /* a child's parent opens nothing */
     fiber_start(run_link, rd);
 }

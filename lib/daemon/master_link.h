@@ -6,8 +6,13 @@
  * struct master_note. The end of the connection says that the other one is gone.
  * Notes are few: a process speaks when what it can take changes, not at each session.
  *
- *     server:  READY -> (FULL -> AVAILABLE)* -> RETIRING -> end
- *     master:  WAKEUP*, DRAIN, STOP
+ *     server:  FILES -> READY -> (FULL -> AVAILABLE)* -> RETIRING -> end;  OPEN at any time after FILES
+ *     master:  WAKEUP*, DRAIN, STOP;  a FILE for each OPEN
+ *
+ * FILES comes once, before the process gives up its privileges: after the note the names of the files that it
+ * has read and may want to read again, each with a NUL, numbered from 0. Later it names them by number
+ * only, so that one that was taken over can reach nothing new. FILE brings a read-only descriptor of the
+ * file as it is now (SCM_RIGHTS), or none and an errno value.
  */
 #ifndef DAEMON_MASTER_LINK_H
 #define DAEMON_MASTER_LINK_H
@@ -23,6 +28,9 @@
 #define ENV_LIMIT    "POSTERN_LIMIT"        /* maxproc of the service, 0: none */
 #define ENV_PUBLIC   "POSTERN_PUBLIC"       /* "1": the socket is not private */
 
+/* Bytes of a FILES packet. */
+enum { MASTER_FILES_MAX = 64 << 10 };
+
 /* After STOP, or when master is gone, sessions get so long before they are cancelled. */
 enum { STOP_GRACE_MS = 5000 };
 
@@ -33,16 +41,19 @@ enum master_note_kind {
     NOTE_FULL = 'f',        /* takes no more; start another */
     NOTE_AVAILABLE = 'a',   /* takes connections again */
     NOTE_RETIRING = 'x',    /* takes none any more; ends when its sessions have */
+    NOTE_FILES = 'l',       /* see above */
+    NOTE_OPEN = 'o',        /* open file `number` again */
     NOTE_REFUSED = 's',     /* dies now: the sandbox refused system call `number` */
     /* master to server */
     NOTE_WAKEUP = 'w',
     NOTE_DRAIN = 'd',       /* reload: end when the sessions have ended */
     NOTE_STOP = 't',        /* the same within STOP_GRACE_MS */
+    NOTE_FILE = 'i',        /* file `number`, or `error` */
 };
 
 struct master_note {
     uint8_t kind;           /* enum master_note_kind */
-    uint8_t unused;
+    uint8_t error;          /* errno value, NOTE_FILE only */
     uint16_t number;
 };
 

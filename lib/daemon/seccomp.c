@@ -49,7 +49,7 @@ static const struct call_row allowed[] = {
     { S(mprotect), ALWAYS }, { S(madvise), ALWAYS }, { S(futex), ALWAYS }, { S(rseq), ALWAYS },
     { S(set_robust_list), ALWAYS }, { S(set_tid_address), ALWAYS }, { S(membarrier), ALWAYS },
     { S(sched_yield), ALWAYS }, { S(sched_getaffinity), ALWAYS }, { S(gettid), ALWAYS },
-    { S(arch_prctl), ALWAYS }, { S(getrandom), ALWAYS }, { S(restart_syscall), ALWAYS },
+    { S(arch_prctl), ALWAYS }, { S(getrandom), ALWAYS }, { S(memfd_create), ALWAYS }, { S(restart_syscall), ALWAYS },
     { S(clock_gettime), ALWAYS }, { S(clock_getres), ALWAYS }, { S(clock_nanosleep), ALWAYS },
     { S(nanosleep), ALWAYS }, { S(gettimeofday), ALWAYS }, { S(time), ALWAYS }, { S(times), ALWAYS },
     { S(exit), ALWAYS }, { S(exit_group), ALWAYS }, { S(tgkill), ALWAYS }, { S(getrusage), ALWAYS },
@@ -99,7 +99,7 @@ static const struct call_row allowed[] = {
     { S(setuid), SANDBOX_SETUID }, { S(setgid), SANDBOX_SETUID }, { S(setresuid), SANDBOX_SETUID },
     { S(setresgid), SANDBOX_SETUID }, { S(setreuid), SANDBOX_SETUID }, { S(setregid), SANDBOX_SETUID },
     { S(setgroups), SANDBOX_SETUID }, { S(setfsuid), SANDBOX_SETUID }, { S(setfsgid), SANDBOX_SETUID },
-    { S(capset), SANDBOX_SETUID }, { S(memfd_create), SANDBOX_SETUID },
+    { S(capset), SANDBOX_SETUID },
     /* children */
     { S(fork), SANDBOX_FORK }, { S(vfork), SANDBOX_FORK }, { S(wait4), SANDBOX_FORK },
     { S(waitid), SANDBOX_FORK }, { S(kill), SANDBOX_FORK }, { S(setpgid), SANDBOX_FORK },

@@ -196,7 +196,7 @@ static void check_limits(struct running *rd)
         note_send(rd, NOTE_FULL, 0);
     }
     if (!rd->sv.daemon->resident && rd->served >= rd->sv.params->max_use)
-        serve_drain(rd, false);
+        link_retire(rd);
 }
 
 /* accept_burst - all that wait. 0: there may be more later; -EAGAIN: none left; or an error */

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * watch.c - files whose change a confined process cannot follow by itself
+ * watch.c - the files that a process has read at start and reads again when they change
  *
- * Tables read their file again when it changes. Where the sandbox or the file's
- * mode forbids that (the file was replaced, or is for root only), the process retires,
- * as Postfix's do for every table: the next one reads the new file as root.
+ * Tables look after their own (lib/table). Certificates and keys are looked at
+ * every few seconds; when one has changed, the program reads them all again, and
+ * keeps what it has when they are wrong.
+ *
+ * A process that knows the old version of something whose new version is wrong
+ * does not retire for its age or for having nothing to do: its successor could not start.
  *
  * Runs in: every daemon.
  */
 #include "daemon/internal.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
@@ -42,10 +45,12 @@ void daemon_watch_file(const struct server *sv, const char *path)
 {
     struct running *rd = RUNNING(sv);
 
+    assert(rd->sv.daemon->reread);
     if (path[0] == '\0')
         return;
     add_path(path, rd);
     rd->watched[rd->n_watched - 1].is_table = false;
+    rd->rereads = true;
 }
 
 void watch_start(struct running *rd)
@@ -53,27 +58,42 @@ void watch_start(struct running *rd)
     table_foreach_path(add_path, rd);
 }
 
-static bool can_read(const char *path)
+/* run_reread - in a fiber of its own, since the answers of master come to the one that looks around */
+static void run_reread(void *arg)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct running *rd = arg;
+    int r = rd->sv.daemon->reread(&rd->sv);
 
-    return fd >= 0;
+    rd->behind = r < 0;
+    rd->rereading = false;
+    if (r == 0)
+        log_info("certificates have changed and were read again");
+    else
+        log_warn("service %s: certificates have changed and cannot be read, using the old ones",
+                 rd->sv.service);
 }
 
-/* watch_something_changed - and this process cannot or will not read it; said in the log */
-bool watch_something_changed(struct running *rd)
+void watch_look(struct running *rd)
 {
+    bool changed = false;
+
     for (size_t i = 0; i < rd->n_watched; i++) {
         struct watched_file *w = &rd->watched[i];
-        uint64_t now = stamp_of(w->path);
 
-        if (now == w->stamp || now == 0)
+        if (w->is_table)
             continue;
-        w->stamp = now;
-        if (w->is_table && can_read(w->path))
-            continue;
-        log_info("%s has changed -- restarting", w->path);
-        return true;
+        uint64_t now = stamp_of(w->path);
+        changed = changed || (now != w->stamp && now != 0);
+        if (now != 0)
+            w->stamp = now;
     }
-    return false;
+    if (!changed || rd->rereading)
+        return;
+    rd->rereading = true;
+    fiber_start(run_reread, rd);
+}
+
+bool watch_all_current(const struct running *rd)
+{
+    return !rd->behind && !rd->rereading && table_all_current();
 }
