@@ -104,7 +104,7 @@ static void watcher_stop(struct watcher *w)
 int cmd_idle(struct imap *s, struct parse *p)
 {
     struct watcher w;
-    struct span line;
+    struct span line = SPAN_NULL;
     int r;
 
     if (!parse_end(p))
