@@ -5,19 +5,12 @@
  * Runs in: imapd-login, pop3d-login. Passwords pass through and are not kept.
  */
 #include <errno.h>
-#include <openssl/crypto.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "login/login.h"
 
 enum { USER_LOG_MAX = 128, AUTH_TIMEOUT_MS = 60000 };
-
-static void wipe(struct str *s)
-{
-    if (s->data)
-        OPENSSL_cleanse(s->data, s->cap);
-    str_free(s);
-}
 
 /* Ask the client: 0, -EINVAL undecodable, -ECANCELED it sent "*", or the stream's error. */
 static int ask_client(struct login *l, struct span challenge, struct str *reply)
@@ -54,7 +47,7 @@ static int pass_challenge(struct login *l, struct ipc *auth)
     if (r == 0)
         ipc_send(auth, &auth_answer_shape, &answer);
     str_free(&ask.data);
-    wipe(&answer.data);
+    secret_free(&answer.data);
     return r;
 }
 
@@ -112,7 +105,7 @@ void login_authenticate(struct login *l, struct span mechanism, const struct str
         ipc_pool_put(l->server->auth, TAKE_PTR(auth));
     else
         ret->status = AUTH_TEMPORARY;
-    wipe(&start.initial);
+    secret_free(&start.initial);
     str_reset(&l->user);
     str_add_escaped(&l->user, str_span(&ret->user), USER_LOG_MAX, STR_ASCII);
     if (ret->status == AUTH_REFUSED)
@@ -128,5 +121,5 @@ void login_password(struct login *l, struct span user, struct span password, str
     str_add_char(&message, '\0');
     str_add(&message, password);
     login_authenticate(l, span_of("PLAIN"), &message, ret);
-    wipe(&message);
+    secret_free(&message);
 }

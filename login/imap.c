@@ -14,6 +14,7 @@
 
 #include "base/chars.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 enum { ARGUMENT_MAX = 4096, COMMAND_MAX = 65536, TAG_MAX = 200, BAD_MAX = 20, FAILURES_MAX = 20 };
 
@@ -160,7 +161,8 @@ static void answer_result(struct imap_line *c, const struct auth_result *res)
 
 static int cmd_login(struct imap_line *c)
 {
-    _cleanup_(str_free) struct str user = STR_INIT, password = STR_INIT;
+    _cleanup_(str_free) struct str user = STR_INIT;
+    _cleanup_(secret_free) struct str password = STR_INIT;
     struct auth_result res;
 
     int r = argument(c, &user);
@@ -169,7 +171,6 @@ static int cmd_login(struct imap_line *c)
     if (r < 0)
         return refuse_argument(c, r);
     login_password(c->l, str_span(&user), str_span(&password), &res);
-    memset(password.data, 0, password.len);
     answer_result(c, &res);
     str_free(&res.user);
     return 0;
@@ -177,7 +178,8 @@ static int cmd_login(struct imap_line *c)
 
 static int cmd_authenticate(struct imap_line *c)
 {
-    _cleanup_(str_free) struct str mechanism = STR_INIT, initial = STR_INIT;
+    _cleanup_(str_free) struct str mechanism = STR_INIT;
+    _cleanup_(secret_free) struct str initial = STR_INIT;
     struct auth_result res;
 
     int r = argument(c, &mechanism);
@@ -309,9 +311,7 @@ static int serve_line(struct login *l)
         return r;
     str_add(&c.copy, line);
     r = run_command(&c);
-    if (c.copy.data)
-        memset(c.copy.data, 0, c.copy.len);
-    str_free(&c.copy);
+    secret_free(&c.copy);
     return r;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/chars.h"
 #include "base/mem.h"
+#include "base/secret.h"
 
 enum { BAD_MAX = 20, FAILURES_MAX = 20 };
 
@@ -76,7 +77,8 @@ static int cmd_pass(struct pop3 *c, struct span args)
 
 static int cmd_auth(struct pop3 *c, struct span args)
 {
-    _cleanup_(str_free) struct str initial = STR_INIT, mechanism = STR_INIT;
+    _cleanup_(str_free) struct str mechanism = STR_INIT;
+    _cleanup_(secret_free) struct str initial = STR_INIT;
     struct auth_result res;
 
     str_add(&mechanism, span_cut(&args, ' '));
@@ -160,7 +162,7 @@ static const struct command {
 
 static int serve_line(struct pop3 *c)
 {
-    _cleanup_(str_free) struct str copy = STR_INIT;
+    _cleanup_(secret_free) struct str copy = STR_INIT;
     struct span line;
     int r = stream_getline(c->l->client, LOGIN_LINE_MAX, &line);
 
