@@ -4,8 +4,9 @@
  *
  * Items are looked up once, and the greatest need among them decides how far a
  * message's file is read: not at all for flags, UIDs, dates and sizes, which
- * are in the index. A file is opened once, and before the first byte of its
- * answer is written, for an answer cannot be taken back.
+ * are in the index, and for what is kept there of the content (kept.h). A file is
+ * opened once, and before the first byte of its answer is written, for an answer
+ * cannot be taken back.
  *
  * Runs in: imapd (input and content are hostile).
  */
@@ -16,7 +17,6 @@
 #include "base/mem.h"
 #include "bodystructure.h"
 #include "command.h"
-#include "envelope.h"
 #include "flags.h"
 #include "mail/date.h"
 #include "message.h"
@@ -38,6 +38,7 @@ struct fetch {
     struct fetch_item *items;
     size_t len, cap;
     enum need need;
+    unsigned want;              /* enum message_want */
     bool sets_seen;
     bool has_uid, has_flags, has_modseq;
     uint64_t changed_since;
@@ -50,27 +51,33 @@ struct fetch {
 typedef void put_item(struct imap *s, struct fetch *f, const struct fetch_item *i,
                       const struct mail_entry *e);
 static put_item put_flags_item, put_uid, put_internaldate, put_size, put_modseq, put_envelope_item,
-    put_body, put_section;
+    put_body, put_structure, put_section, put_kept_fields;
 
 static const struct fetch_row {
     const char *name;
     put_item *put;
     enum need need;
+    unsigned want;              /* enum message_want */
     enum section_text section;  /* of RFC822.x, which are sections under another name */
 } rows[] = {
-    { "BODY",           put_body,          NEED_MIME,   SECTION_WHOLE },
-    { "BODYSTRUCTURE",  put_body,          NEED_MIME,   SECTION_WHOLE },
-    { "ENVELOPE",       put_envelope_item, NEED_HEADER, SECTION_WHOLE },
-    { "FLAGS",          put_flags_item,    NEED_INDEX,  SECTION_WHOLE },
-    { "INTERNALDATE",   put_internaldate,  NEED_INDEX,  SECTION_WHOLE },
-    { "MODSEQ",         put_modseq,        NEED_INDEX,  SECTION_WHOLE },
-    { "RFC822",         put_section,       NEED_ALL,    SECTION_WHOLE },
-    { "RFC822.HEADER",  put_section,       NEED_HEADER, SECTION_HEADER },
-    { "RFC822.SIZE",    put_size,          NEED_SIZE,   SECTION_WHOLE },
-    { "RFC822.TEXT",    put_section,       NEED_ALL,    SECTION_TEXT },
-    { "UID",            put_uid,           NEED_INDEX,  SECTION_WHOLE },
+    { "BODY",           put_body,          NEED_MIME,   0,              SECTION_WHOLE },
+    { "BODYSTRUCTURE",  put_structure,     NEED_INDEX,  KEPT_STRUCTURE, SECTION_WHOLE },
+    { "ENVELOPE",       put_envelope_item, NEED_INDEX,  KEPT_HEADER,    SECTION_WHOLE },
+    { "FLAGS",          put_flags_item,    NEED_INDEX,  0,              SECTION_WHOLE },
+    { "INTERNALDATE",   put_internaldate,  NEED_INDEX,  0,              SECTION_WHOLE },
+    { "MODSEQ",         put_modseq,        NEED_INDEX,  0,              SECTION_WHOLE },
+    { "RFC822",         put_section,       NEED_ALL,    0,              SECTION_WHOLE },
+    { "RFC822.HEADER",  put_section,       NEED_HEADER, 0,              SECTION_HEADER },
+    { "RFC822.SIZE",    put_size,          NEED_SIZE,   0,              SECTION_WHOLE },
+    { "RFC822.TEXT",    put_section,       NEED_ALL,    0,              SECTION_TEXT },
+    { "UID",            put_uid,           NEED_INDEX,  0,              SECTION_WHOLE },
 };
-static const struct fetch_row body_section = { "BODY", put_section, NEED_ALL, SECTION_WHOLE };
+/* BODY[...], by how far it has to be read */
+static const struct fetch_row
+    section_in_kept = { "BODY", put_kept_fields, NEED_INDEX, KEPT_HEADER, SECTION_WHOLE },
+    section_in_head = { "BODY", put_section, NEED_HEADER, 0, SECTION_WHOLE },
+    section_of_all = { "BODY", put_section, NEED_ALL, 0, SECTION_WHOLE },
+    section_of_part = { "BODY", put_section, NEED_MIME, 0, SECTION_WHOLE };
 
 static const struct {
     const char *name, *items;
@@ -99,6 +106,7 @@ static struct fetch_item *add_item(struct fetch *f, const struct fetch_row *row)
     f->has_uid |= row->put == put_uid;
     f->has_flags |= row->put == put_flags_item;
     f->has_modseq |= row->put == put_modseq;
+    f->want |= row->want;
     if (row->need > f->need)
         f->need = row->need;
     return &f->items[f->len++];
@@ -132,14 +140,13 @@ static bool parse_body_section(struct parse *p, struct fetch *f, struct span nam
         return false;
     }
 
-    enum need need = section.part.len > 0          ? NEED_MIME
-                     : section_in_header(&section) ? NEED_HEADER
-                                                   : NEED_ALL;
+    const struct fetch_row *row = section.part.len > 0          ? &section_of_part
+                                  : section_is_kept(&section)   ? &section_in_kept
+                                  : section_in_header(&section) ? &section_in_head
+                                                                : &section_of_all;
 
-    add_item(f, &body_section)->section = section;
+    add_item(f, row)->section = section;
     f->sets_seen |= !peek;
-    if (need > f->need)
-        f->need = need;
     return true;
 }
 
@@ -245,29 +252,45 @@ static void put_modseq(struct imap *s, struct fetch *f, const struct fetch_item 
     str_addf(&f->line, "MODSEQ (%" PRIu64 ")", e->modseq);
 }
 
+/* What is kept cannot fail any more: load() has seen to it. */
+static const struct kept *kept(struct fetch *f, unsigned want)
+{
+    const struct kept *k;
+
+    message_kept(&f->message, want, &k);
+    return k;
+}
+
 static void put_envelope_item(struct imap *s, struct fetch *f, const struct fetch_item *i,
                               const struct mail_entry *e)
 {
-    struct span header = SPAN_NULL;
-
+    (void)s;
     (void)i;
     (void)e;
-    message_header(&f->message, &header);
     str_add_str(&f->line, "ENVELOPE ");
-    put_envelope(&f->line, header, (size_t)s->params->header_address_token_limit);
+    str_add(&f->line, kept(f, KEPT_HEADER)->envelope);
+}
+
+static void put_structure(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                          const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    (void)e;
+    str_add_str(&f->line, "BODYSTRUCTURE ");
+    str_add(&f->line, kept(f, KEPT_STRUCTURE)->structure);
 }
 
 static void put_body(struct imap *s, struct fetch *f, const struct fetch_item *i,
                      const struct mail_entry *e)
 {
-    bool extended = span_eq_str(span_of(i->row->name), "BODYSTRUCTURE");
     const struct mime *mime;
 
+    (void)i;
     (void)e;
     message_mime(&f->message, &mime);
-    str_addf(&f->line, "%s ", i->row->name);
-    put_bodystructure(&f->line, mime, extended ? BODY_EXTENDED : BODY_BASIC,
-                      (size_t)s->params->header_address_token_limit);
+    str_add_str(&f->line, "BODY ");
+    put_bodystructure(&f->line, mime, BODY_BASIC, (size_t)s->params->header_address_token_limit);
 }
 
 static void count_bytes(struct imap *s, const struct section *section, size_t n)
@@ -278,17 +301,9 @@ static void count_bytes(struct imap *s, const struct section *section, size_t n)
     *(header ? &s->stats.hdr_bytes : &s->stats.body_bytes) += n;
 }
 
-static void put_section(struct imap *s, struct fetch *f, const struct fetch_item *i,
-                        const struct mail_entry *e)
+static void put_literal(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                        struct span content)
 {
-    struct span content;
-
-    (void)e;
-    str_add(&f->line, str_span(&i->section.label));
-    if (section_content(&i->section, &f->message, &f->scratch, &content) <= 0) {
-        str_add_str(&f->line, " NIL");
-        return;
-    }
     str_addf(&f->line, " {%zu}\r\n", content.len);
     imap_write(s, str_span(&f->line));
     str_reset(&f->line);
@@ -296,19 +311,43 @@ static void put_section(struct imap *s, struct fetch *f, const struct fetch_item
     count_bytes(s, &i->section, content.len);
 }
 
+static void put_section(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                        const struct mail_entry *e)
+{
+    struct span content;
+
+    (void)e;
+    str_add(&f->line, str_span(&i->section.label));
+    if (section_content(&i->section, &f->message, &f->scratch, &content) <= 0)
+        str_add_str(&f->line, " NIL");
+    else
+        put_literal(s, f, i, content);
+}
+
+static void put_kept_fields(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                            const struct mail_entry *e)
+{
+    (void)e;
+    str_add(&f->line, str_span(&i->section.label));
+    put_literal(s, f, i, section_of_kept(&i->section, kept(f, KEPT_HEADER)->header, &f->scratch));
+}
+
 /* ---- messages ---- */
 
-/* Open and read the file as far as any item will want it; afterwards no item can fail. */
-static int load(struct imap *s, struct fetch *f, uint32_t seq)
+/* Read the file as far as any item will want it, if at all; afterwards no item can fail. */
+static int load(struct fetch *f, uint32_t seq)
 {
+    const struct kept *k;
     const struct mime *mime;
     struct span bytes;
-    int r;
+    int r = 0;
 
-    if (f->need == NEED_INDEX || f->need == NEED_SIZE)
+    if (f->want == 0 && f->need <= NEED_SIZE)
         return 0;
-    r = message_open(&f->message, s->mb, seq);
-    if (r < 0)
+    message_open(&f->message, seq);
+    if (f->want != 0)
+        r = message_kept(&f->message, f->want, &k);
+    if (r < 0 || f->need <= NEED_SIZE)
         return r;
     if (f->need == NEED_HEADER)
         return message_header(&f->message, &bytes);
@@ -320,7 +359,7 @@ static int load(struct imap *s, struct fetch *f, uint32_t seq)
 static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now_seen)
 {
     const struct mail_entry *e = mailbox_entry(s->mb, seq);
-    int r = load(s, f, seq);
+    int r = load(f, seq);
 
     if (r < 0)
         return r;
@@ -417,9 +456,10 @@ int cmd_fetch(struct imap *s, struct parse *p)
     _cleanup_(fetch_done) struct fetch f = { .line = STR_INIT, .scratch = STR_INIT };
     _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
     const struct message_limits limits = { (size_t)s->params->mime_nesting_limit,
-                                           (size_t)s->params->mime_part_limit };
+                                           (size_t)s->params->mime_part_limit,
+                                           (size_t)s->params->header_address_token_limit };
 
-    message_init(&f.message, limits);
+    message_init(&f.message, s->mb, limits);
     if (!parse_messages(s, p, &seqs) || !parse_fetch(p, &f))
         return reply_bad(s, "Messages that exist and items are expected.");
     if (f.has_modseq)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message.c - read a message file in pieces, as the client shall see it
+ * message.c - read a message file in pieces, as the client shall see it, or not at all
  *
- * Most commands want the header only, which is in the first piece; an attachment
- * behind it is then never read. Line ends become CRLF on the way (Maildir stores LF).
+ * What clients ask of every message is kept in the index (kept.h), made when it is asked for the
+ * first time and written down for many messages at once. Most commands want the header only, which
+ * is in the first piece; an attachment behind it is then never read. Line ends become CRLF on the
+ * way (Maildir stores LF).
  *
  * Runs in: imapd (content is hostile). Logs nothing.
  */
@@ -13,16 +15,55 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/mem.h"
+#include "bodystructure.h"
+#include "envelope.h"
 #include "mailbox/lf.h"
 
 #define FIRST_PIECE (16 * 1024)
 #define PIECE       (1024 * 1024)
 #define KEEP_MAX    (256 * 1024)
+#define NOTES_MAX   (1024 * 1024)
 
-void message_init(struct message *m, struct message_limits limits)
+void message_init(struct message *m, struct mailbox *mb, struct message_limits limits)
 {
-    *m = (struct message){ .fd = -1, .data = STR_INIT, .mime = MIME_INIT, .limits = limits };
+    *m =
+        (struct message){.mb = mb, .fd = -1, .data = STR_INIT, .mime = MIME_INIT, .limits = limits};
 }
+
+/* ---- notes in the index ---- */
+
+/* Limits shape what is made; records made under others do not count. */
+static uint32_t limits_number(const struct message_limits *l)
+{
+    return (uint32_t)(l->mime_depth << 24 ^ l->mime_parts << 12 ^ l->addresses);
+}
+
+/* A failure costs time, not truth: they will be made again. */
+static void write_notes(struct message *m)
+{
+    if (m->n_notes > 0)
+        mailbox_note_put(m->mb, m->notes, m->n_notes);
+    for (size_t i = 0; i < m->n_notes; i++)
+        str_free(&m->notes[i].bytes);
+    m->n_notes = m->notes_bytes = 0;
+}
+
+static void add_note(struct message *m)
+{
+    if (m->record.len > KEPT_MAX)
+        return;
+    MEM_GROW(m->notes, m->n_notes, m->cap_notes);
+    struct mailbox_note *note = &m->notes[m->n_notes++];
+
+    *note = (struct mailbox_note){mailbox_entry(m->mb, m->seq)->uid, STR_INIT};
+    str_add(&note->bytes, str_span(&m->record));
+    m->notes_bytes += m->record.len;
+    if (m->notes_bytes > NOTES_MAX)
+        write_notes(m);
+}
+
+/* ---- the file ---- */
 
 static void forget(struct message *m)
 {
@@ -30,7 +71,8 @@ static void forget(struct message *m)
         close(m->fd);
     m->fd = -1;
     mime_done(&m->mime);
-    m->parsed = m->complete = false;
+    m->parsed = m->complete = m->looked_up = false;
+    m->kept = (struct kept){SPAN_NULL, SPAN_NULL, SPAN_NULL};
     m->header_len = SIZE_MAX;
     if (m->data.cap > KEEP_MAX)
         str_free(&m->data);
@@ -40,20 +82,17 @@ static void forget(struct message *m)
 
 void message_done(struct message *m)
 {
+    write_notes(m);
+    free(m->notes);
     forget(m);
     str_free(&m->data);
+    str_free(&m->record);
 }
 
-int message_open(struct message *m, struct mailbox *mb, uint32_t seq)
+void message_open(struct message *m, uint32_t seq)
 {
     forget(m);
-
-    int fd = mailbox_open_message(mb, seq);
-
-    if (fd < 0)
-        return fd;
-    m->fd = fd;
-    return 0;
+    m->seq = seq;
 }
 
 /* Read up to `size` bytes more. A short count is the end of a regular file. */
@@ -61,6 +100,11 @@ static int read_piece(struct message *m, size_t size)
 {
     size_t from = m->data.len, got = 0;
 
+    if (m->fd < 0) {
+        m->fd = mailbox_open_message(m->mb, m->seq);
+        if (m->fd < 0)
+            return m->fd;
+    }
     str_reserve(&m->data, size);
     while (got < size) {
         ssize_t n = read(m->fd, m->data.data + from + got, size - got);
@@ -143,4 +187,55 @@ int message_mime(struct message *m, const struct mime **ret)
     m->parsed = true;
     *ret = &m->mime;
     return 0;
+}
+
+/* ---- what is kept ---- */
+
+static bool has(const struct kept *k, unsigned want)
+{
+    return (!(want & KEPT_HEADER) || k->envelope.ptr) &&
+           (!(want & KEPT_STRUCTURE) || k->structure.ptr);
+}
+
+/* Make what is wanted; what was there already is carried over. */
+static int make_record(struct message *m, unsigned want)
+{
+    _cleanup_(str_free) struct str envelope = STR_INIT, fields = STR_INIT, structure = STR_INIT;
+    const struct mime *mime;
+    struct span header;
+    int r = message_header(m, &header);
+
+    if (r == 0 && want & KEPT_STRUCTURE)
+        r = message_mime(m, &mime);
+    if (r < 0)
+        return r;
+    if (want & KEPT_STRUCTURE)
+        put_bodystructure(&structure, mime, BODY_EXTENDED, m->limits.addresses);
+    else
+        str_add(&structure, m->kept.structure);
+    header = span_first(str_span(&m->data), m->header_len);
+    put_envelope(&envelope, header, m->limits.addresses);
+    kept_header(header, &fields);
+
+    struct kept made = {str_span(&envelope), str_span(&fields), str_span(&structure)};
+    uint32_t limits = limits_number(&m->limits);
+
+    kept_encode(&made, limits, &m->record);
+    r = kept_decode(str_span(&m->record), limits, &m->kept);
+    if (r == 0)
+        add_note(m);
+    return r;
+}
+
+int message_kept(struct message *m, unsigned want, const struct kept **ret)
+{
+    int r = 0;
+
+    if (!m->looked_up && mailbox_note_get(m->mb, m->seq, &m->record) == 0)
+        kept_decode(str_span(&m->record), limits_number(&m->limits), &m->kept);
+    m->looked_up = true;
+    if (!has(&m->kept, want))
+        r = make_record(m, want);
+    *ret = &m->kept;
+    return r;
 }

@@ -1,36 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * message.h - a message file, read as far as it is needed and at most once
+ * message.h - a message, its file read as far as it is needed and at most once
  */
 #ifndef IMAPD_MESSAGE_H
 #define IMAPD_MESSAGE_H
 
+#include "kept.h"
 #include "mail/mime.h"
 #include "mailbox/account.h"
 
 struct message_limits {
-    size_t mime_depth, mime_parts;
+    size_t mime_depth, mime_parts, addresses;
 };
 
 struct message {
-    int fd;                 /* -1: not open, or read to its end */
+    struct mailbox *mb;
+    uint32_t seq;
+    int fd;                 /* -1: not opened yet, or read to its end */
     bool complete;
     struct str data;        /* from the start, CRLF line ends */
     size_t header_len;      /* with the empty line; SIZE_MAX as long as its end was not seen */
     bool parsed;
     struct mime mime;
     struct message_limits limits;
+    bool looked_up;
+    struct str record;      /* what `kept` points into */
+    struct kept kept;
+    struct mailbox_note *notes; /* made, not written to the index yet */
+    size_t n_notes, cap_notes, notes_bytes;
 };
 
-void message_init(struct message *m, struct message_limits limits);
-void message_done(struct message *m);
+void message_init(struct message *m, struct mailbox *mb, struct message_limits limits);
+void message_done(struct message *m);   /* also writes down what was found out */
 
-/* Go to another message; memory is kept for it unless the last one was large. 0; -ENOENT: expunged
- * meanwhile; -errno. */
-int message_open(struct message *m, struct mailbox *mb, uint32_t seq);
+/* Go to another message; memory is kept for it unless the last one was large. Nothing is read yet. */
+void message_open(struct message *m, uint32_t seq);
 
-/* The header section with its empty line / the whole; valid until the next message_...() call. 0 or
- * -errno. */
+/*
+ * What is kept in the index; only if it is not there it is made from the file. Valid until the next
+ * message_open(). 0; -ENOENT: expunged meanwhile; -errno.
+ */
+enum message_want {
+    KEPT_HEADER = 1 << 0,       /* envelope and header */
+    KEPT_STRUCTURE = 1 << 1,
+};
+int message_kept(struct message *m, unsigned want, const struct kept **ret);
+
+/* The header section with its empty line / the whole; valid until the next message_...() call. 0;
+ * -ENOENT: expunged meanwhile; -errno. */
 int message_header(struct message *m, struct span *ret);
 int message_all(struct message *m, struct span *ret);
 /* The tree of parts of the whole. */

@@ -79,12 +79,14 @@ static int run(struct imap *s, const struct search *q, struct found *ret)
     struct message m;
     int r = q->has_size ? mailbox_measure(s->mb, 1, mailbox_count(s->mb)) : 0;
 
-    message_init(&m, (struct message_limits){ (size_t)s->params->mime_nesting_limit,
-                                              (size_t)s->params->mime_part_limit });
+    message_init(&m, s->mb,
+                 (struct message_limits){ (size_t)s->params->mime_nesting_limit,
+                                          (size_t)s->params->mime_part_limit,
+                                          (size_t)s->params->header_address_token_limit });
     for (uint32_t seq = 1; seq <= mailbox_count(s->mb) && r >= 0; seq++) {
         const struct mail_entry *e = mailbox_entry(s->mb, seq);
 
-        r = search_match(q, s->mb, seq, &m);
+        r = search_match(q, seq, &m);
         if (r == -ENOENT)
             r = 0;
         if (r <= 0)

@@ -51,8 +51,9 @@ struct search {
     struct search_node *nodes;
     size_t len, cap;
     bool has_modseq, has_size;
+    bool has_kept;          /* asks for header fields that are kept in the index */
 };
-#define SEARCH_INIT ((struct search){ NULL, 0, 0, false, false })
+#define SEARCH_INIT ((struct search){ NULL, 0, 0, false, false, false })
 void search_done(struct search *q);
 
 /*
@@ -65,6 +66,6 @@ bool parse_search(struct parse *p, const struct mailbox *mb, size_t max_depth, s
 
 /* Does the message match? Its file is opened and read only as far as needed. 1, 0 or -errno
  * (-ENOENT: expunged meanwhile). */
-int search_match(const struct search *q, struct mailbox *mb, uint32_t seq, struct message *m);
+int search_match(const struct search *q, uint32_t seq, struct message *m);
 
 #endif

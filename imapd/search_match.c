@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * search_match.c - does a message match? Asked in three rounds, each dearer than the one before
+ * search_match.c - does a message match? Asked in four rounds, each dearer than the one before
  *
  * A key that would need more than is at hand answers "unknown"; AND, OR and NOT
- * are of three values. So the index alone decides wherever it can, then the header,
- * and only what is still open has its whole file read.
+ * are of three values. So the index alone decides wherever it can, then the header fields
+ * that it keeps (kept.h), then the header, and only what is still open has its whole file read.
  *
  * Strings match as substrings, ASCII letters in either case, after encoded
  * words, transfer encodings and charsets have been undone (RFC 3501 section 6.4.4).
@@ -21,7 +21,7 @@
 #include "search_text.h"
 
 enum answer { NO, YES, UNKNOWN };
-enum round { ROUND_INDEX, ROUND_HEADER, ROUND_ALL };
+enum round { ROUND_INDEX, ROUND_KEPT, ROUND_HEADER, ROUND_ALL };
 
 struct question {
     const struct search *q;
@@ -78,7 +78,7 @@ static enum answer sent_on(const struct question *qu, const struct search_node *
     int64_t seconds;
     int zone;
 
-    if (qu->round < ROUND_HEADER)
+    if (qu->round < ROUND_KEPT)
         return UNKNOWN;
     if (!mime_field_find(qu->header, "Date", &value) || date_parse(value, &seconds, &zone) < 0)
         return NO;
@@ -87,7 +87,7 @@ static enum answer sent_on(const struct question *qu, const struct search_node *
 
 static enum answer header_matches(const struct question *qu, const struct search_node *n)
 {
-    if (qu->round < ROUND_HEADER)
+    if (qu->round < (kept_field(n->field) ? ROUND_KEPT : ROUND_HEADER))
         return UNKNOWN;
     return yes_if(search_header(qu->header, n->field, n->text));
 }
@@ -177,17 +177,27 @@ static enum answer ask(const struct question *qu, uint32_t node)
     return n->negate ? opposite(a) : a;
 }
 
-int search_match(const struct search *q, struct mailbox *mb, uint32_t seq, struct message *m)
+int search_match(const struct search *q, uint32_t seq, struct message *m)
 {
-    struct question qu = { .q = q, .mb = mb, .seq = seq, .entry = mailbox_entry(mb, seq) };
+    struct question qu = { .q = q, .mb = m->mb, .seq = seq, .entry = mailbox_entry(m->mb, seq) };
     enum answer a = ask(&qu, 0);
-    int r;
+    const struct kept *kept;
+    int r = 0;
 
     if (a != UNKNOWN)
         return a == YES;
-    r = message_open(m, mb, seq);
-    if (r == 0)
-        r = message_header(m, &qu.header);
+    message_open(m, seq);
+    if (q->has_kept) {
+        r = message_kept(m, KEPT_HEADER, &kept);
+        if (r < 0)
+            return r;
+        qu.header = kept->header;
+        qu.round = ROUND_KEPT;
+        a = ask(&qu, 0);
+        if (a != UNKNOWN)
+            return a == YES;
+    }
+    r = message_header(m, &qu.header);
     if (r < 0)
         return r;
     qu.round = ROUND_HEADER;

@@ -242,6 +242,20 @@ static bool parse_group(struct build *b, uint32_t node, size_t depth)
     return parse_char(b->p, ')');
 }
 
+static bool asks_kept_header(const struct search_node *n)
+{
+    switch (n->kind) {
+    case SEARCH_HEADER:
+        return kept_field(n->field);
+    case SEARCH_SENTBEFORE:
+    case SEARCH_SENTON:
+    case SEARCH_SENTSINCE:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool parse_key(struct build *b, size_t depth, uint32_t *ret)
 {
     uint32_t last = SEARCH_NONE;
@@ -262,6 +276,7 @@ static bool parse_key(struct build *b, size_t depth, uint32_t *ret)
     n->field = row->field;
     if (!parse_argument(b, row, n))
         return false;
+    b->q->has_kept |= asks_kept_header(n);
     if (row->argument == A_KEY || row->argument == TWO_KEYS)
         if (!parse_child(b, node, depth, &last))
             return false;

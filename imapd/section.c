@@ -136,6 +136,14 @@ bool section_in_header(const struct section *s)
                                 s->text == SECTION_FIELDS_NOT);
 }
 
+bool section_is_kept(const struct section *s)
+{
+    for (size_t i = 0; i < s->n_fields; i++)
+        if (!kept_field(s->fields[i]))
+            return false;
+    return s->part.len == 0 && s->text == SECTION_FIELDS;
+}
+
 /* ---- finding the part ---- */
 
 /* The n-th part inside `node`; of a message that is no multipart that is the message itself.
@@ -244,6 +252,17 @@ static bool part_content(const struct section *s, const struct mime *m, struct s
     return true;
 }
 
+static struct span cut_partial(const struct section *s, struct span content)
+{
+    return s->partial ? span_first(span_from(content, s->offset), s->count) : content;
+}
+
+struct span section_of_kept(const struct section *s, struct span header, struct str *scratch)
+{
+    collect_fields(s, header, scratch);
+    return cut_partial(s, str_span(scratch));
+}
+
 int section_content(const struct section *s, struct message *m, struct str *scratch,
                     struct span *ret)
 {
@@ -264,7 +283,6 @@ int section_content(const struct section *s, struct message *m, struct str *scra
         header = span_first(all, m->header_len);
         *ret = message_text(s, header, span_from(all, m->header_len), scratch);
     }
-    if (s->partial)
-        *ret = span_first(span_from(*ret, s->offset), s->count);
+    *ret = cut_partial(s, *ret);
     return 1;
 }

@@ -246,6 +246,71 @@ static void test_a_client_may_go_at_any_byte(void **state)
     remove_maildir(maildir);
 }
 
+/* Give the only message other content under the same name, which no program does: it shows who
+ * reads the file. */
+static void overwrite_message(const char *maildir, const char *text)
+{
+    _cleanup_(str_free) struct str command = STR_INIT;
+
+    str_addf(&command, "for f in %s/cur/*; do printf '%s' > \"$f\"; done", maildir, text);
+    assert_int_equal(system(command.data), 0);
+}
+
+static void damage_note(const char *maildir)
+{
+    _cleanup_(account_close_ptr_) struct account *account = NULL;
+    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct mailbox_note note = { 1, STR_INIT };
+
+    assert_int_equal(account_open(maildir, &account, &err), 0);
+    assert_int_equal(mailbox_open(account, span_of("INBOX"), 0, &mb), 0);
+    assert_int_equal(mailbox_note_get(mb, 1, &note.bytes), 0);
+    note.bytes.data[note.bytes.len / 2] ^= 4;
+    assert_int_equal(mailbox_note_put(mb, &note, 1), 0);
+    str_free(&note.bytes);
+}
+
+static void test_what_is_kept_is_read_from_the_index_unless_it_is_damaged(void **state)
+{
+#define ASK                                                                                        \
+    "b SELECT INBOX\r\nc FETCH 1 (ENVELOPE BODY.PEEK[HEADER.FIELDS (From Subject)])\r\n"           \
+    "d FETCH 1 BODYSTRUCTURE\r\ne SEARCH SUBJECT one SENTON 17-Jul-1996\r\nf LOGOUT\r\n"
+    static const char first[] =
+        "a APPEND INBOX {78+}\r\nDate: 17 Jul 1996 02:44:25 -0700\r\n" MESSAGE "\r\n" ASK;
+    static const char later[] = ASK;
+    static const char *const kept[] = {
+        "* 1 FETCH (ENVELOPE (\"17 Jul 1996 02:44:25 -0700\" \"one\" "
+        "((NIL NIL \"a\" \"example.com\"))",
+        " BODY[HEADER.FIELDS (From Subject)] {37}\r\n"
+        "From: a@example.com\r\nSubject: one\r\n\r\n)\r\nc OK",
+        "* 1 FETCH (BODYSTRUCTURE (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 7 1",
+        "d OK", "* SEARCH 1\r\ne OK", NULL };
+    static const char *const made_again[] = {
+        "* 1 FETCH (ENVELOPE (NIL \"two\" NIL ", " {16}\r\nSubject: two\r\n\r\n)\r\nc OK",
+        "NIL NIL \"7bit\" 2 0",
+        "d OK", "* SEARCH\r\ne OK", NULL };
+    static const struct {
+        const char *input;
+        const char *const *want;
+    } steps[] = { { first, kept }, { later, kept }, { later, made_again } };
+    char *maildir = make_maildir();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct conversation c = { .maildir = maildir, .input = span_of(steps[i].input) };
+
+        if (i == 1)
+            overwrite_message(maildir, "Subject: two\\n\\nhi");
+        if (i == 2)
+            damage_note(maildir);
+        converse(&c);
+        check(&c, steps[i].want);
+        str_free(&c.output);
+    }
+    remove_maildir(maildir);
+}
+
 /* Another session's APPEND is told to one in IDLE. */
 struct idler {
     struct conversation idle, other;
@@ -304,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_conversations_go_as_written),
         cmocka_unit_test(test_a_conversation_may_pause_at_any_byte),
         cmocka_unit_test(test_a_client_may_go_at_any_byte),
+        cmocka_unit_test(test_what_is_kept_is_read_from_the_index_unless_it_is_damaged),
         cmocka_unit_test(test_idle_reports_what_another_session_does),
     };
 

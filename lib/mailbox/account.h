@@ -123,6 +123,18 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
 /* Open a message file for reading. The descriptor, or -ENOENT when it was expunged meanwhile. */
 int mailbox_open_message(struct mailbox *mb, uint32_t seq);
 
+/*
+ * What a session has found out about a message's content and does not want to find out again: bytes that only it
+ * understands, kept in the index while the message is there. They may be lost, and may come damaged: who
+ * reads them checks them. get: 0; -ENOENT: none; -errno. put replaces; messages that are gone are skipped.
+ */
+struct mailbox_note {
+    uint32_t uid;
+    struct str bytes;
+};
+int mailbox_note_get(struct mailbox *mb, uint32_t seq, struct str *ret);
+int mailbox_note_put(struct mailbox *mb, const struct mailbox_note *notes, size_t n);
+
 /* Remove messages with \Deleted (uids NULL: all such; else only those among the UIDs). The effect is seen by
  * the next mailbox_sync(). */
 int mailbox_expunge(struct mailbox *mb, const uint32_t *uids, size_t n);

@@ -10,12 +10,13 @@
  *     'a'                        "Postern index", version u32, greatest UIDVALIDITY given so far u32
  *     'b' id:8                   mailbox: UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ, stamps, counters, directory
  *     'c' id:8 modseq:8 uid:4    last change of a message: "" it exists, "x" it was expunged
+ *     'd' id:8 uid:4             note: what a session has found out about the content of a message (account.h)
  *     'k' id:8                   keywords in the order of their bits, each ended by NUL
  *     'm' id:8 uid:4             message: flags, modseq, size, date, file name
  *     'n' id:8 base              uid u32: the message by the base of its file name
  *
- * Every message has exactly one 'm', one 'n' and one 'c'; an expunged one has its 'c' alone. The counters
- * of 'b' are kept by index_message_put and index_message_delete.
+ * Every message has exactly one 'm', one 'n' and one 'c', and at most one 'd'; an expunged one has its
+ * 'c' alone. The counters of 'b' are kept by index_message_put and index_message_delete.
  *
  * LMDB admits one writer at a time over all processes, and readers see the last commit. A durable
  * commit is on disk when it returns. -EBADMSG from any call: damaged; index_discard() it. LMDB trusts its
@@ -76,6 +77,9 @@ int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb
 /* Forget a message, and remember that it was expunged at `modseq`. */
 int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox *mb, const struct index_message *old,
                          uint64_t modseq);
+
+int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret);
+int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span bytes);
 
 /* Visit messages by UID, or changes with a greater modseq; until fn returns non-zero, which is returned. fn
  * must not write. */

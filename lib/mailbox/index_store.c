@@ -52,6 +52,14 @@ static struct key message_key(uint64_t id, uint32_t uid)
     return k;
 }
 
+static struct key note_key(uint64_t id, uint32_t uid)
+{
+    struct key k = key_of('d', id);
+
+    key_number(&k, uid, 4);
+    return k;
+}
+
 static struct key change_key(uint64_t id, uint64_t modseq, uint32_t uid)
 {
     struct key k = key_of('c', id);
@@ -136,7 +144,7 @@ int index_mailbox_drop(struct index_txn *t, uint64_t id)
 {
     int rc = MDB_SUCCESS;
 
-    for (const char *kind = "bckmn"; *kind && rc == MDB_SUCCESS; kind++) {
+    for (const char *kind = "bcdkmn"; *kind && rc == MDB_SUCCESS; kind++) {
         struct key prefix = key_of(*kind, id);
         MDB_val key = { prefix.len, prefix.bytes }, value;
         MDB_cursor *cursor;
@@ -270,15 +278,34 @@ int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox 
 {
     struct key change = change_key(id, old->modseq, old->uid), name = name_key(id, base_of(old->file)),
                message = message_key(id, old->uid), expunged = change_key(id, modseq, old->uid);
-    struct key *keys[] = { &change, &name, &message };
+    struct key *keys[] = { &change, &name, &message }, note = note_key(id, old->uid);
 
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         int r = delete(t, keys[i]);
         if (r < 0)
             return r == -ENOENT ? -EBADMSG : r;
     }
+    int r = delete(t, &note);
+    if (r < 0 && r != -ENOENT)
+        return r;
     count(mb, old, -1);
     return put(t, &expunged, (struct span)SPAN("x"));
+}
+
+/* ---- notes ---- */
+
+int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret)
+{
+    struct key k = note_key(id, uid);
+
+    return get(t, &k, ret);
+}
+
+int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span bytes)
+{
+    struct key k = note_key(id, uid);
+
+    return put(t, &k, bytes);
 }
 
 /* ---- visiting ---- */

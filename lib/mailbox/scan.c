@@ -7,7 +7,7 @@
  * are the truth for flags and existence: they are looked up in the index by their base.
  *
  * Three races are met here. A change in the same tick of the clock as our reading would not show in the
- * mtime: a directory that was changed a moment ago is read once more when it has been quiet for a moment. A file that another
+ * mtime: a directory that was changed a moment ago is read once more when it has been quiet. A file that another
  * program renames while we read the directory can be missed: what is missing is believed only
  * if the directory stood still meanwhile. A change by another program between ours and the mtime we
  * record for it: cur/ is read again when the mailbox is opened after some minutes.
