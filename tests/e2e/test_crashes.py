@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes are killed with SIGKILL while mail flows: what was answered with 250 arrives all the same."""
 import os
-import pwd
 import random
 import re
 import shutil
@@ -21,7 +20,7 @@ MESSAGES = 1000
 SENDERS = 8
 KILLS_EACH = 10
 VICTIMS = ("qmgr", "cleanup", "smtpd", "smtp", "virtual", *(["local"] if AS_ROOT else []))
-SYSTEM_USER = "postern-test"
+SYSTEM_USER = f"postern-test-{os.getpid()}"      # two runs at once do not share it
 NUMBER = re.compile(rb"^X-Number: (\d+)\r?$", re.M)
 
 
@@ -32,17 +31,14 @@ def system_user(workdir):
         yield None
         return
     home = workdir / SYSTEM_USER
-    try:
-        pwd.getpwnam(SYSTEM_USER)
-        subprocess.run(["userdel", SYSTEM_USER], check=True)        # left by an interrupted run
-    except KeyError:
-        pass
     subprocess.run(["useradd", "--system", "--home-dir", home, "--shell", "/usr/sbin/nologin", SYSTEM_USER],
                    check=True)
-    home.mkdir()
-    shutil.chown(home, SYSTEM_USER)
-    yield home
-    subprocess.run(["userdel", SYSTEM_USER], check=True)
+    try:
+        home.mkdir()
+        shutil.chown(home, SYSTEM_USER)
+        yield home
+    finally:
+        subprocess.run(["userdel", SYSTEM_USER], check=True)
 
 
 class Traffic:
@@ -58,7 +54,7 @@ class Traffic:
         self.threads = [threading.Thread(target=self.send_all, daemon=True) for _ in range(SENDERS)]
 
     def recipients(self, number):
-        kinds = ["alice@a.test", "far@b.test"] + (["postern-test@local.test"] if self.home else [])
+        kinds = ["alice@a.test", "far@b.test"] + ([f"{SYSTEM_USER}@local.test"] if self.home else [])
         return kinds if number % 10 == 0 else [kinds[number % len(kinds)]]
 
     def start(self):
@@ -105,7 +101,7 @@ class Traffic:
         """Counter of (number, recipient)."""
         boxes = {"alice@a.test": self.suite.messages("alice")}
         if self.home:
-            boxes["postern-test@local.test"] = [p for sub in ("new", "cur") for p in (self.home / "Maildir" / sub).glob("*")]
+            boxes[f"{SYSTEM_USER}@local.test"] = [p for sub in ("new", "cur") for p in (self.home / "Maildir" / sub).glob("*")]
         found = Counter((int(NUMBER.search(p.read_bytes())[1]), to) for to, files in boxes.items() for p in files)
         found.update((int(NUMBER.search(text)[1]), "far@b.test") for _, _, text in list(self.receiver.messages))
         return found
