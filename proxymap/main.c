@@ -6,7 +6,8 @@
  * /etc/passwd; and one open table serves all processes that name it.
  *
  * Parameters: proxy_read_maps.
- * Sandbox: user net_owner; reads its tables and the system's user database, writes nothing.
+ * Sandbox: user net_owner; reads its tables, and the system's user database if one of them is that; writes
+ * nothing.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,6 +23,9 @@ static int start(struct server *sv)
     struct served *s = mem_new(struct served);
 
     served_open(s, sv->params->proxy_read_maps, say_failed);
+    for (size_t i = 0; i < s->len; i++)
+        if (span_starts(span_of(s->items[i].name), (struct span)SPAN("unix:")))
+            daemon_allow(sv, SANDBOX_NSS);
     sv->state = s;
     return 0;
 }
@@ -30,7 +34,7 @@ int main(int argc, char **argv)
 {
     static const struct daemon proxymap = {
         .name = "proxymap",
-        .sandbox = { .user = RUN_AS_NET, .flags = SANDBOX_NSS },
+        .sandbox = { .user = RUN_AS_NET },
         .start = start,
         .session = proxymap_session,
     };

@@ -3,7 +3,9 @@
  * main.c - smtp: takes messages from qmgr to their next hop
  *
  * Parameters: smtp_*, relayhost reaches it as the nexthop qmgr has chosen.
- * Sandbox: user net_owner; DNS, remote hosts and the descriptors it is handed; writes no file.
+ * Sandbox: user net_owner; DNS, remote hosts and the descriptors it is handed; reads the certificates of
+ * authorities, which OpenSSL looks up by name, and the system's host table where smtp_host_lookup wants it;
+ * writes no file.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -67,6 +69,8 @@ static int start(struct server *sv)
     if (find_level(p->smtp_tls_security_level, &c->tls_level) < 0 ||
         find_port(p->smtp_tcp_port, &c->default_port) < 0)
         return -1;
+    if (nexthop_asks_system(p))
+        daemon_allow(sv, SANDBOX_NSS);
     int r = dns_init(p->dns_servers, p->dns_timeout * 1000, &err);
     if (r == 0 && c->tls_level != SMTP_TLS_NONE)
         r = tls_client_context(&tls, &c->tls, &err);
@@ -79,7 +83,10 @@ int main(int argc, char **argv)
 {
     static const struct daemon smtp = {
         .name = "smtp",
-        .sandbox = { .user = RUN_AS_NET, .flags = SANDBOX_INET_CLIENT | SANDBOX_NSS },
+        .sandbox = { .user = RUN_AS_NET,
+                     .flags = SANDBOX_INET_CLIENT,
+                     .read = { "$smtp_tls_CApath", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/lib/ssl",
+                               "/usr/share/ca-certificates", "/usr/local/share/ca-certificates" } },
         .start = start,
         .session = smtp_session,
     };

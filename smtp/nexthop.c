@@ -148,6 +148,17 @@ static int dns_host(struct smtp_client *c, const char *host, unsigned port, stru
     return 0;
 }
 
+/* without_dns - look up nothing in DNS */
+static bool without_dns(const struct params *p)
+{
+    return strcmp(p->smtp_dns_support_level, "disabled") == 0;
+}
+
+bool nexthop_asks_system(const struct params *p)
+{
+    return without_dns(p) || strstr(p->smtp_host_lookup, "native");
+}
+
 static int host_addresses(struct smtp_client *c, const char *host, unsigned port, struct targets *ret,
                           struct failure *why)
 {
@@ -158,8 +169,7 @@ static int host_addresses(struct smtp_client *c, const char *host, unsigned port
         add_target(ret, host, &addr, port);
         return 0;
     }
-    bool no_dns = strcmp(p->smtp_dns_support_level, "disabled") == 0;
-    if (no_dns || strcmp(p->smtp_host_lookup, "native") == 0)
+    if (without_dns(p) || strcmp(p->smtp_host_lookup, "native") == 0)
         return native_addresses(c, host, port, ret, why);
     int r = dns_host(c, host, port, ret, why);
     if (r < 0 && strstr(p->smtp_host_lookup, "native"))
@@ -230,7 +240,7 @@ int targets_find(struct smtp_client *c, const struct nexthop *hop, struct target
     const char *host = str_cstr((struct str *)&hop->host);
 
     if (hop->no_mx || socket_addr_parse(str_span(&hop->host), hop->port, &addr) == 0 ||
-        strcmp(c->params->smtp_dns_support_level, "disabled") == 0)
+        without_dns(c->params))
         return host_addresses(c, host, hop->port, ret, why);
     return find_by_mx(c, hop, ret, why);
 }

@@ -53,6 +53,9 @@ struct nexthop {
 /* "domain", "domain:port", "[host]", "[host]:port", "[192.0.2.1]", "[IPv6:2001:db8::1]:port". 0 or -EINVAL. */
 int nexthop_parse(struct span text, unsigned default_port, struct nexthop *ret);
 
+/* Do the settings have host names looked up by the system, beside or instead of DNS? */
+bool nexthop_asks_system(const struct params *p);
+
 struct target {
     char *host;
     union sockaddr_any addr;

@@ -93,6 +93,11 @@ static void log_to(const char *name, const char *program)
         log_to_syslog(str_cstr(&tag));
 }
 
+void daemon_allow(const struct server *sv, unsigned sandbox_flags)
+{
+    RUNNING(sv)->sandbox_flags |= sandbox_flags;
+}
+
 static void enter_sandbox(struct running *rd)
 {
     int ruleset = landlock_prepare(rd);
@@ -116,6 +121,7 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
 
     (void)argc;
     rd.sv.daemon = d;
+    rd.sandbox_flags = d->sandbox.flags;
     rd.sv.single_user = geteuid() != 0;
     rd.sigchld_fd = -1;
     signal(SIGPIPE, SIG_IGN);

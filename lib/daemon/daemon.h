@@ -56,7 +56,7 @@ enum sandbox_flags {
     SANDBOX_FORK        = 1 << 2,   /* may fork (a process a session) */
     SANDBOX_EXEC        = 1 << 3,   /* may execute programs (pipe, local commands) */
     SANDBOX_ALL_FILES   = 1 << 4,   /* file access is the user's own; no Landlock (local, virtual, imapd, pop3d) */
-    SANDBOX_NSS         = 1 << 5,   /* may use NSS: read /etc, talk to Unix sockets of nscd, sssd */
+    SANDBOX_NSS         = 1 << 5,   /* may use NSS: read /etc and the modules, talk to nscd, sssd */
 };
 
 struct sandbox {
@@ -106,6 +106,9 @@ bool daemon_draining(const struct server *sv);
  * tables are read again without being named. In start() only.
  */
 void daemon_watch_file(const struct server *sv, const char *path);
+
+/* What the settings make necessary beside the flags of the sandbox. In start() only. */
+void daemon_allow(const struct server *sv, unsigned sandbox_flags);
 
 /* Default lookup for "may this uid be a caller": used by the skeleton; programs with public sockets
  * (pickup, qmgr) look at peer->uid themselves. */

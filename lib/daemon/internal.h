@@ -41,6 +41,7 @@ struct running {
     struct server sv;       /* first: daemon functions are given this */
     struct daemon_args args;
     struct accounts accounts;
+    unsigned sandbox_flags;         /* of the program, and what its settings add */
     enum listen_kind kind;
     struct listener listeners[LISTEN_MAX];
     size_t n_listeners;

@@ -107,16 +107,18 @@ static void allow_list(const struct running *rd, const struct rules *rules, cons
     }
 }
 
-/* Name service and PAM read where they like below these. */
-static const char *const nss_paths[] = { "/etc", "/usr", "/lib", "/lib64", "/run", "/var/lib", "/dev",
-                                         "/proc" };
+/* Name service: its settings, its modules, the caches of those who answer. */
+static const char *const nss_paths[] = {
+    "/etc", "/usr", "/lib", "/lib64", "/run/nscd", "/run/systemd", "/run/resolvconf", "/run/NetworkManager",
+    "/var/lib/sss", "/var/lib/extrausers", "/var/lib/misc", "/dev/null", "/dev/urandom",
+};
 
 int landlock_prepare(struct running *rd)
 {
     const struct sandbox *box = &rd->sv.daemon->sandbox;
     struct rules rules = { .fd = -1 };
 
-    if (box->flags & SANDBOX_ALL_FILES)
+    if (rd->sandbox_flags & SANDBOX_ALL_FILES)
         return -1;
     long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LL_VERSION_FLAG);
     if (abi <= 0) {
@@ -129,8 +131,8 @@ int landlock_prepare(struct running *rd)
     allow_list(rd, &rules, box->read, LL_READ);
     allow_list(rd, &rules, box->write, ~(uint64_t)LL_NEVER);
     table_foreach_path(allow_table, &rules);
-    for (size_t i = 0; box->flags & SANDBOX_NSS && i < ARRAY_LEN(nss_paths); i++)
-        allow(&rules, nss_paths[i], LL_READ | LL_EXECUTE);
+    for (size_t i = 0; rd->sandbox_flags & SANDBOX_NSS && i < ARRAY_LEN(nss_paths); i++)
+        allow(&rules, nss_paths[i], LL_READ);
     return rules.fd;
 }
 

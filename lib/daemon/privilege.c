@@ -135,14 +135,14 @@ void privilege_drop(struct running *rd)
     if (!rd->sv.single_user) {
         if (!to)
             log_fatal("%s has no user to run as", rd->sv.daemon->name);
-        drop_bounding_set(box->flags);
-        if (box->flags & SANDBOX_SETUID)
+        drop_bounding_set(rd->sandbox_flags);
+        if (rd->sandbox_flags & SANDBOX_SETUID)
             prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
         int r = change_user(to->uid, to->gid, NULL, 0);
         if (r < 0)
             log_fatal("cannot become uid %u: %s", to->uid, strerror(-r));
         prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
-        r = set_caps(box->flags);
+        r = set_caps(rd->sandbox_flags);
         if (r < 0)
             log_fatal("cannot set capabilities: %s", strerror(-r));
     }

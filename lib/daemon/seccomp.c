@@ -272,11 +272,11 @@ static void free_filter(scmp_filter_ctx *ctx)
         seccomp_release(*ctx);
 }
 
-static unsigned conditions(const struct sandbox *box)
+static unsigned conditions(const struct running *rd)
 {
-    unsigned flags = box->flags;
+    unsigned flags = rd->sandbox_flags;
 
-    if (box->write[0] || box->flags & SANDBOX_ALL_FILES)
+    if (rd->sv.daemon->sandbox.write[0] || flags & SANDBOX_ALL_FILES)
         flags |= WRITES_FILES;
 #ifdef __SANITIZE_ADDRESS__
     flags |= SANITIZED;
@@ -312,7 +312,7 @@ static scmp_filter_ctx make_exec_filter(void)
 
 void seccomp_apply(struct running *rd)
 {
-    const unsigned flags = conditions(&rd->sv.daemon->sandbox);
+    const unsigned flags = conditions(rd);
     _cleanup_(free_filter) scmp_filter_ctx ctx =
         flags & SANDBOX_EXEC ? make_exec_filter() : make_filter(flags);
 
