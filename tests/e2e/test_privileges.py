@@ -122,10 +122,15 @@ def test_master_is_root_with_only_the_capabilities_that_it_uses(busy):
 # ---- from inside ----
 
 class Probe:
-    """A connection to a program that tries what it is told."""
+    """A connection to a program that tries what it is told. where: a port of the instance, or a private service."""
 
-    def __init__(self, instance, port):
-        self.sock = socket.create_connection(("127.0.0.1", instance.port[port]), 20 * SLOW)
+    def __init__(self, instance, where):
+        if where in instance.port:
+            self.sock = socket.create_connection(("127.0.0.1", instance.port[where]), 20 * SLOW)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(20 * SLOW)
+            self.sock.connect(str(instance.queue_dir / "private" / where))
         self.file = self.sock.makefile("rw", newline="\n")
 
     def tries(self, what):
@@ -136,14 +141,20 @@ class Probe:
 
 
 @pytest.fixture(scope="module")
-def probed(make_instance, workdir):
-    """An instance whose smtpd and login fronts are probes."""
+def probes(workdir):
+    """A daemon_directory with probes in the place of some programs."""
     folder = workdir / "libexec-probes"
     shutil.copytree(LIBEXEC, folder)
-    for program in ("smtpd", "imapd-login", "pop3d-login"):
+    for program in ("smtpd", "imapd-login", "pop3d-login", "smtp", "proxymap"):
         shutil.copy(PROBES / f"probe-{program}", folder / program)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def probed(make_instance, probes):
+    """An instance whose smtpd and login fronts are probes."""
     instance = make_instance(start=False, params={
-        "daemon_directory": folder, "transport_maps": "texthash:$config_directory/transport"})
+        "daemon_directory": probes, "transport_maps": "texthash:$config_directory/transport"})
     (instance.config / "transport").write_text("c.test smtp:[127.0.0.1]:1\n")
     (instance.dir / "anybody").mkdir()
     (instance.dir / "anybody").chmod(0o777)
@@ -214,6 +225,21 @@ def test_a_front_starts_no_process_and_dies_when_it_tries_to_become_another_prog
 def test_who_speaks_to_imap_clients_opens_no_network_connection_of_its_own(probed):
     for program, answer in (("imapd-login", "EACCES"), ("pop3d-login", "EACCES"), ("smtpd", "ok")):
         assert Probe(probed, FRONTS[program]).tries("socket inet") == answer, program   # smtpd asks DNS
+
+
+@needs_root
+@pytest.mark.parametrize("service, settings, answer", [
+    ("relay", {}, "EACCES"), ("relay", {"smtp_host_lookup": "dns, native"}, "ok"),
+    ("relay", {"smtp_dns_support_level": "disabled"}, "ok"),
+    ("proxymap", {}, "EACCES"), ("proxymap", {"proxy_read_maps": "proxy:unix:passwd.byname"}, "ok"),
+])
+def test_who_asks_the_system_for_names_reads_its_files_and_only_then(make_instance, probes, service, settings, answer):
+    instance = make_instance(users=(), params={"daemon_directory": probes, "smtp_dns_support_level": "enabled", **settings})
+    probe = Probe(instance, service)
+    assert [probe.tries(f"open {f}") for f in ("/etc/passwd", "/etc/hosts")] == [answer] * 2
+    assert {f: probe.tries(f"open {f}") for f in ("/etc/shadow", str(instance.log_file), "/proc/1/status")} == \
+        {f: "EACCES" for f in ("/etc/shadow", str(instance.log_file), "/proc/1/status")}
+    assert probe.tries("create /tmp/postern-probe") == "EACCES"
 
 
 # ---- what a callee says to a process that got hold of its socket all the same ----
