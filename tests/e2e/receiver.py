@@ -23,6 +23,7 @@ class Receiver:
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address, daemon_threads = True, True
+            request_queue_size = 128        # with 5, connections hang that the kernel took and dropped
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
