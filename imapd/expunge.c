@@ -5,11 +5,13 @@
  * Runs in: imapd (input is hostile).
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "command.h"
 #include "reply.h"
+#include "untagged.h"
 
 /* The EXPUNGE lines are sent by the dispatcher, which sees the messages gone. */
 int cmd_expunge(struct imap *s, struct parse *p)
@@ -28,7 +30,16 @@ int cmd_expunge(struct imap *s, struct parse *p)
     } else {
         r = mailbox_expunge(s->mb, NULL, 0);
     }
-    return r < 0 ? reply_errno(s, r, "Expunging") : reply_ok(s, "Expunge completed.");
+    if (r < 0)
+        return reply_errno(s, r, "Expunging");
+    if (!s->qresync)
+        return reply_ok(s, "Expunge completed.");
+    /* RFC 7162 section 3.2.7: the modseq that the client has heard of all of this */
+    r = untagged_sync(s, UNTAGGED_EXPUNGE);
+    if (r < 0)
+        return r;
+    return reply_ok(s, "[HIGHESTMODSEQ %" PRIu64 "] Expunge completed.",
+                    mailbox_highestmodseq(s->mb));
 }
 
 static int deselect(struct imap *s, const char *text)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fetch.c - FETCH (RFC 3501 section 6.4.5; MODSEQ and CHANGEDSINCE RFC 7162 section 3.1)
+ * fetch.c - FETCH (RFC 3501 section 6.4.5; MODSEQ, CHANGEDSINCE and VANISHED RFC 7162)
  *
  * Items are looked up once, and the greatest need among them decides how far a
  * message's file is read: not at all for flags, UIDs, dates and sizes, which
@@ -22,6 +22,7 @@
 #include "message.h"
 #include "reply.h"
 #include "section.h"
+#include "seqset.h"
 #include "untagged.h"
 
 /* Items in one FETCH; each costs memory until its end. */
@@ -42,6 +43,7 @@ struct fetch {
     bool sets_seen;
     bool has_uid, has_flags, has_modseq;
     uint64_t changed_since;
+    bool vanished;              /* VANISHED: name those that are gone, too */
     /* while it runs */
     struct message message;
     struct str line, scratch;
@@ -175,13 +177,21 @@ static bool parse_macro(struct parse *p, struct fetch *f)
     return false;
 }
 
-/* fetch-modifiers = SP "(" "CHANGEDSINCE" SP mod-sequence-value ")" */
+/* fetch-modifiers = SP "(" "CHANGEDSINCE" SP mod-sequence-value [SP "VANISHED"] ")"; in any order */
 static bool parse_modifiers(struct parse *p, struct fetch *f)
 {
     if (parse_end(p))
         return true;
-    if (!parse_sp(p) || !parse_char(p, '(') || !parse_word(p, "CHANGEDSINCE") || !parse_sp(p) ||
-        !parse_number(p, INT64_MAX, &f->changed_since) || !parse_char(p, ')') || !parse_end(p))
+    if (!parse_sp(p) || !parse_char(p, '('))
+        return false;
+    do {
+        if (parse_word(p, "VANISHED"))
+            f->vanished = true;
+        else if (!parse_word(p, "CHANGEDSINCE") || !parse_sp(p) ||
+                 !parse_number(p, INT64_MAX, &f->changed_since))
+            return false;
+    } while (parse_sp(p));
+    if (!parse_char(p, ')') || !parse_end(p) || (f->vanished && f->changed_since == 0))
         return false;
     if (!f->has_modseq)
         add_named(f, span_of("MODSEQ"));
@@ -451,6 +461,18 @@ static int fetch_messages(struct imap *s, struct fetch *f, const struct seqs *se
     return reply_ok(s, "Fetch completed.");
 }
 
+/* Of the UIDs that the command names, those that are gone (RFC 7162 section 3.2.6) */
+static int tell_vanished(struct imap *s, uint64_t since, struct span arguments)
+{
+    _cleanup_(seqset_done) struct seqset set = SEQSET_INIT;
+    struct span rest = span_trim(arguments);
+
+    if (seqset_parse(span_cut(&rest, ' '), &set) < 0)
+        return -EINVAL;
+    seqset_resolve(&set, mailbox_uidnext(s->mb));
+    return untagged_vanished(s, since, &set);
+}
+
 int cmd_fetch(struct imap *s, struct parse *p)
 {
     _cleanup_(fetch_done) struct fetch f = { .line = STR_INIT, .scratch = STR_INIT };
@@ -459,11 +481,18 @@ int cmd_fetch(struct imap *s, struct parse *p)
                                            (size_t)s->params->mime_part_limit,
                                            (size_t)s->params->header_address_token_limit };
 
+    struct span arguments = p->in;
+
     message_init(&f.message, s->mb, limits);
     if (!parse_messages(s, p, &seqs) || !parse_fetch(p, &f))
         return reply_bad(s, "Messages that exist and items are expected.");
     if (f.has_modseq)
         untagged_condstore(s);
+    if (f.vanished && (!s->uid || !s->qresync))
+        return reply_bad(s, "VANISHED is for UID FETCH, after QRESYNC was enabled.");
+    int r = f.vanished ? tell_vanished(s, f.changed_since, arguments) : 0;
+    if (r < 0)
+        return reply_errno(s, r, "Reading what has changed");
     if (f.changed_since > 0)
         keep_changed(s->mb, &seqs, f.changed_since);
     if (seqs.len == 0)

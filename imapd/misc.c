@@ -16,7 +16,8 @@ void command_capabilities(const struct imap *s, struct str *out)
 {
     str_add_str(
         out, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE "
-             "SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE ESEARCH WITHIN");
+             "SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC ESEARCH "
+             "WITHIN");
     if (s->params->message_size_limit > 0)
         str_addf(out, " APPENDLIMIT=%lld", (long long)s->params->message_size_limit);
 }
@@ -96,11 +97,12 @@ int cmd_id(struct imap *s, struct parse *p)
     return reply_ok(s, "ID completed.");
 }
 
+/* QRESYNC brings CONDSTORE with it (RFC 7162 section 3.2.3). */
 int cmd_enable(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
     struct span name;
-    bool condstore = false;
+    bool condstore = false, qresync = false;
 
     str_add_str(&line, "* ENABLED");
     do {
@@ -109,11 +111,15 @@ int cmd_enable(struct imap *s, struct parse *p)
         if (span_eq_nocase_str(name, "CONDSTORE") && !s->condstore && !condstore) {
             condstore = true;
             str_add_str(&line, " CONDSTORE");
+        } else if (span_eq_nocase_str(name, "QRESYNC") && !s->qresync && !qresync) {
+            qresync = true;
+            str_add_str(&line, " QRESYNC");
         }
     } while (!parse_end(p));
     str_add_str(&line, "\r\n");
     imap_write(s, str_span(&line));
-    if (condstore)
+    if (condstore || qresync)
         untagged_condstore(s);
+    s->qresync |= qresync;
     return reply_ok(s, "Enabled.");
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * select.c - SELECT and EXAMINE (RFC 3501 sections 6.3.1 and 6.3.2, RFC 7162 section 3.1.8)
+ * select.c - SELECT and EXAMINE (RFC 3501 sections 6.3.1 and 6.3.2; CONDSTORE and QRESYNC RFC 7162
+ * sections 3.1.8 and 3.2.5)
  *
  * Runs in: imapd (input is hostile).
  */
@@ -8,6 +9,7 @@
 
 #include "command.h"
 #include "reply.h"
+#include "seqset.h"
 #include "untagged.h"
 
 /* What SELECT tells of the messages. */
@@ -43,29 +45,102 @@ static void describe(struct imap *s)
     imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest.\r\n", mailbox_highestmodseq(s->mb));
 }
 
-/* select-params = SP "(" "CONDSTORE" ")" (RFC 4466 section 2.3, RFC 7162 section 3.1.8) */
-static bool parse_select_params(struct parse *p, bool *ret_condstore)
+/* What a client remembers of the mailbox from its last visit */
+struct select {
+    bool condstore, qresync;
+    uint64_t uidvalidity, modseq;
+    struct seqset known;        /* its UIDs, resolved */
+    bool has_known;
+};
+
+static void select_done(struct select *q)
+{
+    seqset_done(&q->known);
+}
+
+static bool parse_known_uids(struct parse *p, struct seqset *ret)
+{
+    struct span text;
+
+    if (!parse_set(p, &text) || span_chr(text, '*') >= 0 || seqset_parse(text, ret) < 0)
+        return false;
+    seqset_resolve(ret, UINT32_MAX);
+    return true;
+}
+
+/* seq-match-data = "(" known-sequence-set SP known-uid-set ")": how a client tells which expunges it
+ * need not be told. They are told in any case (section 3.2.5.2), so it is only read. */
+static bool parse_match_data(struct parse *p)
+{
+    struct span set;
+
+    return parse_char(p, '(') && parse_set(p, &set) && parse_sp(p) && parse_set(p, &set) &&
+           parse_char(p, ')');
+}
+
+/* "QRESYNC" SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")" */
+static bool parse_qresync(struct parse *p, struct select *q)
+{
+    if (q->qresync || !parse_sp(p) || !parse_char(p, '(') ||
+        !parse_number(p, UINT32_MAX, &q->uidvalidity) || !parse_sp(p) ||
+        !parse_number(p, INT64_MAX, &q->modseq) || q->modseq == 0)
+        return false;
+    q->qresync = true;
+    while (parse_sp(p)) {
+        if (p->in.len > 0 && p->in.ptr[0] == '(')
+            return parse_match_data(p) && parse_char(p, ')');
+        if (q->has_known || !parse_known_uids(p, &q->known))
+            return false;
+        q->has_known = true;
+    }
+    return parse_char(p, ')');
+}
+
+/* select-params = SP "(" select-param *(SP select-param) ")" (RFC 4466 section 2.1) */
+static bool parse_select_params(struct parse *p, struct select *q)
 {
     if (parse_end(p))
         return true;
-    if (!parse_sp(p) || !parse_char(p, '(') || !parse_word(p, "CONDSTORE") || !parse_char(p, ')'))
+    if (!parse_sp(p) || !parse_char(p, '('))
         return false;
-    *ret_condstore = true;
-    return parse_end(p);
+    do {
+        if (parse_word(p, "CONDSTORE"))
+            q->condstore = true;
+        else if (!parse_word(p, "QRESYNC") || !parse_qresync(p, q))
+            return false;
+    } while (parse_sp(p));
+    return parse_char(p, ')') && parse_end(p);
+}
+
+/* What has changed since the client was here; nothing it knows counts under another UIDVALIDITY. */
+static int resynchronise(struct imap *s, const struct select *q)
+{
+    const struct seqset *known = q->has_known ? &q->known : NULL;
+
+    if (!q->qresync || q->uidvalidity != mailbox_uidvalidity(s->mb))
+        return 0;
+    int r = untagged_vanished(s, q->modseq, known);
+    if (r == 0)
+        untagged_changed(s, q->modseq, known);
+    return r;
 }
 
 static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
-    bool condstore = false;
+    _cleanup_(select_done) struct select q = { .known = SEQSET_INIT };
 
-    if (!parse_mailbox(p, &name) || !parse_select_params(p, &condstore))
-        return reply_bad(s, "A mailbox name is expected.");
+    if (!parse_mailbox(p, &name) || !parse_select_params(p, &q))
+        return reply_bad(s, "A mailbox name is expected, and parameters of CONDSTORE or QRESYNC.");
+    if (q.qresync && !s->qresync)
+        return reply_bad(s, "QRESYNC has to be enabled first.");
 
     /* Also when the new one cannot be opened, the old one is not selected any more. */
+    if (s->mb)
+        imap_puts(s, "* OK [CLOSED] The other mailbox is left.\r\n");
     mailbox_close(TAKE_PTR(s->mb));
     s->state = IMAP_AUTHENTICATED;
-    s->condstore |= condstore;
+    s->condstore |= q.condstore;
 
     int r = mailbox_open(s->account, str_span(&name), flags, &s->mb);
 
@@ -73,6 +148,9 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
         return reply_errno(s, r, "Opening the mailbox");
     s->state = IMAP_SELECTED;
     describe(s);
+    r = resynchronise(s, &q);
+    if (r < 0)
+        return reply_errno(s, r, "Reading what has changed");
     return reply_ok(s, mailbox_read_only(s->mb) ? "[READ-ONLY] Examine completed." :
                                                   "[READ-WRITE] Select completed.");
 }

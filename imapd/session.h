@@ -36,6 +36,7 @@ struct imap {
     enum imap_state state;
     bool uid;                       /* the command has the prefix UID */
     bool condstore;                 /* the client has asked for MODSEQ (RFC 7162 section 3.1) */
+    bool qresync;                   /* ... and has enabled VANISHED (section 3.2) */
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 
     struct str tag;                 /* of the command that runs */

@@ -181,6 +181,24 @@ static const struct {
         "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nf OK", "* ID (\"name\" \"Postern\")\r\ng OK",
         "* ENABLED CONDSTORE\r\n* OK [HIGHESTMODSEQ ", "h OK", "i OK", "j NO",
         "* LIST (\\Noselect) \"/\" \"\"\r\nk OK" } },
+    /* QRESYNC: VANISHED instead of EXPUNGE, by UID; what a client that was away has missed */
+    { "a APPEND INBOX {44+}\r\n" MESSAGE "\r\nb APPEND INBOX {44+}\r\n" MESSAGE "\r\n"
+      "c APPEND INBOX {44+}\r\n" MESSAGE "\r\nd APPEND INBOX {44+}\r\n" MESSAGE "\r\n"
+      "e SELECT INBOX (QRESYNC (1 2))\r\nf ENABLE QRESYNC\r\ng SELECT INBOX\r\n"
+      "h STORE 1:2,4 +FLAGS.SILENT (\\Deleted)\r\ni UID EXPUNGE 1:2\r\n"
+      "j SELECT INBOX (CONDSTORE QRESYNC (1 2))\r\n"
+      "k UID FETCH 1:* (FLAGS) (CHANGEDSINCE 4 VANISHED)\r\n"
+      "l UID FETCH 2:3 FLAGS (CHANGEDSINCE 4 VANISHED)\r\n"
+      "m FETCH 1 FLAGS (CHANGEDSINCE 4 VANISHED)\r\n"
+      "n UID FETCH 1 FLAGS (VANISHED)\r\no EXPUNGE\r\n"
+      "p SELECT INBOX (QRESYNC (1 2 1:* (1 1)))\r\n"
+      "q SELECT INBOX (QRESYNC (1 2 1:9 (1 1)))\r\nr LOGOUT\r\n",
+      { "e BAD", "* ENABLED QRESYNC\r\nf OK", "[HIGHESTMODSEQ 5]", "g OK",
+        "* 1 FETCH (UID 1 MODSEQ (6))\r\n", "h OK", "* VANISHED 1:2\r\ni OK [HIGHESTMODSEQ 7] ",
+        "* OK [CLOSED] ", "* 2 EXISTS", "j OK",
+        "* VANISHED (EARLIER) 1:2\r\n* 2 FETCH (UID 4 FLAGS (\\Deleted) MODSEQ (6))\r\nk OK",
+        "* VANISHED (EARLIER) 2\r\n", "l OK", "m BAD", "n BAD",
+        "* VANISHED 4\r\no OK [HIGHESTMODSEQ 8] ", "p BAD", "q OK" } },
     { "a IDLE\r\nDONE\r\nb IDLE\r\nwhat\r\nc NOOP\r\nd LOGOUT\r\n", { "+ idling\r\na OK",
       "+ idling\r\nb BAD", "c OK" } },
 };

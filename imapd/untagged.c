@@ -3,7 +3,8 @@
  * untagged.c - EXPUNGE, EXISTS, RECENT and FETCH (FLAGS) without being asked
  *
  * RFC 3501 section 5.2 and 7.3.1 to 7.4.1, RFC 7162 section 3.1: once a client
- * has shown that it knows MODSEQ, each FLAGS comes with it.
+ * has shown that it knows MODSEQ, each FLAGS comes with it, and once it has enabled QRESYNC
+ * it hears VANISHED with UIDs instead of EXPUNGE (section 3.2.10).
  *
  * Runs in: imapd.
  */
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "flags.h"
 #include "reply.h"
+#include "seqset.h"
 
 /* What mailbox_sync() has reported: flags are noted first, since an own STORE decides which are
  * sent. */
@@ -24,6 +26,8 @@ struct report {
     struct imap *s;
     uint32_t *changed;
     size_t len, cap;
+    uint32_t *gone;         /* UIDs, descending, for VANISHED */
+    size_t n_gone, cap_gone;
 };
 
 void untagged_condstore(struct imap *s)
@@ -60,9 +64,29 @@ static void report_expunge(uint32_t seq, uint32_t uid, void *arg)
 {
     struct report *r = arg;
 
-    (void)uid;
-    imap_printf(r->s, "* %" PRIu32 " EXPUNGE\r\n", seq);
     r->s->stats.expunged++;
+    if (!r->s->qresync) {
+        imap_printf(r->s, "* %" PRIu32 " EXPUNGE\r\n", seq);
+        return;
+    }
+    MEM_GROW(r->gone, r->n_gone, r->cap_gone);
+    r->gone[r->n_gone++] = uid;
+}
+
+/* Before anything that counts without them. */
+static void tell_gone(struct report *r)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+    struct seqset_printer set = { .out = &line };
+
+    if (r->n_gone == 0)
+        return;
+    str_add_str(&line, "* VANISHED ");
+    while (r->n_gone > 0)
+        seqset_print(&set, r->gone[--r->n_gone]);
+    seqset_print_end(&set);
+    str_add_str(&line, "\r\n");
+    imap_write(r->s, str_span(&line));
 }
 
 static void report_flags(uint32_t seq, void *arg)
@@ -77,6 +101,7 @@ static void report_exists(uint32_t count, uint32_t recent, void *arg)
 {
     struct report *r = arg;
 
+    tell_gone(r);
     imap_printf(r->s, "* %" PRIu32 " EXISTS\r\n* %" PRIu32 " RECENT\r\n", count, recent);
 }
 
@@ -118,6 +143,8 @@ static int sync_and_note(struct imap *s, enum untagged_expunge expunge, struct r
                                              .exists = report_exists, .arg = r };
     int err = mailbox_sync(s->mb, expunge == UNTAGGED_EXPUNGE, &changes);
 
+    tell_gone(r);
+    free(r->gone);
     if (err < 0) {
         log_warn_errno(err,
                        "imap: the selected mailbox cannot be read any more, closing the session");
@@ -169,4 +196,40 @@ int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum un
     }
     free(r.changed);
     return err;
+}
+
+/* ---- a client that was away ---- */
+
+int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *known)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+    _cleanup_free_ uint32_t *uids = NULL;
+    struct seqset_printer set = { .out = &line };
+    size_t n = 0;
+    int r = mailbox_vanished(s->mb, modseq, &uids, &n);
+
+    if (r < 0)
+        return r;
+    str_add_str(&line, "* VANISHED (EARLIER) ");
+    for (size_t i = 0; i < n; i++)
+        if (!known || seqset_has(known, uids[i]))
+            seqset_print(&set, uids[i]);
+    if (set.last == 0)
+        return 0;
+    seqset_print_end(&set);
+    str_add_str(&line, "\r\n");
+    imap_write(s, str_span(&line));
+    return 0;
+}
+
+void untagged_changed(struct imap *s, uint64_t modseq, const struct seqset *known)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    for (uint32_t seq = 1; seq <= mailbox_count(s->mb); seq++) {
+        const struct mail_entry *e = mailbox_entry(s->mb, seq);
+
+        if (e->modseq > modseq && (!known || seqset_has(known, e->uid)))
+            send_flags(s, seq, UNTAGGED_TELL, &line);
+    }
 }

@@ -109,6 +109,10 @@ struct mailbox_changes {
 };
 int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_changes *report);
 
+/* UIDs, ascending, of messages that were expunged with a modseq greater than this one and are not in the
+ * snapshot. *ret is the caller's to free. */
+int mailbox_vanished(struct mailbox *mb, uint64_t since_modseq, uint32_t **ret, size_t *ret_len);
+
 /* A descriptor that becomes readable when the mailbox may have changed (inotify); read and sync then. -errno */
 int mailbox_watch(struct mailbox *mb);
 void mailbox_watch_clear(struct mailbox *mb);   /* read away what made it readable */
