@@ -196,6 +196,7 @@ static void adopt(struct master *m, struct service_state *s, pid_t pid, int fd, 
 
 void child_start(struct master *m, struct service_state *s)
 {
+    static const int answers_bytes = 8 << 10;
     int pair[2];
     _cleanup_(str_free) struct str path = STR_INIT;
 
@@ -204,6 +205,8 @@ void child_start(struct master *m, struct service_state *s)
         fork_failed(s, str_cstr(&path), -errno);
         return;
     }
+    /* Few answers are in flight to a process that does not read them, since each holds a descriptor. */
+    setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &answers_bytes, sizeof answers_bytes);
     log_flush();
     pid_t pid = fork();
     if (pid == 0)
