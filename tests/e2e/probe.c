@@ -8,7 +8,8 @@
  * the program. Not installed.
  *
  *     open PATH | create PATH | mkdir PATH | list PATH | connect PATH | service NAME |
- *     socket inet | fork | execve PATH | ptrace | uids        ->  "ok", or the name of the error
+ *     socket inet | fork | execve PATH | ptrace | uids | register PATH | reopen NUMBER
+ *                                                              ->  "ok", or the name of the error
  *
  * What is deadly ends the connection.
  *
@@ -17,13 +18,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/daemon.h"
+#include "daemon/master_link.h"
 #include "ipc/ipc.h"
 
 int probe_main(const struct daemon *d, int argc, char **argv);
@@ -111,6 +115,34 @@ static int try_ptrace(const char *arg)
     return ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0 ? -errno : 0;
 }
 
+/* tell_master - a note of our own making */
+static int tell_master(enum master_note_kind kind, uint32_t number, const char *path)
+{
+    const struct master_note note = { kind, 0, (uint16_t)number };
+    _cleanup_(str_free) struct str packet = STR_INIT;
+    uint32_t fd;
+
+    if (span_u32(span_of(getenv(ENV_MASTER)), INT32_MAX, &fd) < 0)
+        return -EBADF;
+    str_add(&packet, span_make(&note, sizeof note));
+    if (path)
+        str_add(&packet, span_make(path, strlen(path) + 1));
+    return send((int)fd, packet.data, packet.len, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int try_register(const char *path)
+{
+    return tell_master(NOTE_FILES, 0, path);
+}
+
+static int try_reopen(const char *number)
+{
+    uint32_t n;
+    int r = span_u32(span_of(number), UINT16_MAX, &n);
+
+    return r < 0 ? r : tell_master(NOTE_OPEN, n, NULL);
+}
+
 static const struct attempt {
     const char *name;
     int (*run)(const char *arg);
@@ -118,7 +150,7 @@ static const struct attempt {
     { "open", try_open },       { "create", try_create },   { "mkdir", try_mkdir },
     { "list", try_list },       { "connect", try_connect }, { "service", try_service },
     { "socket", try_socket },   { "fork", try_fork },       { "execve", try_execve },
-    { "ptrace", try_ptrace },
+    { "ptrace", try_ptrace },   { "register", try_register }, { "reopen", try_reopen },
 };
 
 static void run_attempt(struct stream *client, struct span line)

@@ -222,6 +222,18 @@ def test_a_front_starts_no_process_and_dies_when_it_tries_to_become_another_prog
 
 
 @needs_root
+@each_front
+def test_master_opens_for_a_front_only_what_it_named_before_its_sandbox(probed, program):
+    probe = Probe(probed, FRONTS[program])
+    refused = rf"process \S+/{program} pid \d+: meaningless note"
+    for attempt in ("register /etc/shadow", "reopen 500"):
+        before = len(probed.log_lines(refused))
+        assert probe.tries(attempt) == "ok"
+        probed.wait_log(refused, count=before + 1)
+    assert probe.tries("open /etc/shadow") == "EACCES"
+
+
+@needs_root
 def test_who_speaks_to_imap_clients_opens_no_network_connection_of_its_own(probed):
     for program, answer in (("imapd-login", "EACCES"), ("pop3d-login", "EACCES"), ("smtpd", "ok")):
         assert Probe(probed, FRONTS[program]).tries("socket inet") == answer, program   # smtpd asks DNS
