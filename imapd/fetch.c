@@ -177,7 +177,7 @@ static bool parse_macro(struct parse *p, struct fetch *f)
     return false;
 }
 
-/* fetch-modifiers = SP "(" "CHANGEDSINCE" SP mod-sequence-value [SP "VANISHED"] ")"; in any order */
+/* fetch-modifiers = SP "(" "CHANGEDSINCE" SP modseq [SP "VANISHED"] ")"; in any order */
 static bool parse_modifiers(struct parse *p, struct fetch *f)
 {
     if (parse_end(p))

@@ -33,7 +33,7 @@ struct message {
 void message_init(struct message *m, struct mailbox *mb, struct message_limits limits);
 void message_done(struct message *m);   /* also writes down what was found out */
 
-/* Go to another message; memory is kept for it unless the last one was large. Nothing is read yet. */
+/* Go to another message; memory is kept for it unless the last one was large. Nothing is read. */
 void message_open(struct message *m, uint32_t seq);
 
 /*

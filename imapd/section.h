@@ -35,7 +35,8 @@ bool parse_section(struct parse *p, struct section *ret);
 /* Is the message's header enough to answer it? */
 bool section_in_header(const struct section *s);
 
-/* Chosen fields of the header, all of which are kept in the index (kept.h); and what they say, from there. */
+/* Chosen fields of the header, all of which are kept in the index (kept.h); and their text from
+ * there. */
 bool section_is_kept(const struct section *s);
 struct span section_of_kept(const struct section *s, struct span header, struct str *scratch);
 

@@ -68,8 +68,8 @@ static bool parse_known_uids(struct parse *p, struct seqset *ret)
     return true;
 }
 
-/* seq-match-data = "(" known-sequence-set SP known-uid-set ")": how a client tells which expunges it
- * need not be told. They are told in any case (section 3.2.5.2), so it is only read. */
+/* seq-match-data = "(" known-sequence-set SP known-uid-set ")": tells which expunges a client need
+ * not be told. They are told in any case (section 3.2.5.2), so it is only read. */
 static bool parse_match_data(struct parse *p)
 {
     struct span set;
