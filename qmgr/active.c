@@ -38,13 +38,19 @@ int active_fd(struct active *a)
     return a->fd = fd;
 }
 
+int active_take_fd(struct active *a)
+{
+    if (a->fd >= 0)
+        a->q->n_open--;
+    return TAKE_FD(a->fd);
+}
+
 static void close_fd(struct active *a)
 {
-    if (a->fd < 0)
-        return;
-    close(a->fd);
-    a->fd = -1;
-    a->q->n_open--;
+    int fd = active_take_fd(a);
+
+    if (fd >= 0)
+        close(fd);
 }
 
 int active_journal(struct active *a)
@@ -65,6 +71,7 @@ static struct active *active_new(struct qmgr *q, struct message *m)
     a->fd = a->journal_fd = -1;
     a->active_us = clock_real_us();
     list_init(&a->jobs);
+    list_init(&a->removal);
     m->active = a;
     m->state = QUEUE_STATE_ACTIVE;
     q->n_active++;

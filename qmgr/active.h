@@ -16,6 +16,9 @@ MAY_WAIT void active_start(struct qmgr *q, struct message *m);
 /* The descriptor for agents, opened again if it had been closed; -errno. It stays a's. */
 int active_fd(struct active *a);
 
+/* The descriptor for agents, now the caller's to close; -1 if there is none. */
+int active_take_fd(struct active *a);
+
 /* The descriptor for the journal; -errno. It stays a's. */
 int active_journal(struct active *a);
 

@@ -28,6 +28,7 @@
 #include "qmgr/active.h"
 #include "qmgr/clock.h"
 #include "qmgr/qmgr.h"
+#include "qmgr/remove.h"
 #include "qmgr/scan.h"
 #include "qmgr/session.h"
 
@@ -114,6 +115,7 @@ static int start(struct server *sv)
     q->sv = sv;
     q->messages = HASH_INIT;
     list_init(&q->incoming);
+    list_init(&q->removals);
     waitq_init(&q->clock);
     q->active_max = (size_t)p->qmgr_message_active_limit;
     q->open_max = open_files_limit();
@@ -168,6 +170,7 @@ static void stop(struct server *sv)
     struct hash_node *next;
 
     q->stopping = true;
+    remove_all_now(q);
     for (struct hash_node *n = hash_next(&q->messages, NULL); n; n = next) {
         next = hash_next(&q->messages, n);
         struct active *a = CONTAINER_OF(n, struct message, node)->active;

@@ -43,6 +43,8 @@ struct qmgr {
     bool incoming_had_last;     /* incoming and deferred take turns */
     size_t n_active, active_max;
     size_t n_open, open_max;    /* descriptors of active messages */
+    struct list removals;       /* struct active whose files go next; see remove.c */
+    bool remover_runs;
     struct waitq clock;         /* the fiber of clock.c waits here */
     uint64_t clock_wakes;       /* until this clock_ms(), unless woken */
     bool stopping;              /* no new deliveries */
@@ -71,6 +73,7 @@ struct active {
     int journal_fd;             /* -1 until something must be written */
     struct queue_envelope env;
     struct list jobs;           /* struct sched_job */
+    struct list removal;        /* in qmgr->removals */
     size_t pending;             /* jobs, and one while it is being routed; at 0 it is settled */
     size_t in_flight;           /* tasks */
     size_t n_open;              /* recipients that are neither delivered nor reported as failed */
@@ -81,6 +84,7 @@ struct active {
     bool recalled; /* some recipient was not tried, since its delivery was called off */
     bool report_success;        /* some recipient wants to be reported as delivered */
     bool no_bounce;             /* bounce could not be reached */
+    bool removing;              /* settled; its file is about to go */
 };
 
 /* Bytes that someone else owns, as a `struct str` for sending. */

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "qmgr/active.h"
 #include "qmgr/message.h"
+#include "qmgr/remove.h"
 #include "qmgr/report.h"
 #include "queue/delivery_line.h"
 
@@ -315,20 +316,6 @@ static void report_delay(struct active *a)
 }
 
 /* ---- the message ---- */
-
-static void remove_message(struct active *a)
-{
-    struct qmgr *q = a->q;
-    struct message *m = a->m;
-    int r = queue_unlink(&q->dirs, QUEUE_CUR, m->id);
-
-    if (r < 0)
-        log_warn_errno(r, "%s: cannot remove queue file", m->id);
-    else
-        log_info("%s: removed", m->id);
-    active_free(a);
-    message_drop(q, m);
-}
 
 static void move_away(struct active *a, enum queue_place to)
 {
