@@ -14,7 +14,7 @@
  * smtpd_sasl_authenticated_header virtual_alias_expansion_limit virtual_alias_maps
  * virtual_alias_recursion_limit
  *
- * May touch: tmp/ and new/ below queue_directory, its tables (read-only), qmgr.
+ * May touch: tmp/, new/ and hold/ below queue_directory, its tables (read-only), qmgr.
  */
 #include "base/log.h"
 #include "base/mem.h"
@@ -62,9 +62,9 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return r;
     }
-    r = queue_dirs_open(p->queue_directory, 1u << QUEUE_TMP | 1u << QUEUE_NEW, &c->dirs);
+    r = queue_dirs_open(p->queue_directory, 1u << QUEUE_TMP | 1u << QUEUE_NEW | 1u << QUEUE_HOLD, &c->dirs);
     if (r < 0)
-        return log_error_errno(r, "cannot open tmp/ and new/ below %s", p->queue_directory);
+        return log_error_errno(r, "cannot open tmp/, new/ and hold/ below %s", p->queue_directory);
     offload_limit(FLUSHES_IN_FLIGHT);
     return 0;
 }
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
         .sandbox =
             {
                       .user = RUN_AS_QUEUE,
-                      .write = {"$queue_directory/tmp", "$queue_directory/new"},
+                      .write = {"$queue_directory/tmp", "$queue_directory/new", "$queue_directory/hold"},
                       },
         .start = start,
         .ready = ready,

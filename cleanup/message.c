@@ -97,7 +97,7 @@ static void set_envelope(struct message *m)
     queue_id_new(e->id);
     e->arrival_us = clock_real_us();
     e->origin = s->origin;
-    e->flags = s->flags;
+    e->flags = s->flags & ~(unsigned)(SUBMIT_HOLD | SUBMIT_DISCARD); /* done here, once */
     e->sender = (char *)str_cstr(&s->sender);
     e->dsn_ret = s->dsn_ret;
     e->dsn_envid = borrow(&s->dsn_envid);
@@ -111,6 +111,7 @@ static void set_envelope(struct message *m)
     e->sasl_username = borrow(&s->sasl_username);
     e->sasl_sender = borrow(&s->sasl_sender);
     e->uid = s->uid;
+    e->content_filter = borrow(&s->content_filter);
 }
 
 /* Is there room for the largest message, half as much again, and queue_minfree? Looked at once a
@@ -262,6 +263,7 @@ static void begin_content(struct message *m)
         .only_rcpt = str_span(&m->only_rcpt),
     };
 
+    str_add(&m->head, str_span(&m->submit.prepend));
     compose_received(&compose, &m->head);
 }
 
@@ -330,7 +332,14 @@ static int commit_and_publish(void *arg)
     struct message *m = arg;
     int r = queue_commit(m->writer);
 
-    return r < 0 ? r : queue_publish(m->writer, &m->c->dirs, QUEUE_NEW);
+    return r < 0 ? r : queue_publish(m->writer, &m->c->dirs, m->submit.flags & SUBMIT_HOLD ? QUEUE_HOLD : QUEUE_NEW);
+}
+
+/* The client is told that all is well */
+static void discard(struct message *m)
+{
+    queue_abort(TAKE_PTR(m->writer));
+    log_info("%s: removed (discarded)", m->env.id);
 }
 
 void message_finish(struct message *m)
@@ -347,6 +356,10 @@ void message_finish(struct message *m)
     if (failed(m))
         return;
     m->result.size = queue_written(m->writer);
+    if (m->submit.flags & SUBMIT_DISCARD) {
+        discard(m);
+        return;
+    }
     int r = offload(commit_and_publish, m);
 
     if (r < 0) {
@@ -354,5 +367,6 @@ void message_finish(struct message *m)
         return;
     }
     m->writer = NULL; /* gone with its publication */
-    notify_new_message(&m->c->notify, m->env.id);
+    if (!(m->submit.flags & SUBMIT_HOLD)) /* what is on hold, qmgr sees when it is released */
+        notify_new_message(&m->c->notify, m->env.id);
 }

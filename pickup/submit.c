@@ -25,6 +25,8 @@ void submit_sanitize(struct submit *s, uid_t uid)
     str_reset(&s->sasl_username);
     str_reset(&s->sasl_sender);
     str_reset(&s->orig_queue_id);
+    str_reset(&s->content_filter);
+    str_reset(&s->prepend);
 }
 
 void submit_log(const struct submit *s, const struct submit_result *res)

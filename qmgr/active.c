@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/address.h"
 #include "qmgr/clock.h"
 #include "qmgr/deliver.h"
 #include "qmgr/message.h"
@@ -241,6 +242,15 @@ static void readdress(struct queue_rcpt *r, struct span address)
     r->address = mem_dup_span(address);
 }
 
+/* FILTER transport:destination replaces every route; without a destination it is the recipient's domain */
+static void apply_filter(struct span filter, struct span address, struct route *route)
+{
+    struct span nexthop = filter, transport = span_cut(&nexthop, ':');
+
+    snprintf(route->transport, sizeof route->transport, SPAN_FMT, SPAN_ARG(transport));
+    str_set(&route->nexthop, nexthop.len > 0 ? nexthop : address_domain(address));
+}
+
 static void route_rcpt(struct active *a, uint32_t number)
 {
     _cleanup_(route_done) struct route route = { 0 };
@@ -252,6 +262,8 @@ static void route_rcpt(struct active *a, uint32_t number)
         return;
     }
     readdress(r, str_span(&route.address));
+    if (a->env.content_filter)
+        apply_filter(span_of(a->env.content_filter), span_of(r->address), &route);
     sched_job_add_rcpt(job_for(a, &route), number);
 }
 

@@ -91,6 +91,17 @@ static void refuse_too_big(struct smtpd *s, const struct chunk *c)
         s->bdat_failed = true;
 }
 
+/* smtpd_data_restrictions have refused and answered */
+static void drop_refused(struct smtpd *s, const struct chunk *c)
+{
+    if (read_chunk(s, c->size, drop_bytes) < 0)
+        return;
+    if (c->last)
+        transaction_reset(s);
+    else if (s->state != SMTP_CLOSED)
+        s->bdat_failed = true;
+}
+
 void cmd_bdat(struct smtpd *s, struct span args)
 {
     struct chunk c;
@@ -104,8 +115,13 @@ void cmd_bdat(struct smtpd *s, struct span args)
         refuse_chunk(s, &c);
         return;
     }
-    if (s->state == SMTP_RCPT)
+    if (s->state == SMTP_RCPT) {
+        if (restrict_data(s) == VERDICT_REFUSED) {
+            drop_refused(s, &c);
+            return;
+        }
         submit_begin(s, DOTSTUFF_BDAT);
+    }
     s->state = SMTP_BDAT;
     s->in_content = true;
     if (read_chunk(s, c.size, take_bytes) < 0)

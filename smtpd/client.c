@@ -29,18 +29,18 @@ static bool same_address(const union sockaddr_any *a, const union sockaddr_any *
 }
 
 /* Does the name have the client's address? A failure is logged. */
-static bool leads_back(struct smtpd *s, const char *name, uint64_t deadline)
+static enum client_name_state leads_back(struct smtpd *s, const char *name, uint64_t deadline)
 {
     _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
     int r = dns_addresses(name, s->remote.sa.sa_family, deadline, &answer);
 
     for (size_t i = 0; r == 0 && i < answer.len; i++)
         if (same_address(&answer.records[i].addr, &s->remote))
-            return true;
+            return CLIENT_NAME_OK;
     log_warn("hostname %s does not resolve to address %s%s%s", name, s->addr,
              r == 0 && answer.status != DNS_OK ? ": " : "",
              r == 0 && answer.status != DNS_OK ? answer.text : "");
-    return false;
+    return r < 0 || answer.status == DNS_TEMPORARY ? CLIENT_NAME_TEMPORARY : CLIENT_NAME_NONE;
 }
 
 static void look_up_name(struct smtpd *s)
@@ -48,13 +48,20 @@ static void look_up_name(struct smtpd *s)
     _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
     uint64_t deadline = clock_deadline_ms(s->sv->params->dns_timeout * 1000);
 
-    if (dns_reverse(&s->remote, deadline, &answer) < 0 || answer.status != DNS_OK || answer.len == 0)
+    if (dns_reverse(&s->remote, deadline, &answer) < 0 || answer.status == DNS_TEMPORARY)
+        s->name_state = s->reverse_name_state = CLIENT_NAME_TEMPORARY;
+    if (answer.status != DNS_OK || answer.len == 0)
         return;
 
     const char *name = answer.records[0].name;
 
     /* What DNS calls a name may be any bytes; only a host name is fit for a log and for tables. */
-    if (name && address_domain_valid(span_of(name)) && leads_back(s, name, deadline))
+    if (!name || !address_domain_valid(span_of(name)))
+        return;
+    str_set(&s->reverse_name, span_of(name));
+    s->reverse_name_state = CLIENT_NAME_OK;
+    s->name_state = leads_back(s, name, deadline);
+    if (s->name_state == CLIENT_NAME_OK)
         str_set(&s->name, span_of(name));
 }
 
@@ -66,6 +73,7 @@ static bool in_list(struct match_list *l, const struct smtpd *s)
 void client_identify(struct smtpd *s, const struct peer *peer)
 {
     str_set(&s->name, span_of("unknown"));
+    str_set(&s->reverse_name, span_of("unknown"));
     if (peer->is_unix) {
         str_set(&s->name, span_of("localhost"));
         snprintf(s->addr, sizeof(s->addr), "127.0.0.1");

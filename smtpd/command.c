@@ -108,6 +108,10 @@ static void run_unknown(struct smtpd *s, struct span name, struct span line)
 /* The checks that the table's columns ask for; false: answered with a refusal */
 static bool may_run(struct smtpd *s, const struct command *cmd, struct span args)
 {
+    if (s->denied && cmd->run != cmd_quit) {
+        reply(s, "503 5.7.0 Error: access denied for %s", s->namaddr);
+        return false;
+    }
     if (s->sv->tls_level == TLS_LEVEL_ENCRYPT && s->tls_info.len == 0 && !(cmd->flags & NO_TLS_OK)) {
         reply(s, "530 5.7.0 Must issue a STARTTLS command first");
         return false;

@@ -39,6 +39,8 @@ void cmd_data(struct smtpd *s, struct span args)
         reply(s, "554 5.5.1 Error: no valid recipients");
         return;
     }
+    if (restrict_data(s) == VERDICT_REFUSED)
+        return;
     reply(s, "354 End data with <CR><LF>.<CR><LF>");
     submit_begin(s, 0);
     s->in_content = true;

@@ -5,7 +5,7 @@
  * RFC 5321 section 4.1.1.1. The EHLO answer is a table: a keyword, when it is
  * offered, and its parameter. smtpd_discard_ehlo_keywords hides rows.
  *
- * Runs in: smtpd (input is hostile). Logs nothing.
+ * Runs in: smtpd (input is hostile). Logs refusals.
  */
 #include "base/chars.h"
 #include "base/mem.h"
@@ -92,14 +92,19 @@ static bool take_name(struct smtpd *s, const char *command, struct span args)
     str_reset(&s->helo);
     str_add_escaped(&s->helo, name, HELO_MAX, STR_UTF8);
     s->state = SMTP_GREETED;
-    return true;
+    if (restrict_helo(s) != VERDICT_REFUSED)
+        return true;
+    str_reset(&s->helo);
+    if (s->state != SMTP_CLOSED)
+        s->state = SMTP_CONNECTED;
+    return false;
 }
 
 void cmd_helo(struct smtpd *s, struct span args)
 {
+    s->esmtp = false;
     if (!take_name(s, "HELO", args))
         return;
-    s->esmtp = false;
     reply(s, "250 %s", s->sv->params->myhostname);
 }
 
@@ -107,9 +112,9 @@ void cmd_ehlo(struct smtpd *s, struct span args)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
 
+    s->esmtp = true;
     if (!take_name(s, "EHLO", args))
         return;
-    s->esmtp = true;
     str_add_str(&line, s->sv->params->myhostname);
     for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
         if (!keywords[i].offered(s) || is_hidden(s, keywords[i].name))

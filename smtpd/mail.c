@@ -94,5 +94,8 @@ void cmd_mail(struct smtpd *s, struct span args)
     s->mail = mail;
     mail = (struct mail_args){ 0 };
     s->state = SMTP_MAIL;
-    reply(s, "250 2.1.0 Ok");
+    if (restrict_mail(s) == VERDICT_REFUSED)
+        transaction_reset(s);
+    else
+        reply(s, "250 2.1.0 Ok");
 }

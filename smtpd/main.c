@@ -8,7 +8,7 @@
  * Parameters: smtpd_*, message_size_limit, line_length_limit, mynetworks, and those of
  * address classes (mydestination, relay_domains, virtual_*; lib/mail/route.h).
  *
- * May touch: its client, cleanup, auth, DNS; its lookup tables, read-only. It runs as
+ * May touch: its client, cleanup, auth, DNS, policy services; its lookup tables, read-only. It runs as
  * net_owner, without capabilities, and writes no file.
  */
 #include <errno.h>
@@ -87,28 +87,57 @@ static int open_lists(struct service *sv)
     return r;
 }
 
-static int open_restrictions(struct service *sv)
+static int open_maps(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     const struct {
-        const char *name, *text;
-        struct restriction_list *ret;
+        const char *name, *list;
+        struct maps **ret;
     } lists[] = {
-        { "smtpd_relay_restrictions", sv->params->smtpd_relay_restrictions, &sv->relay },
-        { "smtpd_recipient_restrictions", sv->params->smtpd_recipient_restrictions, &sv->recipient },
+        { "smtpd_sender_login_maps", sv->params->smtpd_sender_login_maps, &sv->sender_logins },
+        { "rbl_reply_maps", sv->params->rbl_reply_maps, &sv->rbl_replies },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        int r = restrictions_parse(lists[i].text, lists[i].ret, &err);
+        int r = maps_open(lists[i].list, lists[i].ret, &err);
 
         if (r < 0) {
             log_error("%s: %s", lists[i].name, str_cstr(&err));
             return r;
         }
     }
-    if (!restrictions_guard_relay(&sv->relay) && !restrictions_guard_relay(&sv->recipient)) {
+    return 0;
+}
+
+static bool names_access_maps(const char *list)
+{
+    struct span in = span_of(list), word;
+
+    while (span_word(&in, ", \t\r\n", &word))
+        if (span_eq_str(word, "smtpd_access_maps"))
+            return true;
+    return false;
+}
+
+static int open_restrictions(struct service *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct restriction_set *set = &sv->restrictions;
+    int r;
+
+    set->conf = sv->server->conf;
+    set->params = sv->params;
+    sv->access_parents = names_access_maps(sv->params->parent_domain_matches_subdomains);
+    sv->reject_footer = conf_raw(set->conf, "smtpd_reject_footer"); /* its names are expanded for each reply */
+    r = restrictions_open(set, &err);
+    if (r < 0) {
+        log_error("%s", str_cstr(&err));
+        return r;
+    }
+    if (!restrictions_guard_relay(&set->stages[STAGE_RELAY]) &&
+        !restrictions_guard_relay(&set->stages[STAGE_RECIPIENT])) {
         log_error("in smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one of: "
-                  "reject_unauth_destination, defer_unauth_destination, reject, defer");
+                  "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit");
         return -EINVAL;
     }
     return 0;
@@ -198,7 +227,7 @@ static void list_mechanisms(struct service *sv)
 static int start(struct server *server)
 {
     static int (*const steps[])(struct service *sv) = {
-        choose_modes, open_lists, open_restrictions, open_tls, open_dns,
+        choose_modes, open_lists, open_maps, open_restrictions, open_tls, open_dns,
     };
     struct service *sv = mem_new(struct service);
     int64_t idle_ms = server->params->ipc_idle * 1000;

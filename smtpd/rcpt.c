@@ -3,7 +3,7 @@
  * rcpt.c - RCPT TO and VRFY: may this client send to this recipient, and does it exist
  *
  * RFC 5321 section 4.1.1.3. Order of the checks: syntax, number of recipients,
- * smtpd_relay_restrictions, smtpd_recipient_restrictions, and at last that the recipient exists, so
+ * restrictions (restrict_rcpt()), and as the last of these that the recipient exists, so
  * that a stranger who may not relay learns nothing about names.
  *
  * Runs in: smtpd (input is hostile). Logs refusals.
@@ -26,18 +26,6 @@ static bool room_for_one_more(struct smtpd *s)
     else
         reply(s, "452 4.5.3 Error: too many recipients");
     return false;
-}
-
-/* Relaying, the administrator's other rules, and existence; VERDICT_REFUSED: answered */
-static enum verdict check(struct smtpd *s)
-{
-    enum verdict v = restrictions_run(s, &s->sv->relay);
-
-    if (v != VERDICT_REFUSED)
-        v = restrictions_run(s, &s->sv->recipient);
-    if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_recipient)
-        v = restrict_unlisted_recipient(s);
-    return v;
 }
 
 static void add_rcpt(struct smtpd *s, struct span given, struct rcpt_args *args)
@@ -86,7 +74,7 @@ void cmd_rcpt(struct smtpd *s, struct span args)
     if (!parse(s, args, &address, &rcpt) || !room_for_one_more(s))
         return;
     route_complete(s->sv->params, str_span(&address), &s->rcpt);
-    if (check(s) != VERDICT_REFUSED) {
+    if (restrict_rcpt(s) != VERDICT_REFUSED) {
         add_rcpt(s, str_span(&address), &rcpt);
         s->state = SMTP_RCPT;
         reply(s, "250 2.1.5 Ok");
@@ -114,7 +102,7 @@ void cmd_vrfy(struct smtpd *s, struct span args)
         return;
     }
     route_complete(s->sv->params, str_span(&address), &s->rcpt);
-    if (check(s) != VERDICT_REFUSED) {
+    if (restrict_rcpt(s) != VERDICT_REFUSED) {
         show_address(&shown, str_span(&address));
         reply(s, "252 2.0.0 %s", str_cstr(&shown));
     }

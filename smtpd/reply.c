@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "mail/address.h"
+#include "smtpd/expand.h"
 
 /* soft_bounce: a 5xx is sent as 4xx, its enhanced code as well */
 static void soften(struct str *text)
@@ -30,10 +31,48 @@ static bool is_error(const struct str *text)
     return text->len > 0 && (text->data[0] == '4' || text->data[0] == '5');
 }
 
+/* The lines of smtpd_reject_footer ("\\n" between them) behind the reply, each with its codes; or on its own line
+ * when the footer begins with "\\c" */
+static void add_footer(struct smtpd *s, struct str *text)
+{
+    static const struct span same_line = SPAN("\\c"), new_line = SPAN("\\n");
+    _cleanup_(str_free) struct str footer = STR_INIT;
+    _cleanup_(str_free) struct str reply = STR_INIT;
+    struct span rest, codes = span_first(str_span(text), 4);
+
+    expand_reply(s, span_of(s->sv->reject_footer), NULL, 0, &footer);
+    rest = str_span(&footer);
+    if (text->len > 6 && text->data[5] == '.') {
+        ptrdiff_t end = span_chr(span_from(str_span(text), 4), ' ');
+
+        codes = span_first(str_span(text), end < 0 ? 4 : 5 + (size_t)end);
+    }
+    str_add(&reply, str_span(text));
+    if (span_starts(rest, same_line)) {
+        ptrdiff_t end = span_find(rest, new_line);
+
+        str_add(&reply, span_from(span_first(rest, end < 0 ? rest.len : (size_t)end), same_line.len));
+        rest = end < 0 ? SPAN_NULL : span_from(rest, (size_t)end + new_line.len);
+    }
+    for (size_t last = 0; rest.len > 0;) {
+        ptrdiff_t end = span_find(rest, new_line);
+
+        reply.data[last + 3] = '-';
+        str_add_str(&reply, "\r\n");
+        last = reply.len;
+        str_add(&reply, codes);
+        str_add(&reply, span_first(rest, end < 0 ? rest.len : (size_t)end));
+        rest = end < 0 ? SPAN_NULL : span_from(rest, (size_t)end + new_line.len);
+    }
+    str_set(text, str_span(&reply));
+}
+
 static void send_line(struct smtpd *s, struct str *text)
 {
     if (s->sv->params->soft_bounce)
         soften(text);
+    if (*s->sv->reject_footer && is_error(text))
+        add_footer(s, text);
     if (s->errors >= (uint64_t)s->sv->params->smtpd_soft_error_limit &&
         s->sv->params->smtpd_error_sleep_time > 0) {
         stream_flush(s->client);
@@ -86,15 +125,28 @@ static void add_session(const struct smtpd *s, struct str *line)
     if (s->helo.len > 0)
         str_addf(line, " helo=<" SPAN_FMT ">", SPAN_ARG(str_span(&s->helo)));
     if (s->sasl_username.len > 0) {
-        str_addf(line, " sasl_method=%s, sasl_username=", s->sasl_method);
+        str_addf(line, " sasl_method=%s sasl_username=", s->sasl_method);
         show(line, str_span(&s->sasl_username));
     }
+}
+
+static void log_event(const struct smtpd *s, const char *verb, const char *stage, struct span text)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    str_addf(&line, "NOQUEUE: %s: %s from %s: " SPAN_FMT ";", verb, stage, s->namaddr, SPAN_ARG(text));
+    add_session(s, &line);
+    log_info("%s", str_cstr(&line));
+}
+
+void log_verdict(const struct smtpd *s, const char *verb, struct span text)
+{
+    log_event(s, verb, s->where, text);
 }
 
 enum verdict refuse(struct smtpd *s, const char *stage, const char *fmt, ...)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
-    _cleanup_(str_free) struct str line = STR_INIT;
     va_list ap;
 
     va_start(ap, fmt);
@@ -102,29 +154,10 @@ enum verdict refuse(struct smtpd *s, const char *stage, const char *fmt, ...)
     va_end(ap);
     if (s->sv->params->soft_bounce)
         soften(&text);
-    str_addf(&line, "NOQUEUE: reject: %s from %s: " SPAN_FMT ";", stage, s->namaddr,
-             SPAN_ARG(str_span(&text)));
-    add_session(s, &line);
-    log_info("%s", str_cstr(&line));
+    log_event(s, "reject", stage, str_span(&text));
     s->errors++;
     send_line(s, &text);
     return VERDICT_REFUSED;
-}
-
-enum verdict refuse_rcpt(struct smtpd *s, const char *code, const char *text)
-{
-    _cleanup_(str_free) struct str shown = STR_INIT;
-
-    show_address(&shown, str_span(&s->rcpt));
-    return refuse(s, s->where, "%s <%s>: %s", code, str_cstr(&shown), text);
-}
-
-enum verdict refuse_sender(struct smtpd *s, const char *code, const char *text)
-{
-    _cleanup_(str_free) struct str shown = STR_INIT;
-
-    show_address(&shown, str_span(&s->sender));
-    return refuse(s, s->where, "%s <%s>: %s", code, str_cstr(&shown), text);
 }
 
 void show(struct str *ret, struct span text)

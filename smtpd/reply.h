@@ -21,9 +21,8 @@ MAY_WAIT void reply_uncounted(struct smtpd *s, const char *fmt, ...) __attribute
 MAY_WAIT enum verdict refuse(struct smtpd *s, const char *stage, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* "code <address>: text" about the recipient being checked, or about the sender. */
-MAY_WAIT enum verdict refuse_rcpt(struct smtpd *s, const char *code, const char *text);
-MAY_WAIT enum verdict refuse_sender(struct smtpd *s, const char *code, const char *text);
+/* Log "NOQUEUE: VERB: WHERE from ...: text; from=... to=..." ("warn", "hold", "reject_warning" ...). */
+void log_verdict(const struct smtpd *s, const char *verb, struct span text);
 
 /* Append peer's text or an external-form address (quoted where needed) as fit for logs and replies. */
 void show(struct str *ret, struct span text);

@@ -1,320 +1,383 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restrict.c - access restrictions: one row per name, one function per fact
+ * restrict.c - asking restrictions: lists, stages, and what changes a refusal
  *
- * Names, meaning, reply codes and texts are those of postconf(5), since
- * operators' configurations and log watchers depend on them. A failed lookup is
- * never taken for an answer: it is a 4xx.
+ * A list is asked in order until one permits or refuses. Three things stand
+ * between a restriction and the client: warn_if_reject turns the next refusal
+ * into a log line, defer_if_reject turns 5xx into 4xx, defer_if_permit turns a
+ * permission at RCPT TO into 4xx. A failed lookup is never taken for an answer: it is a 4xx.
  *
- * Runs in: smtpd (names are the administrator's, what they test is hostile).
+ * Runs in: smtpd (names are the administrator's, what they test is hostile). Logs restrictions that nest too deep.
  */
-#include "smtpd/restrict.h"
-
-#include <errno.h>
-
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/own.h"
-#include "dns/dns.h"
-#include "mail/address.h"
-#include "mail/idna.h"
 #include "smtpd/reply.h"
-#include "smtpd/smtpd.h"
+#include "smtpd/restrict_internal.h"
 
-struct restriction {
-    struct span name;
-    enum verdict (*ask)(struct smtpd *s);
-    bool guards_relay;
-};
+#define NESTING_MAX 10 /* of classes within classes: they may name each other in a circle */
 
-/* ---- who is the client ---- */
-
-static enum verdict mynetworks(struct smtpd *s)
+void restrict_state_reset(struct restrict_state *rs)
 {
-    return s->trusted ? VERDICT_PERMIT : VERDICT_NONE;
+    rs->hold = rs->discard = false;
+    rs->instance[0] = '\0';
+    str_free(&rs->filter);
+    str_free(&rs->redirect);
+    str_free(&rs->prepend);
+    str_free(&rs->bcc);
 }
 
-static enum verdict sasl_authenticated(struct smtpd *s)
+void restrict_state_done(struct restrict_state *rs)
 {
-    return s->sasl_username.len > 0 ? VERDICT_PERMIT : VERDICT_NONE;
+    restrict_state_reset(rs);
+    str_free(&rs->defer_if_reject);
+    for (size_t i = 0; i < STAGES; i++)
+        str_free(&rs->defer_if_permit[i]);
 }
 
-/* ---- constant answers ---- */
+/* ---- whom a reply is about ---- */
 
-static enum verdict permit(struct smtpd *s)
+struct subject subject_client(const struct smtpd *s)
 {
-    (void)s;
-    return VERDICT_PERMIT;
+    return (struct subject){ "Client host", span_of(s->namaddr) };
 }
 
-static enum verdict reject(struct smtpd *s)
+struct subject subject_helo(const struct smtpd *s)
 {
-    return refuse_rcpt(s, "554 5.7.1", "Recipient address rejected: Access denied");
+    return (struct subject){ "Helo command", str_span(&s->helo) };
 }
 
-static enum verdict defer(struct smtpd *s)
+static struct subject subject_address(const char *class, const struct str *address, struct str *scratch)
 {
-    return refuse_rcpt(s, "450 4.7.1", "Recipient address rejected: Try again later");
+    str_reset(scratch);
+    show_address(scratch, str_span(address));
+    return (struct subject){ class, span_of(str_cstr(scratch)) };
 }
 
-/* ---- whose is the recipient ---- */
-
-static enum verdict lookup_failed(struct smtpd *s)
+struct subject subject_sender(const struct smtpd *s, struct str *scratch)
 {
-    return refuse_rcpt(s, "451 4.3.0", "Temporary lookup failure");
+    return subject_address("Sender address", &s->sender, scratch);
 }
 
-/* The class of s->rcpt, or a refusal */
-static enum verdict class_of_rcpt(struct smtpd *s, enum address_class *ret)
+struct subject subject_rcpt(const struct smtpd *s, struct str *scratch)
 {
-    if (route_class(s->sv->router, address_domain(str_span(&s->rcpt)), ret) < 0)
-        return lookup_failed(s);
+    return subject_address("Recipient address", &s->rcpt, scratch);
+}
+
+struct subject subject_of_stage(const struct smtpd *s, struct str *scratch)
+{
+    switch (s->restrict_state.stage) {
+    case STAGE_CLIENT:
+        return subject_client(s);
+    case STAGE_HELO:
+        return subject_helo(s);
+    case STAGE_SENDER:
+        return subject_sender(s, scratch);
+    case STAGE_DATA:
+        return (struct subject){ "Data command", SPAN("DATA") };
+    case STAGE_END_OF_DATA:
+        return (struct subject){ "End-of-data", SPAN("END-OF-MESSAGE") };
+    case STAGE_RELAY:
+    case STAGE_RECIPIENT:
+    case STAGES:
+        break;
+    }
+    return subject_rcpt(s, scratch);
+}
+
+/* ---- refusing ---- */
+
+void reply_text(struct str *ret, const struct subject *about, int64_t code, const char *detail, const char *why)
+{
+    str_addf(ret, "%d %d.%s ", (int)code, (int)code / 100, detail);
+    if (about->name.ptr)
+        str_addf(ret, "<" SPAN_FMT ">: ", SPAN_ARG(about->name));
+    str_addf(ret, "%s rejected: %s", about->class, why);
+}
+
+enum verdict restrict_refuse_text(struct smtpd *s, struct span text)
+{
+    struct restrict_state *rs = &s->restrict_state;
+
+    if (rs->warn) {
+        log_verdict(s, "reject_warning", text);
+        return VERDICT_NONE;
+    }
+    if (text.len > 0 && text.ptr[0] == '5' && rs->defer_if_reject.len > 0)
+        text = str_span(&rs->defer_if_reject);
+    refuse(s, s->where, SPAN_FMT, SPAN_ARG(text));
+    if (span_starts(text, (struct span)SPAN("421")) || span_starts(text, (struct span)SPAN("521")))
+        s->state = SMTP_CLOSED;
+    return VERDICT_REFUSED;
+}
+
+enum verdict restrict_refuse(struct smtpd *s, const struct subject *about, int64_t code, const char *detail,
+                             const char *why)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+
+    reply_text(&text, about, code, detail, why);
+    return restrict_refuse_text(s, str_span(&text));
+}
+
+enum verdict restrict_defer_if_permit(struct smtpd *s, struct span text)
+{
+    struct restrict_state *rs = &s->restrict_state;
+
+    if (rs->warn)
+        return restrict_refuse_text(s, text);
+    if (rs->defer_if_permit[rs->stage].len == 0)
+        str_set(&rs->defer_if_permit[rs->stage], text);
     return VERDICT_NONE;
 }
 
-static enum verdict unless_ours(struct smtpd *s, const char *code)
+enum verdict restrict_defer_if_reject(struct smtpd *s, struct span text)
 {
-    enum address_class class;
-    enum verdict v = class_of_rcpt(s, &class);
+    struct restrict_state *rs = &s->restrict_state;
 
-    if (v == VERDICT_NONE && class == CLASS_DEFAULT)
-        return refuse_rcpt(s, code, "Relay access denied");
-    return v;
+    if (rs->warn)
+        return restrict_refuse_text(s, text);
+    if (rs->defer_if_reject.len == 0)
+        str_set(&rs->defer_if_reject, text);
+    return VERDICT_NONE;
 }
 
-static enum verdict reject_unauth_destination(struct smtpd *s)
+static enum verdict refuse_451(struct smtpd *s, const struct subject *about, const char *code, const char *why)
 {
-    return unless_ours(s, "554 5.7.1");
+    _cleanup_(str_free) struct str text = STR_INIT;
+
+    str_addf(&text, "451 %s ", code);
+    if (about->name.ptr)
+        str_addf(&text, "<" SPAN_FMT ">: ", SPAN_ARG(about->name));
+    str_add_str(&text, why);
+    return restrict_refuse_text(s, str_span(&text));
 }
 
-static enum verdict defer_unauth_destination(struct smtpd *s)
+enum verdict restrict_lookup_failed(struct smtpd *s, const struct subject *about)
 {
-    return unless_ours(s, "454 4.7.1");
+    return refuse_451(s, about, "4.3.0", "Temporary lookup failure");
 }
 
-static enum verdict auth_destination(struct smtpd *s)
+enum verdict restrict_config_error(struct smtpd *s, const struct subject *about)
 {
-    enum address_class class;
-    enum verdict v = class_of_rcpt(s, &class);
-
-    return v == VERDICT_NONE && class != CLASS_DEFAULT ? VERDICT_PERMIT : v;
+    return refuse_451(s, about, "4.3.5", "Server configuration error");
 }
 
-enum verdict restrict_unlisted_recipient(struct smtpd *s)
+/* ---- restrictions that ask nothing ---- */
+
+enum verdict ask_permit(struct smtpd *s, const struct restriction_item *item)
 {
-    static const char *const tables[] = {
-        [CLASS_LOCAL] = "local recipient",
-        [CLASS_VIRTUAL_ALIAS] = "virtual alias",
-        [CLASS_VIRTUAL_MAILBOX] = "virtual mailbox",
-        [CLASS_RELAY] = "relay recipient",
-        [CLASS_DEFAULT] = "recipient",
-    };
-    enum address_class class;
-    char code[32] = "550 5.1.1";
-    char text[128];
-    enum verdict v = class_of_rcpt(s, &class);
+    (void)s;
+    (void)item;
+    return VERDICT_PERMIT;
+}
 
-    if (v != VERDICT_NONE)
-        return v;
+enum verdict ask_reject(struct smtpd *s, const struct restriction_item *item)
+{
+    _cleanup_(str_free) struct str scratch = STR_INIT;
+    struct subject about = subject_of_stage(s, &scratch);
 
-    int exists = route_recipient_exists(s->sv->router, str_span(&s->rcpt), class);
+    (void)item;
+    return restrict_refuse(s, &about, s->sv->params->reject_code, "7.1", "Access denied");
+}
 
-    if (exists < 0)
-        return lookup_failed(s);
-    if (exists > 0)
-        return VERDICT_NONE;
-    if (class == CLASS_LOCAL) {
-        int n = (int)s->sv->params->unknown_local_recipient_reject_code;
+enum verdict ask_defer(struct smtpd *s, const struct restriction_item *item)
+{
+    _cleanup_(str_free) struct str scratch = STR_INIT;
+    struct subject about = subject_of_stage(s, &scratch);
 
-        snprintf(code, sizeof(code), "%d %d.1.1", n, n / 100);
+    (void)item;
+    return restrict_refuse(s, &about, s->sv->params->defer_code, "3.2", "Try again later");
+}
+
+enum verdict ask_defer_if_permit(struct smtpd *s, const struct restriction_item *item)
+{
+    _cleanup_(str_free) struct str scratch = STR_INIT;
+    _cleanup_(str_free) struct str text = STR_INIT;
+    struct subject about = subject_of_stage(s, &scratch);
+
+    (void)item;
+    reply_text(&text, &about, 450, "7.0", "defer_if_permit requested");
+    return restrict_defer_if_permit(s, str_span(&text));
+}
+
+enum verdict ask_defer_if_reject(struct smtpd *s, const struct restriction_item *item)
+{
+    _cleanup_(str_free) struct str scratch = STR_INIT;
+    _cleanup_(str_free) struct str text = STR_INIT;
+    struct subject about = subject_of_stage(s, &scratch);
+
+    (void)item;
+    reply_text(&text, &about, 450, "7.0", "defer_if_reject requested");
+    return restrict_defer_if_reject(s, str_span(&text));
+}
+
+enum verdict ask_warn_if_reject(struct smtpd *s, const struct restriction_item *item)
+{
+    (void)item;
+    s->restrict_state.warn = true;
+    return VERDICT_NONE;
+}
+
+enum verdict ask_sleep(struct smtpd *s, const struct restriction_item *item)
+{
+    if (item->seconds > 0) {
+        stream_flush(s->client);
+        fiber_sleep_until(clock_deadline_ms(item->seconds * 1000));
     }
-    snprintf(text, sizeof(text), "Recipient address rejected: User unknown in %s table", tables[class]);
-    return refuse_rcpt(s, code, text);
+    return VERDICT_NONE;
 }
 
-/* ---- domains ---- */
-
-static bool is_fqdn(struct span address)
+enum verdict ask_class(struct smtpd *s, const struct restriction_item *item)
 {
-    struct span domain = address_domain(address);
-    struct span inner;
-
-    return address_literal(domain, &inner) || span_chr(domain, '.') > 0;
+    return restrictions_run(s, item->class);
 }
-
-static enum verdict non_fqdn_sender(struct smtpd *s)
-{
-    if (s->sender.len == 0 || is_fqdn(str_span(&s->sender)))
-        return VERDICT_NONE;
-    return refuse_sender(s, "504 5.5.2", "Sender address rejected: need fully-qualified address");
-}
-
-static enum verdict non_fqdn_recipient(struct smtpd *s)
-{
-    if (is_fqdn(str_span(&s->rcpt)))
-        return VERDICT_NONE;
-    return refuse_rcpt(s, "504 5.5.2", "Recipient address rejected: need fully-qualified address");
-}
-
-/* Can the domain receive mail: has it an MX or an address? A failed look-up is a "no", whose reply is
- * 450 in either case (unknown_address_reject_code). */
-static bool domain_in_dns(struct smtpd *s, struct span domain)
-{
-    _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
-    _cleanup_(str_free) struct str name = STR_INIT;
-    struct span inner;
-
-    if (address_literal(domain, &inner))
-        return true;
-    if (idna_to_ascii(domain, &name) < 0)
-        return false;
-
-    uint64_t deadline = clock_deadline_ms(s->sv->params->dns_timeout * 1000);
-
-    if (dns_query(str_cstr(&name), DNS_MX, deadline, &answer) < 0)
-        return false;
-    if (answer.status == DNS_NO_DATA) {
-        dns_answer_done(&answer);
-        answer = (struct dns_answer){ 0 };
-        if (dns_addresses(str_cstr(&name), AF_UNSPEC, deadline, &answer) < 0)
-            return false;
-    }
-    return answer.status == DNS_OK;
-}
-
-static enum verdict unknown_sender_domain(struct smtpd *s)
-{
-    enum address_class class;
-    struct span domain = address_domain(str_span(&s->sender));
-
-    if (s->sender.len == 0)
-        return VERDICT_NONE;
-    if (route_class(s->sv->router, domain, &class) < 0)
-        return refuse_sender(s, "451 4.3.0", "Temporary lookup failure");
-    if (class != CLASS_DEFAULT)
-        return VERDICT_NONE;
-    if (domain_in_dns(s, domain))
-        return VERDICT_NONE;
-    return refuse_sender(s, "450 4.1.8", "Sender address rejected: Domain not found");
-}
-
-static enum verdict unknown_recipient_domain(struct smtpd *s)
-{
-    enum address_class class;
-    enum verdict v = class_of_rcpt(s, &class);
-
-    if (v != VERDICT_NONE || class != CLASS_DEFAULT ||
-        domain_in_dns(s, address_domain(str_span(&s->rcpt))))
-        return v;
-    return refuse_rcpt(s, "450 4.1.2", "Recipient address rejected: Domain not found");
-}
-
-/* ---- the table ---- */
-
-static const struct restriction restrictions[] = {
-    /* main.cf name                          evaluated by                 guards the relay */
-    { SPAN("permit_mynetworks"),             mynetworks,                  false },
-    { SPAN("permit_sasl_authenticated"),     sasl_authenticated,          false },
-    { SPAN("permit_auth_destination"),       auth_destination,            false },
-    { SPAN("reject_unauth_destination"),     reject_unauth_destination,   true  },
-    { SPAN("defer_unauth_destination"),      defer_unauth_destination,    true  },
-    { SPAN("reject_unlisted_recipient"),     restrict_unlisted_recipient, false },
-    { SPAN("reject_non_fqdn_sender"),        non_fqdn_sender,             false },
-    { SPAN("reject_non_fqdn_recipient"),     non_fqdn_recipient,          false },
-    { SPAN("reject_unknown_sender_domain"),  unknown_sender_domain,       false },
-    { SPAN("reject_unknown_recipient_domain"), unknown_recipient_domain,  false },
-    { SPAN("permit"),                        permit,                      false },
-    { SPAN("reject"),                        reject,                      true  },
-    { SPAN("defer"),                         defer,                       true  },
-};
 
 /* ---- lists ---- */
 
-#define SUGGEST_MAX 64
-
-/* Edit distance of two names (Levenshtein); names of the administrator, so both are short */
-static size_t distance(struct span a, struct span b)
+static bool is_known(const struct smtpd *s, enum need need)
 {
-    size_t row[SUGGEST_MAX + 1];
-
-    a = span_first(a, SUGGEST_MAX);
-    b = span_first(b, SUGGEST_MAX);
-    for (size_t j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (size_t i = 0; i < a.len; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < b.len; j++) {
-            size_t change = diagonal + (a.ptr[i] != b.ptr[j]);
-            size_t least = row[j] < row[j + 1] ? row[j] : row[j + 1];
-
-            diagonal = row[j + 1];
-            row[j + 1] = change < least + 1 ? change : least + 1;
-        }
+    switch (need) {
+    case NEEDS_NOTHING:
+        return true;
+    case NEEDS_HELO:
+        return s->helo.len > 0;
+    case NEEDS_SENDER:
+        return s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT);
+    case NEEDS_RCPT:
+        return s->rcpt.len > 0;
     }
-    return row[b.len];
-}
-
-static const struct restriction *nearest(struct span name)
-{
-    const struct restriction *best = &restrictions[0];
-
-    for (size_t i = 1; i < ARRAY_LEN(restrictions); i++)
-        if (distance(name, restrictions[i].name) < distance(name, best->name))
-            best = &restrictions[i];
-    return best;
-}
-
-static const struct restriction *find(struct span name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(restrictions); i++)
-        if (span_eq_nocase(name, restrictions[i].name))
-            return &restrictions[i];
-    return NULL;
-}
-
-int restrictions_parse(const char *text, struct restriction_list *ret, struct str *err)
-{
-    struct span in = span_of(text);
-    struct span word;
-
-    while (span_word(&in, ", \t\r\n", &word)) {
-        const struct restriction *r = find(word);
-
-        if (!r) {
-            str_addf(err, "unknown restriction \"" SPAN_FMT "\"; the nearest known one is \"" SPAN_FMT "\"",
-                     SPAN_ARG(word), SPAN_ARG(nearest(word)->name));
-            restrictions_done(ret);
-            return -EINVAL;
-        }
-        MEM_GROW(ret->items, ret->len, ret->cap);
-        ret->items[ret->len++] = r;
-    }
-    return 0;
-}
-
-void restrictions_done(struct restriction_list *l)
-{
-    free(l->items);
-    *l = (struct restriction_list){ 0 };
-}
-
-bool restrictions_guard_relay(const struct restriction_list *l)
-{
-    for (size_t i = 0; i < l->len; i++)
-        if (l->items[i]->guards_relay)
-            return true;
     return false;
+}
+
+static enum verdict too_deep(struct smtpd *s)
+{
+    _cleanup_(str_free) struct str scratch = STR_INIT;
+    struct subject about = subject_of_stage(s, &scratch);
+
+    log_warn("restrictions nest deeper than %d: does a class of smtpd_restriction_classes name itself?",
+             NESTING_MAX);
+    return restrict_config_error(s, &about);
 }
 
 enum verdict restrictions_run(struct smtpd *s, const struct restriction_list *l)
 {
-    for (size_t i = 0; i < l->len; i++) {
-        enum verdict v = l->items[i]->ask(s);
+    struct restrict_state *rs = &s->restrict_state;
+    enum verdict v = VERDICT_NONE;
+    bool warn = rs->warn; /* of the class as a whole */
 
-        if (v != VERDICT_NONE)
-            return v;
+    if (rs->depth == NESTING_MAX)
+        return too_deep(s);
+    rs->depth++;
+    for (size_t i = 0; v == VERDICT_NONE && i < l->len; i++) {
+        const struct restriction *what = l->items[i].what;
+
+        if (is_known(s, what->need))
+            v = what->ask(s, &l->items[i]);
+        if (what->ask != ask_warn_if_reject)
+            rs->warn = warn;
+    }
+    rs->depth--;
+    return v;
+}
+
+/* ---- stages ---- */
+
+static enum verdict run_stage(struct smtpd *s, enum stage stage)
+{
+    struct restrict_state *rs = &s->restrict_state;
+
+    str_reset(&rs->defer_if_permit[stage]);
+    str_reset(&rs->defer_if_reject);
+    rs->stage = stage;
+    return restrictions_run(s, &s->sv->restrictions.stages[stage]);
+}
+
+/* Nothing has refused: a deferral that one of these stages asked for comes into force */
+static enum verdict settle(struct smtpd *s, enum stage from, enum stage to)
+{
+    for (enum stage i = from; i <= to; i++) {
+        struct str *text = &s->restrict_state.defer_if_permit[i];
+
+        if (text->len > 0)
+            return refuse(s, s->where, SPAN_FMT, SPAN_ARG(str_span(text)));
     }
     return VERDICT_NONE;
+}
+
+static enum verdict run_sender(struct smtpd *s)
+{
+    enum verdict v = run_stage(s, STAGE_SENDER);
+
+    if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_sender && is_known(s, NEEDS_SENDER))
+        v = ask_unlisted_sender(s, NULL);
+    return v;
+}
+
+enum verdict restrict_connect(struct smtpd *s)
+{
+    return s->sv->params->smtpd_delay_reject ? VERDICT_NONE : run_stage(s, STAGE_CLIENT);
+}
+
+enum verdict restrict_helo(struct smtpd *s)
+{
+    return s->sv->params->smtpd_delay_reject ? VERDICT_NONE : run_stage(s, STAGE_HELO);
+}
+
+enum verdict restrict_mail(struct smtpd *s)
+{
+    return s->sv->params->smtpd_delay_reject ? VERDICT_NONE : run_sender(s);
+}
+
+static enum verdict run_delayed(struct smtpd *s)
+{
+    enum verdict v = run_stage(s, STAGE_CLIENT);
+
+    if (v != VERDICT_REFUSED)
+        v = run_stage(s, STAGE_HELO);
+    if (v != VERDICT_REFUSED)
+        v = run_sender(s);
+    return v;
+}
+
+enum verdict restrict_rcpt(struct smtpd *s)
+{
+    enum verdict v = s->sv->params->smtpd_delay_reject ? run_delayed(s) : VERDICT_NONE;
+
+    if (v != VERDICT_REFUSED)
+        v = run_stage(s, STAGE_RELAY);
+    if (v != VERDICT_REFUSED)
+        v = run_stage(s, STAGE_RECIPIENT);
+    if (v != VERDICT_REFUSED)
+        v = settle(s, STAGE_CLIENT, STAGE_RECIPIENT);
+    if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_recipient)
+        v = ask_unlisted_rcpt(s, NULL);
+    return v;
+}
+
+/* The recipient is told to a list that is asked once a message if there is only one */
+static enum verdict run_for_message(struct smtpd *s, enum stage stage)
+{
+    if (s->sv->restrictions.stages[stage].len == 0)
+        return VERDICT_NONE;
+    if (s->n_rcpts == 1)
+        str_set(&s->rcpt, span_of(s->rcpts[0].address));
+
+    enum verdict v = run_stage(s, stage);
+
+    if (v != VERDICT_REFUSED)
+        v = settle(s, stage, stage);
+    str_reset(&s->rcpt);
+    return v;
+}
+
+enum verdict restrict_data(struct smtpd *s)
+{
+    return run_for_message(s, STAGE_DATA);
+}
+
+enum verdict restrict_end_of_data(struct smtpd *s)
+{
+    return run_for_message(s, STAGE_END_OF_DATA);
 }

@@ -21,7 +21,9 @@
 static void session_done(struct smtpd *s)
 {
     transaction_reset(s);
+    restrict_state_done(&s->restrict_state);
     str_free(&s->name);
+    str_free(&s->reverse_name);
     str_free(&s->helo);
     str_free(&s->tls_info);
     str_free(&s->sasl_username);
@@ -44,6 +46,7 @@ void transaction_reset(struct smtpd *s)
     str_reset(&s->rcpt);
     mail_args_done(&s->mail);
     submit_abort(&s->message);
+    restrict_state_reset(&s->restrict_state);
     if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT))
         s->state = s->helo.len > 0 ? SMTP_GREETED : SMTP_CONNECTED;
 }
@@ -97,9 +100,18 @@ static int serve_line(struct smtpd *s)
     return stream_error(s->client);
 }
 
+/* The banner, or at once the refusal that smtpd_client_restrictions have given */
+static void greet(struct smtpd *s)
+{
+    if (restrict_connect(s) == VERDICT_REFUSED)
+        s->denied = true;
+    else
+        reply_uncounted(s, "220 %s", s->sv->params->smtpd_banner);
+}
+
 static int serve(struct smtpd *s)
 {
-    reply_uncounted(s, "220 %s", s->sv->params->smtpd_banner);
+    greet(s);
     while (s->state != SMTP_CLOSED) {
         if (s->errors >= (uint64_t)s->sv->params->smtpd_hard_error_limit) {
             refuse_too_many_errors(s);

@@ -39,17 +39,6 @@ static struct {
     uint32_t status;
 } cleanup;
 
-static void free_submit(struct submit *m)
-{
-    str_free(&m->sender);
-    str_free(&m->dsn_envid);
-    str_free(&m->client_name);
-    str_free(&m->helo);
-    str_free(&m->tls_info);
-    str_free(&m->sasl_username);
-    str_free(&m->sasl_sender);
-    str_free(&m->orig_queue_id);
-}
 
 static void free_rcpt(struct submit_rcpt *r)
 {
@@ -60,7 +49,7 @@ static void free_rcpt(struct submit_rcpt *r)
 
 static int take_envelope(struct ipc *c)
 {
-    _cleanup_(free_submit) struct submit m = { 0 };
+    _cleanup_(submit_msg_done) struct submit m = { 0 };
     int r = ipc_recv(c, &submit_shape, &m);
 
     if (r < 0)
@@ -261,7 +250,11 @@ static int set_up(void **state)
     if (router_open(conf, params, &service.router, &err) < 0 ||
         match_list_open(params->mynetworks, MATCH_HOST_ADDR, &service.mynetworks, &err) < 0 ||
         match_list_open("", MATCH_HOST_ADDR, &service.limit_exceptions, &err) < 0 ||
-        restrictions_parse(params->smtpd_relay_restrictions, &service.relay, &err) < 0)
+        maps_open("", &service.sender_logins, &err) < 0 || maps_open("", &service.rbl_replies, &err) < 0)
+        fail_msg("%s", str_cstr(&err));
+    service.reject_footer = "";
+    service.restrictions = (struct restriction_set){ .conf = conf, .params = params };
+    if (restrictions_open(&service.restrictions, &err) < 0)
         fail_msg("%s", str_cstr(&err));
     service.cleanup = ipc_pool_new("cleanup", 5000, 4);
     return 0;
@@ -275,7 +268,9 @@ static int tear_down(void **state)
     router_free(service.router);
     match_list_free(service.mynetworks);
     match_list_free(service.limit_exceptions);
-    restrictions_done(&service.relay);
+    restrictions_close(&service.restrictions);
+    maps_free(service.sender_logins);
+    maps_free(service.rbl_replies);
     ipc_pool_free(service.cleanup);
     hash_done(&service.clients);
     params_free(params);

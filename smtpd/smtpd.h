@@ -35,7 +35,10 @@ struct service {
     const struct params *params;
     struct router *router;
     struct match_list *mynetworks, *limit_exceptions;
-    struct restriction_list relay, recipient;
+    struct restriction_set restrictions;
+    struct maps *sender_logins, *rbl_replies;
+    bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */
+    const char *reject_footer;      /* raw, "" none */
     SSL_CTX *tls;                   /* NULL: not offered */
     enum tls_level tls_level;
     enum bare_newline bare_newline;
@@ -71,6 +74,9 @@ struct submission {
     int failed;                     /* 0, or why it cannot be submitted; the rest is read and dropped */
 };
 
+/* What DNS says of the client's name */
+enum client_name_state { CLIENT_NAME_NONE, CLIENT_NAME_TEMPORARY, CLIENT_NAME_OK };
+
 #define COMMANDS_MAX 16
 
 struct smtpd {
@@ -83,11 +89,14 @@ struct smtpd {
     unsigned port;
     union sockaddr_any remote, local;
     struct str name;                /* by DNS, or "unknown" */
+    struct str reverse_name;        /* by reverse DNS, not verified, or "unknown" */
+    enum client_name_state name_state, reverse_name_state;
     char namaddr[320];              /* "name[addr]", for logs */
     struct str helo;                /* escaped */
     bool esmtp;
     bool trusted;                   /* in mynetworks */
     bool limit_exempt;
+    bool denied;                    /* by smtpd_client_restrictions at once: only QUIT is obeyed */
     struct str tls_info;            /* empty: no TLS */
     char sasl_method[32];
     struct str sasl_username;
@@ -100,6 +109,7 @@ struct smtpd {
     struct str rcpt;                /* the one being checked, as it is shown */
     struct submission message;
     bool bdat_failed;               /* later chunks are discarded */
+    struct restrict_state restrict_state;
 
     /* what it has done */
     uint64_t errors, junk, overshoot;

@@ -52,7 +52,8 @@ static void protocol_name(const struct smtpd *s, char ret[static 16])
 static uint32_t submit_flags(const struct smtpd *s)
 {
     return (s->mail.eight_bit ? SUBMIT_8BIT : 0u) | (s->mail.seen & ARG_UTF8 ? SUBMIT_SMTPUTF8 : 0u) |
-           (client_is_local(s) ? SUBMIT_REWRITE : 0u);
+           (client_is_local(s) ? SUBMIT_REWRITE : 0u) | (s->restrict_state.hold ? SUBMIT_HOLD : 0u) |
+           (s->restrict_state.discard ? SUBMIT_DISCARD : 0u);
 }
 
 /* For the Received header, a line each */
@@ -63,13 +64,61 @@ static void describe_tls(const struct smtpd *s, struct str *ret)
                  SPAN_ARG(str_span(&s->tls_info)));
 }
 
+/* What REDIRECT and BCC of access tables make of the recipients */
+static size_t count_rcpts(const struct smtpd *s)
+{
+    const struct restrict_state *rs = &s->restrict_state;
+    size_t n = s->n_rcpts;
+
+    if (rs->redirect.len > 0)
+        return 1;
+    for (size_t i = 0; i < rs->bcc.len; i++)
+        n += rs->bcc.data[i] == '\0';
+    return n;
+}
+
+/* A recipient that the sender shall not hear of */
+static void send_silent_rcpt(struct ipc *c, struct span address)
+{
+    _cleanup_(str_free) struct str copy = STR_INIT;
+    struct submit_rcpt r = { .dsn_notify = DSN_NEVER };
+
+    str_add(&copy, address);
+    r.address = copy;
+    ipc_send(c, &submit_rcpt_shape, &r);
+}
+
+static void send_rcpts(struct smtpd *s, struct ipc *c)
+{
+    struct span bcc = str_span(&s->restrict_state.bcc);
+
+    if (s->restrict_state.redirect.len > 0) {
+        struct submit_rcpt r = { .address = s->restrict_state.redirect, .orig = borrow(s->rcpts[0].address) };
+
+        ipc_send(c, &submit_rcpt_shape, &r);
+        return;
+    }
+    for (size_t i = 0; i < s->n_rcpts; i++) {
+        struct submit_rcpt r = {
+            .address = borrow(s->rcpts[i].address),
+            .orig = borrow(s->rcpts[i].orig),
+            .dsn_orcpt = borrow(s->rcpts[i].dsn_orcpt),
+            .dsn_notify = s->rcpts[i].dsn_notify,
+        };
+
+        ipc_send(c, &submit_rcpt_shape, &r);
+    }
+    while (bcc.len > 0)
+        send_silent_rcpt(c, span_cut(&bcc, '\0'));
+}
+
 static void send_envelope(struct smtpd *s, struct ipc *c)
 {
     _cleanup_(str_free) struct str tls_info = STR_INIT;
     struct submit m = {
         .origin = SUBMIT_NETWORK,
         .flags = submit_flags(s),
-        .n_rcpt = (uint32_t)s->n_rcpts,
+        .n_rcpt = (uint32_t)count_rcpts(s),
         .sender = s->sender,
         .dsn_ret = s->mail.ret,
         .dsn_envid = s->mail.envid,
@@ -78,6 +127,8 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
         .client_port = s->port,
         .helo = s->helo,
         .sasl_username = s->sasl_username,
+        .content_filter = s->restrict_state.filter,
+        .prepend = s->restrict_state.prepend,
     };
 
     if (s->sasl_username.len > 0)
@@ -89,17 +140,7 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
     snprintf(m.sasl_method, sizeof(m.sasl_method), "%s", s->sasl_method);
     protocol_name(s, m.proto);
     ipc_send(c, &submit_shape, &m);
-
-    for (size_t i = 0; i < s->n_rcpts; i++) {
-        struct submit_rcpt r = {
-            .address = borrow(s->rcpts[i].address),
-            .orig = borrow(s->rcpts[i].orig),
-            .dsn_orcpt = borrow(s->rcpts[i].dsn_orcpt),
-            .dsn_notify = s->rcpts[i].dsn_notify,
-        };
-
-        ipc_send(c, &submit_rcpt_shape, &r);
-    }
+    send_rcpts(s, c);
 }
 
 /* ---- the content ---- */
@@ -237,6 +278,10 @@ void submit_end(struct smtpd *s, const char *ok)
     bool bare = s->message.parser.bare_newline && s->sv->bare_newline == BARE_NEWLINE_REJECT;
     int r = s->message.failed;
 
+    if (r == 0 && !bare && restrict_end_of_data(s) == VERDICT_REFUSED) {
+        transaction_reset(s);
+        return;
+    }
     if (r == 0 && !bare)
         r = deliver(s, &result);
     if (bare)

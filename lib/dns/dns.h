@@ -21,13 +21,13 @@ enum dns_status {
     DNS_INVALID,        /* the name is malformed, or the answer is */
 };
 
-enum dns_type { DNS_A = 1, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
 
 struct dns_record {
     enum dns_type type;
     uint32_t ttl;
     uint16_t preference;                /* MX */
-    char *name;                         /* MX, PTR target; "" is the root (null MX) */
+    char *name;                         /* MX, NS, PTR target; "" is the root (null MX) */
     union sockaddr_any addr;            /* A, AAAA; port 0 */
     unsigned char *data;                /* TXT (joined), TLSA (RDATA) */
     size_t data_len;

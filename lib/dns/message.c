@@ -193,6 +193,7 @@ static const struct rdata {
     {DNS_A,    "A",    read_addr},
     {DNS_AAAA, "AAAA", read_addr},
     {DNS_MX,   "MX",   read_mx  },
+    {DNS_NS,   "NS",   read_host},
     {DNS_PTR,  "PTR",  read_host},
     {DNS_TXT,  "TXT",  read_txt },
     {DNS_TLSA, "TLSA", read_tlsa},

@@ -32,7 +32,9 @@ enum submit_flags {
     SUBMIT_REWRITE   = 1 << 2,  /* complete missing headers and short addresses (local_header_rewrite_clients) */
     SUBMIT_NO_ALIAS  = 1 << 3,  /* no virtual alias expansion */
     SUBMIT_EXTRACT   = 1 << 4,  /* recipients are taken from To/Cc/Bcc as well (sendmail -t) */
-    SUBMIT_FLAGS_MAX = (1 << 5) - 1,
+    SUBMIT_HOLD      = 1 << 5,  /* put it on hold */
+    SUBMIT_DISCARD   = 1 << 6,  /* take it, answer for it, and throw it away */
+    SUBMIT_FLAGS_MAX = (1 << 7) - 1,
 };
 
 /* RFC 3461 section 4.1: NOTIFY, and section 4.3: RET */
@@ -60,6 +62,8 @@ struct submit {
     struct str sasl_sender;
     uint64_t uid;               /* of the local submitter; origin SUBMIT_LOCAL */
     struct str orig_queue_id;   /* XFORWARD or requeue; usually empty */
+    struct str content_filter;  /* "transport:destination" for all recipients, empty: as routed */
+    struct str prepend;         /* header lines that go in front of all others, CRLF */
 };
 IPC_SHAPE(submit,
     IPC_U32(submit, origin, SUBMIT_ORIGIN_LAST), IPC_U32(submit, flags, SUBMIT_FLAGS_MAX),
@@ -70,7 +74,8 @@ IPC_SHAPE(submit,
     IPC_DYN(submit, helo, 1024), IPC_STR(submit, proto), IPC_STR(submit, service),
     IPC_DYN(submit, tls_info, 1024), IPC_STR(submit, sasl_method),
     IPC_DYN(submit, sasl_username, 1024), IPC_DYN(submit, sasl_sender, SUBMIT_ADDRESS_MAX),
-    IPC_U64(submit, uid, UINT32_MAX), IPC_DYN(submit, orig_queue_id, 64),);
+    IPC_U64(submit, uid, UINT32_MAX), IPC_DYN(submit, orig_queue_id, 64),
+    IPC_DYN(submit, content_filter, 1024), IPC_DYN(submit, prepend, 65536),);
 
 struct submit_rcpt {
     struct str address;         /* external form */

@@ -67,6 +67,7 @@ struct queue_envelope {
     uint32_t dsn_ret;
     char *dsn_envid;                        /* NULL if none */
     char *client_name, *client_addr, *helo, *proto, *service, *sasl_method, *sasl_username, *sasl_sender; /* NULL if none */
+    char *content_filter;                   /* "transport:destination" that replaces the routes; NULL if none */
     uint32_t client_port;
     uint64_t uid;
     struct queue_rcpt *rcpts;
