@@ -6,7 +6,7 @@ import smtplib
 
 import pytest
 
-from instance import wait_until
+from instance import SLOW, wait_until
 from receiver import Receiver
 
 
@@ -104,7 +104,7 @@ def test_the_failure_of_a_report_is_not_reported(relay):
 
 def test_mail_older_than_maximal_queue_lifetime_is_returned(relay):
     suite, receiver = relay(lambda verb, arg, n: "450 4.2.0 busy" if verb == "RCPT" else None,
-                            maximal_queue_lifetime="2s")
+                            maximal_queue_lifetime=f"{3 * SLOW:.0f}s")
     send(suite, "x@b.test")
     report(suite)
     suite.wait_log(r"from=<alice@a\.test>, status=expired, returned to sender")
