@@ -40,6 +40,7 @@ static int choose(const char *parameter, const char *value, const char *const *n
 static int choose_modes(struct service *sv)
 {
     static const char *const levels[] = { "none", "may", "encrypt" };
+    static const char *const tempfails[] = { "defer_if_permit", "defer" };
     static const char *const newlines[] = { "no", "normalize", "reject" };
     const struct params *p = sv->params;
     const char *level = *p->smtpd_tls_security_level ? p->smtpd_tls_security_level : "none";
@@ -54,7 +55,13 @@ static int choose_modes(struct service *sv)
     if (r < 0)
         return r;
     sv->bare_newline = (enum bare_newline)r;
-    return 0;
+    r = choose("unknown_address_tempfail_action", p->unknown_address_tempfail_action, tempfails,
+               ARRAY_LEN(tempfails));
+    if (r < 0)
+        return r;
+    r = choose("unknown_helo_hostname_tempfail_action", p->unknown_helo_hostname_tempfail_action, tempfails,
+               ARRAY_LEN(tempfails));
+    return r < 0 ? r : 0;
 }
 
 /* ---- what start() opens ---- */

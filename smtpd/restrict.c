@@ -132,6 +132,13 @@ enum verdict restrict_defer_if_permit(struct smtpd *s, struct span text)
     return VERDICT_NONE;
 }
 
+enum verdict restrict_tempfail(struct smtpd *s, const char *action, struct span text)
+{
+    if (span_eq_nocase_str(span_of(action), "defer"))
+        return restrict_refuse_text(s, text);
+    return restrict_defer_if_permit(s, text);
+}
+
 enum verdict restrict_defer_if_reject(struct smtpd *s, struct span text)
 {
     struct restrict_state *rs = &s->restrict_state;
@@ -343,12 +350,13 @@ static enum verdict run_delayed(struct smtpd *s)
 
 enum verdict restrict_rcpt(struct smtpd *s)
 {
+    bool relay_first = s->sv->params->smtpd_relay_before_recipient_restrictions;
     enum verdict v = s->sv->params->smtpd_delay_reject ? run_delayed(s) : VERDICT_NONE;
 
     if (v != VERDICT_REFUSED)
-        v = run_stage(s, STAGE_RELAY);
+        v = run_stage(s, relay_first ? STAGE_RELAY : STAGE_RECIPIENT);
     if (v != VERDICT_REFUSED)
-        v = run_stage(s, STAGE_RECIPIENT);
+        v = run_stage(s, relay_first ? STAGE_RECIPIENT : STAGE_RELAY);
     if (v != VERDICT_REFUSED)
         v = settle(s, STAGE_CLIENT, STAGE_RECIPIENT);
     if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_recipient)

@@ -197,7 +197,7 @@ static enum verdict unknown_domain(struct smtpd *s, struct span address, const s
         break;
     }
     reply_text(&text, about, 450, codes->unknown, "Domain not found");
-    return restrict_defer_if_permit(s, str_span(&text));
+    return restrict_tempfail(s, s->sv->params->unknown_address_tempfail_action, str_span(&text));
 }
 
 enum verdict ask_unknown_sender(struct smtpd *s, const struct restriction_item *item)

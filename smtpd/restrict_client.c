@@ -146,5 +146,5 @@ enum verdict ask_unknown_helo(struct smtpd *s, const struct restriction_item *it
     if (state == DOMAIN_UNKNOWN)
         return restrict_refuse(s, &about, s->sv->params->unknown_hostname_reject_code, "7.1", "Host not found");
     reply_text(&text, &about, 450, "7.1", "Host not found");
-    return restrict_defer_if_permit(s, str_span(&text));
+    return restrict_tempfail(s, s->sv->params->unknown_helo_hostname_tempfail_action, str_span(&text));
 }

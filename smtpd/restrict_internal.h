@@ -53,6 +53,8 @@ MAY_WAIT enum verdict restrict_refuse(struct smtpd *s, const struct subject *abo
 
 /* Refuse with this temporary reply if nothing else refuses. NONE. */
 MAY_WAIT enum verdict restrict_defer_if_permit(struct smtpd *s, struct span text);
+/* One of both, as a parameter "..._tempfail_action" says: defer_if_permit, or defer at once. */
+MAY_WAIT enum verdict restrict_tempfail(struct smtpd *s, const char *action, struct span text);
 /* Turn later refusals of 5xx into this reply. NONE. */
 MAY_WAIT enum verdict restrict_defer_if_reject(struct smtpd *s, struct span text);
 

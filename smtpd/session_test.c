@@ -39,7 +39,6 @@ static struct {
     uint32_t status;
 } cleanup;
 
-
 static void free_rcpt(struct submit_rcpt *r)
 {
     str_free(&r->address);

@@ -215,6 +215,21 @@ CASES = {
     "reject_unknown_sender_domain without an answer": (
         sender("reject_unknown_sender_domain"), {"sender": "ann@unserved.example"},
         r"450 4\.1\.8 <ann@unserved\.example>: Sender address rejected: Domain not found", "reject: RCPT"),
+    "reject_unknown_sender_domain without an answer, and another refuses": (
+        sender("reject_unknown_sender_domain, reject"), {"sender": "ann@unserved.example"},
+        r"554 5\.7\.1 <ann@unserved\.example>: Sender address rejected: Access denied", "reject: RCPT"),
+    "unknown_address_tempfail_action": (
+        sender("reject_unknown_sender_domain, reject") | {"unknown_address_tempfail_action": "defer"},
+        {"sender": "ann@unserved.example"},
+        r"450 4\.1\.8 <ann@unserved\.example>: Sender address rejected: Domain not found", "reject: RCPT"),
+    "unknown_helo_hostname_tempfail_action": (
+        {"smtpd_helo_restrictions": "reject_unknown_helo_hostname, reject",
+         "unknown_helo_hostname_tempfail_action": "defer"}, {"helo": "unserved.example"},
+        r"450 4\.7\.1 <unserved\.example>: Helo command rejected: Host not found", "reject: RCPT"),
+    "smtpd_relay_before_recipient_restrictions": (
+        rcpt("reject") | {"smtpd_relay_restrictions": "defer_unauth_destination",
+                          "smtpd_relay_before_recipient_restrictions": "no"}, {"rcpts": ("x@r.test",)},
+        r"554 5\.7\.1 <x@r\.test>: Recipient address rejected: Access denied", "reject: RCPT"),
     "reject_unknown_sender_domain of a known one": (sender("reject_unknown_sender_domain"), {"sender": "ann@aonly.r.test"},
                                                     OK, None),
     "a sender domain with a null MX": (
@@ -478,9 +493,20 @@ def policy(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def suite(make_instance, dns, policy):
+def unix_policy(workdir):
+    """Where only root may go: smtpd reaches it by what it has seen at its start."""
+    directory = workdir / "policy"
+    directory.mkdir(mode=0o700)
+    server = PolicyServer(directory / "socket")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance, dns, policy, unix_policy):
     """A running suite; .ports has the port of the service of each case."""
     cases = {**CASES, "policy": (rcpt("check_policy_service { %s, timeout=2s, policy_context=ctx }" % policy.endpoint),),
+             "policy on a Unix socket": (rcpt("check_policy_service " + unix_policy.endpoint),),
              "policy that is down": (rcpt("check_policy_service { inet:127.0.0.1:1, try_limit=1 }"),)}
     ports = dict(zip(cases, free_ports(len(cases))))
     services = []
@@ -636,6 +662,12 @@ def test_a_connection_to_a_policy_service_is_kept(suite, policy):
     for _ in range(5):
         assert last_reply(suite, suite.ports["policy"], "policy") == OK
     assert policy.connections <= before + 1
+
+
+def test_a_policy_service_may_listen_on_a_unix_socket(suite, unix_policy):
+    unix_policy.actions = ["REJECT by socket"]
+    assert last_reply(suite, suite.ports["policy on a Unix socket"], "policy") == \
+        "554 5.7.1 <alice@a.test>: Recipient address rejected: by socket"
 
 
 def test_a_policy_service_that_hangs_up_is_asked_again(suite, policy):
