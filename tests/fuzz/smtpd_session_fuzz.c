@@ -45,11 +45,13 @@ static void start(void)
     struct params *params = settings(&conf);
 
     server = (struct server){ .conf = conf, .params = params, .service = "smtp", .state = &service };
-    service = (struct service){ .server = &server, .params = params };
+    service = (struct service){ .server = &server, .params = params, .reject_footer = "",
+                                .restrictions = { .conf = conf, .params = params } };
     if (router_open(conf, params, &service.router, &err) < 0 ||
         match_list_open(params->mynetworks, MATCH_HOST_ADDR, &service.mynetworks, &err) < 0 ||
         match_list_open("", MATCH_HOST_ADDR, &service.limit_exceptions, &err) < 0 ||
-        restrictions_parse(params->smtpd_relay_restrictions, &service.relay, &err) < 0)
+        maps_open("", &service.sender_logins, &err) < 0 || maps_open("", &service.rbl_replies, &err) < 0 ||
+        restrictions_open(&service.restrictions, &err) < 0)
         log_fatal("%s", str_cstr(&err));
     ipc_set_directory("/nonexistent");
     service.cleanup = ipc_pool_new("cleanup", 0, 1);
