@@ -332,7 +332,9 @@ static int commit_and_publish(void *arg)
     struct message *m = arg;
     int r = queue_commit(m->writer);
 
-    return r < 0 ? r : queue_publish(m->writer, &m->c->dirs, m->submit.flags & SUBMIT_HOLD ? QUEUE_HOLD : QUEUE_NEW);
+    return r < 0 ? r
+                 : queue_publish(m->writer, &m->c->dirs,
+                                 m->submit.flags & SUBMIT_HOLD ? QUEUE_HOLD : QUEUE_NEW);
 }
 
 /* The client is told that all is well */

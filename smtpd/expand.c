@@ -182,8 +182,8 @@ static void expand(const struct expansion *e, struct span in, unsigned depth, st
     }
 }
 
-void expand_reply(const struct smtpd *s, struct span template, const struct expand_value *more, size_t n,
-                  struct str *ret)
+void expand_reply(const struct smtpd *s, struct span template, const struct expand_value *more,
+                  size_t n, struct str *ret)
 {
     const struct expansion e = { s, more, n };
 

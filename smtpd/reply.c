@@ -31,8 +31,8 @@ static bool is_error(const struct str *text)
     return text->len > 0 && (text->data[0] == '4' || text->data[0] == '5');
 }
 
-/* The lines of smtpd_reject_footer ("\\n" between them) behind the reply, each with its codes; or on its own line
- * when the footer begins with "\\c" */
+/* The lines of smtpd_reject_footer ("\\n" between them) behind the reply, each with its codes; or
+ * on its own line when the footer begins with "\\c" */
 static void add_footer(struct smtpd *s, struct str *text)
 {
     static const struct span same_line = SPAN("\\c"), new_line = SPAN("\\n");
@@ -51,7 +51,8 @@ static void add_footer(struct smtpd *s, struct str *text)
     if (span_starts(rest, same_line)) {
         ptrdiff_t end = span_find(rest, new_line);
 
-        str_add(&reply, span_from(span_first(rest, end < 0 ? rest.len : (size_t)end), same_line.len));
+        str_add(&reply,
+                span_from(span_first(rest, end < 0 ? rest.len : (size_t)end), same_line.len));
         rest = end < 0 ? SPAN_NULL : span_from(rest, (size_t)end + new_line.len);
     }
     for (size_t last = 0; rest.len > 0;) {
@@ -106,7 +107,8 @@ void reply_uncounted(struct smtpd *s, const char *fmt, ...)
     send_line(s, &text);
 }
 
-/* "; from=<a> to=<b> proto=ESMTP helo=<c> sasl_method=..." as far as known (facts of the session) */
+/* "; from=<a> to=<b> proto=ESMTP helo=<c> sasl_method=..." as far as known (facts of the session)
+ */
 static void add_session(const struct smtpd *s, struct str *line)
 {
     bool transaction = s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT);
@@ -134,7 +136,8 @@ static void log_event(const struct smtpd *s, const char *verb, const char *stage
 {
     _cleanup_(str_free) struct str line = STR_INIT;
 
-    str_addf(&line, "NOQUEUE: %s: %s from %s: " SPAN_FMT ";", verb, stage, s->namaddr, SPAN_ARG(text));
+    str_addf(&line, "NOQUEUE: %s: %s from %s: " SPAN_FMT ";", verb, stage, s->namaddr,
+             SPAN_ARG(text));
     add_session(s, &line);
     log_info("%s", str_cstr(&line));
 }

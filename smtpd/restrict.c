@@ -7,7 +7,8 @@
  * into a log line, defer_if_reject turns 5xx into 4xx, defer_if_permit turns a
  * permission at RCPT TO into 4xx. A failed lookup is never taken for an answer: it is a 4xx.
  *
- * Runs in: smtpd (names are the administrator's, what they test is hostile). Logs restrictions that nest too deep.
+ * Runs in: smtpd (names are the administrator's, what they test is hostile). Logs restrictions that
+ * nest too deep.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -48,7 +49,8 @@ struct subject subject_helo(const struct smtpd *s)
     return (struct subject){ "Helo command", str_span(&s->helo) };
 }
 
-static struct subject subject_address(const char *class, const struct str *address, struct str *scratch)
+static struct subject subject_address(const char *class, const struct str *address,
+                                      struct str *scratch)
 {
     str_reset(scratch);
     show_address(scratch, str_span(address));
@@ -88,7 +90,8 @@ struct subject subject_of_stage(const struct smtpd *s, struct str *scratch)
 
 /* ---- refusing ---- */
 
-void reply_text(struct str *ret, const struct subject *about, int64_t code, const char *detail, const char *why)
+void reply_text(struct str *ret, const struct subject *about, int64_t code, const char *detail,
+                const char *why)
 {
     str_addf(ret, "%d %d.%s ", (int)code, (int)code / 100, detail);
     if (about->name.ptr)
@@ -112,8 +115,8 @@ enum verdict restrict_refuse_text(struct smtpd *s, struct span text)
     return VERDICT_REFUSED;
 }
 
-enum verdict restrict_refuse(struct smtpd *s, const struct subject *about, int64_t code, const char *detail,
-                             const char *why)
+enum verdict restrict_refuse(struct smtpd *s, const struct subject *about, int64_t code,
+                             const char *detail, const char *why)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
 
@@ -150,7 +153,8 @@ enum verdict restrict_defer_if_reject(struct smtpd *s, struct span text)
     return VERDICT_NONE;
 }
 
-static enum verdict refuse_451(struct smtpd *s, const struct subject *about, const char *code, const char *why)
+static enum verdict refuse_451(struct smtpd *s, const struct subject *about, const char *code,
+                               const char *why)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
 
@@ -263,8 +267,9 @@ static enum verdict too_deep(struct smtpd *s)
     _cleanup_(str_free) struct str scratch = STR_INIT;
     struct subject about = subject_of_stage(s, &scratch);
 
-    log_warn("restrictions nest deeper than %d: does a class of smtpd_restriction_classes name itself?",
-             NESTING_MAX);
+    log_warn(
+        "restrictions nest deeper than %d: does a class of smtpd_restriction_classes name itself?",
+        NESTING_MAX);
     return restrict_config_error(s, &about);
 }
 
@@ -317,7 +322,8 @@ static enum verdict run_sender(struct smtpd *s)
 {
     enum verdict v = run_stage(s, STAGE_SENDER);
 
-    if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_sender && is_known(s, NEEDS_SENDER))
+    if (v != VERDICT_REFUSED && s->sv->params->smtpd_reject_unlisted_sender &&
+        is_known(s, NEEDS_SENDER))
         v = ask_unlisted_sender(s, NULL);
     return v;
 }

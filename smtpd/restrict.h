@@ -22,7 +22,13 @@ struct restriction_list;
 
 /* The lists of main.cf, in the order in which a session meets them. */
 enum stage {
-    STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY, STAGE_RECIPIENT, STAGE_DATA, STAGE_END_OF_DATA,
+    STAGE_CLIENT,
+    STAGE_HELO,
+    STAGE_SENDER,
+    STAGE_RELAY,
+    STAGE_RECIPIENT,
+    STAGE_DATA,
+    STAGE_END_OF_DATA,
     STAGES,
 };
 
@@ -58,16 +64,17 @@ struct restriction_set {
 };
 
 /*
- * Read smtpd_*_restrictions and smtpd_restriction_classes; opens tables. set must be zeroed but for conf and
- * params. 0, or -EINVAL and others with *err, which names the parameter and suggests the nearest name that exists.
+ * Read smtpd_*_restrictions and smtpd_restriction_classes; opens tables. set must be zeroed but for
+ * conf and params. 0, or -EINVAL and others with *err, which names the parameter and suggests the
+ * nearest name that exists.
  */
 int restrictions_open(struct restriction_set *set, struct str *err);
 void restrictions_close(struct restriction_set *set);
 
 /* One list of names, separated by blanks or commas. 0, or negative with *err. ret must be zeroed.
  * A bare "type:table" is looked up for what the stage is about. */
-int restrictions_parse(struct restriction_set *set, enum stage stage, const char *text, struct restriction_list *ret,
-                       struct str *err);
+int restrictions_parse(struct restriction_set *set, enum stage stage, const char *text,
+                       struct restriction_list *ret, struct str *err);
 void restrictions_done(struct restriction_list *l);
 
 /* Does the list hold a restriction that stops strangers from relaying? */
@@ -79,13 +86,20 @@ enum verdict { VERDICT_NONE, VERDICT_PERMIT, VERDICT_REFUSED };
  * What is to be asked at a point of the session; VERDICT_REFUSED: logged and answered. With
  * smtpd_delay_reject the first three ask nothing, and restrict_rcpt() asks their lists first.
  */
-MAY_WAIT enum verdict restrict_connect(struct smtpd *s);
-MAY_WAIT enum verdict restrict_helo(struct smtpd *s);
-MAY_WAIT enum verdict restrict_mail(struct smtpd *s);
-/* About the recipient s->rcpt: may the client relay to it, the administrator's other rules, and at last that it exists. */
-MAY_WAIT enum verdict restrict_rcpt(struct smtpd *s);
-MAY_WAIT enum verdict restrict_data(struct smtpd *s);
-MAY_WAIT enum verdict restrict_end_of_data(struct smtpd *s);
+MAY_WAIT
+enum verdict restrict_connect(struct smtpd *s);
+MAY_WAIT
+enum verdict restrict_helo(struct smtpd *s);
+MAY_WAIT
+enum verdict restrict_mail(struct smtpd *s);
+/* About the recipient s->rcpt: may the client relay to it, the administrator's other rules, and at
+ * last that it exists. */
+MAY_WAIT
+enum verdict restrict_rcpt(struct smtpd *s);
+MAY_WAIT
+enum verdict restrict_data(struct smtpd *s);
+MAY_WAIT
+enum verdict restrict_end_of_data(struct smtpd *s);
 
 /* ---- what a session keeps of it ---- */
 
@@ -93,14 +107,15 @@ struct restrict_state {
     bool warn;                          /* warn_if_reject: the next refusal is only logged */
     unsigned depth;                     /* of classes within classes and tables */
     struct str defer_if_reject;         /* the reply that replaces a 5xx; empty: none */
-    struct str defer_if_permit[STAGES]; /* the reply that replaces a permission, by the stage it comes from */
+    struct str defer_if_permit[STAGES]; /* the reply that replaces a permission, by the stage it
+                                           comes from */
     enum stage stage;                   /* being asked now */
     /* what access(5) tables and policy services want of the message: */
     bool hold, discard;
     struct str filter, redirect;
-    struct str prepend;                 /* header lines, each with its CRLF */
-    struct str bcc;                     /* addresses, each with a NUL */
-    char instance[48];                  /* identifies the message to policy services; made when it is needed */
+    struct str prepend; /* header lines, each with its CRLF */
+    struct str bcc;     /* addresses, each with a NUL */
+    char instance[48];  /* identifies the message to policy services; made when it is needed */
 };
 void restrict_state_done(struct restrict_state *rs);
 /* The transaction is over: forget what concerned the message. */

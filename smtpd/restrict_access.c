@@ -14,8 +14,10 @@
 
 /* ---- search orders ---- */
 
-/* host.example.com, example.com, com; or with a dot in front where parents are not meant by the bare name */
-int access_find_domain(const struct smtpd *s, struct table *t, struct span domain, struct str *value)
+/* host.example.com, example.com, com; or with a dot in front where parents are not meant by the
+ * bare name */
+int access_find_domain(const struct smtpd *s, struct table *t, struct span domain,
+                       struct str *value)
 {
     int r = table_get(t, domain, value);
     bool dotted = !s->sv->access_parents;
@@ -23,7 +25,8 @@ int access_find_domain(const struct smtpd *s, struct table *t, struct span domai
 
     if (table_is_pattern(t))
         return r;
-    while (r == 0 && (dot = span_chr(dotted && domain.len > 0 ? span_from(domain, 1) : domain, '.')) >= 0) {
+    while (r == 0 &&
+           (dot = span_chr(dotted && domain.len > 0 ? span_from(domain, 1) : domain, '.')) >= 0) {
         domain = span_from(domain, (size_t)dot + 1);
         r = table_get(t, domain, value);
     }
@@ -57,7 +60,8 @@ static int find_local(struct table *t, struct span local, struct str *value)
 }
 
 /* user+ext@domain, user@domain, domain and its parents, user+ext@, user@ */
-int access_find_address(const struct smtpd *s, struct table *t, struct span address, struct str *value)
+int access_find_address(const struct smtpd *s, struct table *t, struct span address,
+                        struct str *value)
 {
     _cleanup_(str_free) struct str bare = STR_INIT;
     struct span domain = address_domain(address), local = address_local(address), user, ext;
@@ -83,12 +87,13 @@ int access_find_address(const struct smtpd *s, struct table *t, struct span addr
 
 /* ---- restrictions ---- */
 
-static enum verdict act(struct smtpd *s, const struct restriction_item *item, int found, const struct str *value,
-                        const struct subject *about)
+static enum verdict act(struct smtpd *s, const struct restriction_item *item, int found,
+                        const struct str *value, const struct subject *about)
 {
     if (found < 0)
         return restrict_lookup_failed(s, about);
-    return found == 0 ? VERDICT_NONE : access_act(s, table_name(item->table), str_span(value), about);
+    return found == 0 ? VERDICT_NONE
+                      : access_act(s, table_name(item->table), str_span(value), about);
 }
 
 enum verdict ask_client_access(struct smtpd *s, const struct restriction_item *item)

@@ -79,7 +79,8 @@ static void test_the_first_of_the_forms_that_is_in_the_table_decides(void **stat
         int r = search(&s, i, t, &value);
 
         if (r != !!searches[i].want || (r && !span_eq_str(str_span(&value), searches[i].want)))
-            fail_msg("%s in %s: %d \"%s\"", searches[i].key, searches[i].table, r, str_cstr(&value));
+            fail_msg("%s in %s: %d \"%s\"", searches[i].key, searches[i].table, r,
+                     str_cstr(&value));
     }
 }
 

@@ -49,7 +49,8 @@ static void split_detail(struct span *text, const char *otherwise, char ret[stat
 }
 
 /* The reply of an action that refuses, with its own text or a default one */
-static void compose(const struct doing *a, int64_t code, const char *detail, const char *otherwise, struct str *ret)
+static void compose(const struct doing *a, int64_t code, const char *detail, const char *otherwise,
+                    struct str *ret)
 {
     _cleanup_(str_free) struct str why = STR_INIT;
     struct span text = a->text;
@@ -123,7 +124,8 @@ static enum verdict act_hangup(struct smtpd *s, const struct doing *a)
 /* ---- log lines ---- */
 
 /* "<name>: Class WHAT": WHAT is the action's own text or `otherwise` */
-static void log_action(struct smtpd *s, const struct doing *a, const char *verb, const char *otherwise)
+static void log_action(struct smtpd *s, const struct doing *a, const char *verb,
+                       const char *otherwise)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
 
@@ -156,8 +158,8 @@ static enum verdict act_info(struct smtpd *s, const struct doing *a)
 
 /* ---- what cleanup and qmgr do ---- */
 
-/* Can it still be asked of the message? There is none yet while the client or HELO is asked at once, and the
- * envelope of a large one is with cleanup before its end. */
+/* Can it still be asked of the message? There is none yet while the client or HELO is asked at
+ * once, and the envelope of a large one is with cleanup before its end. */
 static bool can_ask(const struct smtpd *s, const struct doing *a)
 {
     enum stage stage = s->restrict_state.stage;
@@ -165,11 +167,14 @@ static bool can_ask(const struct smtpd *s, const struct doing *a)
     bool too_late = stage == STAGE_END_OF_DATA && s->message.cleanup;
 
     if (too_early)
-        log_warn("access table %s: with smtpd_delay_reject=no, action %s is always skipped in client or helo "
-                 "restrictions", a->source, a->name);
+        log_warn("access table %s: with smtpd_delay_reject=no, action %s is always skipped in "
+                 "client or helo "
+                 "restrictions",
+                 a->source, a->name);
     if (too_late)
-        log_warn("access table %s: action %s is skipped at END-OF-MESSAGE, for a message this large", a->source,
-                 a->name);
+        log_warn(
+            "access table %s: action %s is skipped at END-OF-MESSAGE, for a message this large",
+            a->source, a->name);
     return !too_early && !too_late;
 }
 
@@ -335,7 +340,8 @@ static enum verdict act_code(struct smtpd *s, const struct doing *a, uint32_t co
 }
 
 /* The value is no action: it names restrictions, or is wrong */
-static enum verdict act_list(struct smtpd *s, const char *source, struct span value, const struct subject *about)
+static enum verdict act_list(struct smtpd *s, const char *source, struct span value,
+                             const struct subject *about)
 {
     _cleanup_(restrictions_done) struct restriction_list list = { 0 };
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -347,7 +353,8 @@ static enum verdict act_list(struct smtpd *s, const char *source, struct span va
     return restrict_config_error(s, about);
 }
 
-enum verdict access_act(struct smtpd *s, const char *source, struct span value, const struct subject *about)
+enum verdict access_act(struct smtpd *s, const char *source, struct span value,
+                        const struct subject *about)
 {
     struct span rest = span_trim(value);
     struct span word = span_cut_any(&rest, " \t");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restrict_address.c - restrictions on the sender's and the recipient's address: whose it is, does it exist
+ * restrict_address.c - restrictions on the sender's and the recipient's address: whose it is, does
+ * it exist
  *
  * Runs in: smtpd (addresses are hostile). Logs nothing.
  */
@@ -83,8 +84,10 @@ static int64_t unlisted_code(const struct params *p, enum address_class class)
     return 550;
 }
 
-/* Refuse an address of ours that no table knows. detail: "1.1" for a recipient, "1.0" for a sender */
-static enum verdict unlisted(struct smtpd *s, struct span address, const struct subject *about, const char *detail)
+/* Refuse an address of ours that no table knows. detail: "1.1" for a recipient, "1.0" for a sender
+ */
+static enum verdict unlisted(struct smtpd *s, struct span address, const struct subject *about,
+                             const char *detail)
 {
     static const char *const tables[] = {
         [CLASS_LOCAL] = "local recipient",
@@ -171,8 +174,8 @@ struct domain_codes {
     int64_t null_mx_code;
 };
 
-static enum verdict unknown_domain(struct smtpd *s, struct span address, const struct subject *about,
-                                   const struct domain_codes *codes)
+static enum verdict unknown_domain(struct smtpd *s, struct span address,
+                                   const struct subject *about, const struct domain_codes *codes)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
     struct span domain = address_domain(address);

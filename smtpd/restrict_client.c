@@ -2,7 +2,8 @@
 /*
  * restrict_client.c - restrictions on the client and its HELO
  *
- * Runs in: smtpd (what the client says and what DNS says of it is hostile). Logs pipelining out of turn.
+ * Runs in: smtpd (what the client says and what DNS says of it is hostile). Logs pipelining out of
+ * turn.
  */
 #include "base/chars.h"
 #include "base/log.h"
@@ -68,15 +69,17 @@ enum verdict ask_pipelining(struct smtpd *s, const struct restriction_item *item
     _cleanup_(str_free) struct str shown = STR_INIT;
     struct subject about = subject_of_stage(s, &scratch);
     size_t waiting = stream_buffered(s->client);
-    bool in_turn = s->esmtp && s->restrict_state.stage != STAGE_DATA &&
-                   (s->state & (SMTP_MAIL | SMTP_RCPT)); /* RFC 2920: what follows these need not wait */
+    bool in_turn =
+        s->esmtp && s->restrict_state.stage != STAGE_DATA &&
+        (s->state & (SMTP_MAIL | SMTP_RCPT)); /* RFC 2920: what follows these need not wait */
     struct span in;
 
     (void)item;
     if (in_turn || s->in_content || waiting == 0 || stream_peek(s->client, &in) < 0)
         return VERDICT_NONE;
     show(&shown, in);
-    log_info("improper command pipelining after %s from %s: %s", s->where, s->namaddr, str_cstr(&shown));
+    log_info("improper command pipelining after %s from %s: %s", s->where, s->namaddr,
+             str_cstr(&shown));
     return restrict_refuse(s, &about, 503, "5.0", "Improper use of SMTP command pipelining");
 }
 
@@ -88,15 +91,18 @@ enum verdict ask_plaintext(struct smtpd *s, const struct restriction_item *item)
     (void)item;
     if (s->tls_info.len > 0)
         return VERDICT_NONE;
-    return restrict_refuse(s, &about, s->sv->params->plaintext_reject_code, "7.1", "Session encryption is required");
+    return restrict_refuse(s, &about, s->sv->params->plaintext_reject_code, "7.1",
+                           "Session encryption is required");
 }
 
-/* The null sender answers one message to one sender; this one counts the recipient at RCPT TO as well */
+/* The null sender answers one message to one sender; this one counts the recipient at RCPT TO as
+ * well */
 enum verdict ask_multi_recipient_bounce(struct smtpd *s, const struct restriction_item *item)
 {
     _cleanup_(str_free) struct str scratch = STR_INIT;
     struct subject about = subject_of_stage(s, &scratch);
-    bool at_message = s->restrict_state.stage == STAGE_DATA || s->restrict_state.stage == STAGE_END_OF_DATA;
+    bool at_message =
+        s->restrict_state.stage == STAGE_DATA || s->restrict_state.stage == STAGE_END_OF_DATA;
 
     (void)item;
     if (s->sender.len > 0 || s->n_rcpts + (at_message ? 0 : 1) < 2)
@@ -121,7 +127,8 @@ enum verdict ask_invalid_helo(struct smtpd *s, const struct restriction_item *it
     (void)item;
     if (address_domain_valid(about.name))
         return VERDICT_NONE;
-    return restrict_refuse(s, &about, s->sv->params->invalid_hostname_reject_code, "5.2", "Invalid name");
+    return restrict_refuse(s, &about, s->sv->params->invalid_hostname_reject_code, "5.2",
+                           "Invalid name");
 }
 
 enum verdict ask_non_fqdn_helo(struct smtpd *s, const struct restriction_item *item)
@@ -129,22 +136,27 @@ enum verdict ask_non_fqdn_helo(struct smtpd *s, const struct restriction_item *i
     struct subject about = subject_helo(s);
 
     (void)item;
-    if (is_literal(about.name) || (address_domain_valid(about.name) && span_chr(about.name, '.') > 0))
+    if (is_literal(about.name) ||
+        (address_domain_valid(about.name) && span_chr(about.name, '.') > 0))
         return VERDICT_NONE;
-    return restrict_refuse(s, &about, s->sv->params->non_fqdn_reject_code, "5.2", "need fully-qualified hostname");
+    return restrict_refuse(s, &about, s->sv->params->non_fqdn_reject_code, "5.2",
+                           "need fully-qualified hostname");
 }
 
 enum verdict ask_unknown_helo(struct smtpd *s, const struct restriction_item *item)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
     struct subject about = subject_helo(s);
-    enum domain_state state = is_literal(about.name) ? DOMAIN_EXISTS : restrict_domain_state(s, about.name);
+    enum domain_state state =
+        is_literal(about.name) ? DOMAIN_EXISTS : restrict_domain_state(s, about.name);
 
     (void)item;
     if (state == DOMAIN_EXISTS || state == DOMAIN_NULL_MX)
         return VERDICT_NONE;
     if (state == DOMAIN_UNKNOWN)
-        return restrict_refuse(s, &about, s->sv->params->unknown_hostname_reject_code, "7.1", "Host not found");
+        return restrict_refuse(s, &about, s->sv->params->unknown_hostname_reject_code, "7.1",
+                               "Host not found");
     reply_text(&text, &about, 450, "7.1", "Host not found");
-    return restrict_tempfail(s, s->sv->params->unknown_helo_hostname_tempfail_action, str_span(&text));
+    return restrict_tempfail(s, s->sv->params->unknown_helo_hostname_tempfail_action,
+                             str_span(&text));
 }

@@ -15,7 +15,8 @@ static uint64_t deadline(const struct smtpd *s)
     return clock_deadline_ms(s->sv->params->dns_timeout * 1000);
 }
 
-enum dns_status restrict_query(struct smtpd *s, struct span name, enum dns_type type, struct dns_answer *ret)
+enum dns_status restrict_query(struct smtpd *s, struct span name, enum dns_type type,
+                               struct dns_answer *ret)
 {
     _cleanup_(str_free) struct str ascii = STR_INIT;
 
@@ -42,7 +43,8 @@ static bool is_null_mx(const struct dns_answer *a)
     return a->len == 1 && a->records[0].name && a->records[0].name[0] == '\0';
 }
 
-/* RFC 5321 section 5.1: an address stands in for a missing MX; RFC 7505: a null MX says there is no mail */
+/* RFC 5321 section 5.1: an address stands in for a missing MX; RFC 7505: a null MX says there is no
+ * mail */
 enum domain_state restrict_domain_state(struct smtpd *s, struct span domain)
 {
     _cleanup_(dns_answer_done) struct dns_answer mx = { 0 };
@@ -58,5 +60,7 @@ enum domain_state restrict_domain_state(struct smtpd *s, struct span domain)
         return is_null_mx(&mx) ? DOMAIN_NULL_MX : DOMAIN_EXISTS;
     if (status == DNS_NO_DATA)
         status = restrict_addresses(s, domain, &addresses);
-    return status == DNS_OK ? DOMAIN_EXISTS : status == DNS_TEMPORARY ? DOMAIN_TEMPORARY : DOMAIN_UNKNOWN;
+    return status == DNS_OK          ? DOMAIN_EXISTS
+           : status == DNS_TEMPORARY ? DOMAIN_TEMPORARY
+                                     : DOMAIN_UNKNOWN;
 }

@@ -35,21 +35,25 @@ struct subject {
     struct span name;               /* as it may be shown; ptr NULL: none is shown */
 };
 
-/* What the list being asked is about, for replies of restrictions that have no subject of their own.
- * scratch owns the name. */
+/* What the list being asked is about, for replies of restrictions that have no subject of their
+ * own. scratch owns the name. */
 struct subject subject_of_stage(const struct smtpd *s, struct str *scratch);
 struct subject subject_client(const struct smtpd *s);
 struct subject subject_helo(const struct smtpd *s);
 struct subject subject_sender(const struct smtpd *s, struct str *scratch);
 struct subject subject_rcpt(const struct smtpd *s, struct str *scratch);
 
-/* Append "450 4.7.1 <name>: Class rejected: why". detail: "7.1", the code's first digit is put before it. */
-void reply_text(struct str *ret, const struct subject *about, int64_t code, const char *detail, const char *why);
+/* Append "450 4.7.1 <name>: Class rejected: why". detail: "7.1", the code's first digit is put
+ * before it. */
+void reply_text(struct str *ret, const struct subject *about, int64_t code, const char *detail,
+                const char *why);
 
 /* Refuse with this reply. NONE under warn_if_reject. A code of 421 or 521 ends the session. */
-MAY_WAIT enum verdict restrict_refuse_text(struct smtpd *s, struct span text);
-MAY_WAIT enum verdict restrict_refuse(struct smtpd *s, const struct subject *about, int64_t code, const char *detail,
-                                      const char *why);
+MAY_WAIT
+enum verdict restrict_refuse_text(struct smtpd *s, struct span text);
+MAY_WAIT
+enum verdict restrict_refuse(struct smtpd *s, const struct subject *about, int64_t code,
+                             const char *detail, const char *why);
 
 /* Refuse with this temporary reply if nothing else refuses. NONE. */
 MAY_WAIT enum verdict restrict_defer_if_permit(struct smtpd *s, struct span text);
@@ -76,18 +80,29 @@ MAY_WAIT enum verdict ask_class(struct smtpd *s, const struct restriction_item *
  * Look a name up as access(5) says: host name or domain with its parents; network address with its
  * networks; mail address. 1 and *value (the first hit), 0, or negative: temporary failure.
  */
-MAY_WAIT int access_find_domain(const struct smtpd *s, struct table *t, struct span domain, struct str *value);
-MAY_WAIT int access_find_network(struct table *t, struct span addr, struct str *value);
-MAY_WAIT int access_find_address(const struct smtpd *s, struct table *t, struct span address, struct str *value);
+MAY_WAIT
+int access_find_domain(const struct smtpd *s, struct table *t, struct span domain,
+                       struct str *value);
+MAY_WAIT
+int access_find_network(struct table *t, struct span addr, struct str *value);
+MAY_WAIT
+int access_find_address(const struct smtpd *s, struct table *t, struct span address,
+                        struct str *value);
 
-/* Do what the right-hand side of a table, or a policy service, says. source: its name, for warnings. */
-MAY_WAIT enum verdict access_act(struct smtpd *s, const char *source, struct span value, const struct subject *about);
+/* Do what the right-hand side of a table, or a policy service, says. source: its name, for
+ * warnings. */
+MAY_WAIT
+enum verdict access_act(struct smtpd *s, const char *source, struct span value,
+                        const struct subject *about);
 
 /* ---- DNS: restrict_dns.c ---- */
 
 /* DNS_OK, or why not. name need not be ASCII. */
-MAY_WAIT enum dns_status restrict_query(struct smtpd *s, struct span name, enum dns_type type, struct dns_answer *ret);
-MAY_WAIT enum dns_status restrict_addresses(struct smtpd *s, struct span name, struct dns_answer *ret);
+MAY_WAIT
+enum dns_status restrict_query(struct smtpd *s, struct span name, enum dns_type type,
+                               struct dns_answer *ret);
+MAY_WAIT
+enum dns_status restrict_addresses(struct smtpd *s, struct span name, struct dns_answer *ret);
 
 enum domain_state { DOMAIN_EXISTS, DOMAIN_UNKNOWN, DOMAIN_NULL_MX, DOMAIN_TEMPORARY };
 /* Has the domain an MX or an address? */
@@ -96,10 +111,13 @@ MAY_WAIT enum domain_state restrict_domain_state(struct smtpd *s, struct span do
 /* ---- arguments ---- */
 
 /* "zen.example=127.0.0.[2..11]". 0 or -EINVAL with *err. */
-int rbl_parse(const struct restriction_set *set, struct span text, struct rbl **ret, struct str *err);
+int rbl_parse(const struct restriction_set *set, struct span text, struct rbl **ret,
+              struct str *err);
 void rbl_free(struct rbl *rbl);
-/* "inet:127.0.0.1:10031", "unix:/run/policy", "{ inet:..., timeout=10s }". 0, or negative with *err. */
-int policy_parse(const struct restriction_set *set, struct span text, struct policy **ret, struct str *err);
+/* "inet:127.0.0.1:10031", "unix:/run/policy", "{ inet:..., timeout=10s }". 0, or negative with
+ * *err. */
+int policy_parse(const struct restriction_set *set, struct span text, struct policy **ret,
+                 struct str *err);
 void policy_free(struct policy *p);
 
 #endif

@@ -22,7 +22,8 @@ static int find_owners(struct smtpd *s, struct str *ret)
         return -EAGAIN;
     if (class == CLASS_LOCAL)
         forms |= MAPS_LOCALPART;
-    return maps_get_address(s->sv->sender_logins, sender, s->sv->params->recipient_delimiter, forms, ret, NULL);
+    return maps_get_address(s->sv->sender_logins, sender, s->sv->params->recipient_delimiter, forms,
+                            ret, NULL);
 }
 
 static bool is_owner(const struct smtpd *s, const struct str *owners)

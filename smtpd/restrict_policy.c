@@ -7,10 +7,11 @@
  *                                     <-  action=DUNNO, an empty line
  *
  * Connections are kept and shared by the sessions of the process; each serves one request at a
- * time. A server that does not answer is tried again, and then smtpd_policy_service_default_action holds.
+ * time. A server that does not answer is tried again, and then smtpd_policy_service_default_action
+ * holds.
  *
- * Runs in: smtpd (values come from hostile clients, so they are escaped; the server is the administrator's).
- * Logs servers that fail.
+ * Runs in: smtpd (values come from hostile clients, so they are escaped; the server is the
+ * administrator's). Logs servers that fail.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -38,10 +39,10 @@ struct connection {
 };
 
 struct policy {
-    char *name;                     /* as in main.cf, for logs */
-    char *path;                     /* unix: */
-    int path_fd;                    /* the socket as start() saw it, where its directory is closed to us; or -1 */
-    union sockaddr_any addr;        /* inet: */
+    char *name;  /* as in main.cf, for logs */
+    char *path;  /* unix: */
+    int path_fd; /* the socket as start() saw it, where its directory is closed to us; or -1 */
+    union sockaddr_any addr; /* inet: */
     char *default_action, *context;
     int64_t timeout, max_idle, max_ttl, request_limit, try_limit, retry_delay;
     struct connection idle[IDLE_MAX];
@@ -87,10 +88,14 @@ static int set_option(struct policy *p, struct span name, struct span value)
         int64_t *time, *number;
         char **text;
     } options[] = {
-        { "default_action", NULL, NULL, &p->default_action }, { "max_idle", &p->max_idle, NULL, NULL },
-        { "max_ttl", &p->max_ttl, NULL, NULL },               { "policy_context", NULL, NULL, &p->context },
-        { "request_limit", NULL, &p->request_limit, NULL },   { "retry_delay", &p->retry_delay, NULL, NULL },
-        { "timeout", &p->timeout, NULL, NULL },               { "try_limit", NULL, &p->try_limit, NULL },
+        {"default_action", NULL, NULL, &p->default_action},
+        {"max_idle", &p->max_idle, NULL, NULL},
+        {"max_ttl", &p->max_ttl, NULL, NULL},
+        {"policy_context", NULL, NULL, &p->context},
+        {"request_limit", NULL, &p->request_limit, NULL},
+        {"retry_delay", &p->retry_delay, NULL, NULL},
+        {"timeout", &p->timeout, NULL, NULL},
+        {"try_limit", NULL, &p->try_limit, NULL},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
@@ -140,7 +145,8 @@ static int parse_unix(struct policy *p, const struct restriction_set *set, struc
     return 0;
 }
 
-static int parse_endpoint(struct policy *p, const struct restriction_set *set, struct span text, struct str *err)
+static int parse_endpoint(struct policy *p, const struct restriction_set *set, struct span text,
+                          struct str *err)
 {
     if (span_take_nocase(&text, "inet:"))
         return parse_inet(p, text, err);
@@ -175,7 +181,8 @@ static struct span strip_braces(struct span s)
     return span_trim(s);
 }
 
-int policy_parse(const struct restriction_set *set, struct span text, struct policy **ret, struct str *err)
+int policy_parse(const struct restriction_set *set, struct span text, struct policy **ret,
+                 struct str *err)
 {
     struct span word, in = strip_braces(text);
 
@@ -193,7 +200,8 @@ int policy_parse(const struct restriction_set *set, struct span text, struct pol
 
         r = set_option(p, name, span_trim(value));
         if (r < 0)
-            str_addf(err, "policy service %s: \"" SPAN_FMT "\" is no setting of it", p->name, SPAN_ARG(word));
+            str_addf(err, "policy service %s: \"" SPAN_FMT "\" is no setting of it", p->name,
+                     SPAN_ARG(word));
     }
     if (r == 0)
         *ret = TAKE_PTR(p);
@@ -231,22 +239,24 @@ static void add_client(const struct smtpd *s, struct str *ret)
 
 static void add_message(struct smtpd *s, struct str *ret)
 {
-    bool complete = s->restrict_state.stage == STAGE_DATA || s->restrict_state.stage == STAGE_END_OF_DATA;
+    bool complete =
+        s->restrict_state.stage == STAGE_DATA || s->restrict_state.stage == STAGE_END_OF_DATA;
     char *instance = s->restrict_state.instance;
 
     if (!instance[0]) {
         uint64_t random[2];
 
         rand_bytes(random, sizeof(random));
-        snprintf(instance, sizeof(s->restrict_state.instance), "%llx.%llx", (unsigned long long)random[0],
-                 (unsigned long long)random[1]);
+        snprintf(instance, sizeof(s->restrict_state.instance), "%llx.%llx",
+                 (unsigned long long)random[0], (unsigned long long)random[1]);
     }
     add(ret, "sender", str_span(&s->sender));
     add(ret, "recipient", str_span(&s->rcpt));
     add_number(ret, "recipient_count", complete ? s->n_rcpts : 0);
     add(ret, "queue_id", SPAN_NULL); /* cleanup makes it, and has not been asked yet */
     add(ret, "instance", span_of(instance));
-    add_number(ret, "size", s->restrict_state.stage == STAGE_END_OF_DATA ? s->message.size : s->mail.size);
+    add_number(ret, "size",
+               s->restrict_state.stage == STAGE_END_OF_DATA ? s->message.size : s->mail.size);
     add(ret, "etrn_domain", SPAN_NULL);
     add(ret, "stress", SPAN_NULL);
 }
@@ -312,7 +322,8 @@ static void put_back(struct policy *p, struct connection *c)
 static int open_connection(const struct policy *p, struct connection *ret)
 {
     uint64_t deadline = clock_deadline_ms(p->timeout * 1000);
-    int fd = p->path ? socket_connect_unix(p->path, deadline) : socket_connect(&p->addr, NULL, deadline);
+    int fd =
+        p->path ? socket_connect_unix(p->path, deadline) : socket_connect(&p->addr, NULL, deadline);
 
     if (fd == -EACCES && p->path_fd >= 0)
         fd = socket_connect_path_fd(p->path_fd, deadline);

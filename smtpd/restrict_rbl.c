@@ -85,7 +85,8 @@ static bool parse_filter(struct span in, struct rbl *rbl)
     return in.len == 0;
 }
 
-int rbl_parse(const struct restriction_set *set, struct span text, struct rbl **ret, struct str *err)
+int rbl_parse(const struct restriction_set *set, struct span text, struct rbl **ret,
+              struct str *err)
 {
     _cleanup_(rbl_free_ptr_) struct rbl *rbl = mem_new(struct rbl);
     struct span filter = text, domain = span_cut(&filter, '=');
@@ -123,7 +124,8 @@ static void add_reversed(const union sockaddr_any *a, struct str *ret)
 
     if (a->sa.sa_family == AF_INET6) {
         for (size_t i = 16; i-- > 0;)
-            str_addf(ret, "%x.%x.", a->in6.sin6_addr.s6_addr[i] & 15, a->in6.sin6_addr.s6_addr[i] >> 4);
+            str_addf(ret, "%x.%x.", a->in6.sin6_addr.s6_addr[i] & 15,
+                     a->in6.sin6_addr.s6_addr[i] >> 4);
         return;
     }
     for (size_t i = OCTETS; i-- > 0;)
@@ -157,7 +159,8 @@ static int client_listed(struct smtpd *s, const struct rbl *rbl, struct str *nam
     return is_listed(s, rbl, name);
 }
 
-static int domain_listed(struct smtpd *s, const struct rbl *rbl, struct span domain, struct str *name)
+static int domain_listed(struct smtpd *s, const struct rbl *rbl, struct span domain,
+                         struct str *name)
 {
     struct span inner;
 
@@ -240,7 +243,8 @@ static enum verdict check_domain(struct smtpd *s, const struct rbl *rbl, struct 
 {
     _cleanup_(str_free) struct str name = STR_INIT;
 
-    return domain_listed(s, rbl, domain, &name) > 0 ? refuse_listed(s, rbl, &name, about) : VERDICT_NONE;
+    return domain_listed(s, rbl, domain, &name) > 0 ? refuse_listed(s, rbl, &name, about)
+                                                    : VERDICT_NONE;
 }
 
 /* ---- restrictions ---- */
@@ -250,21 +254,24 @@ enum verdict ask_rbl_client(struct smtpd *s, const struct restriction_item *item
     _cleanup_(str_free) struct str name = STR_INIT;
     struct subject about = { "Client host", span_of(s->addr) };
 
-    return client_listed(s, item->rbl, &name) > 0 ? refuse_listed(s, item->rbl, &name, &about) : VERDICT_NONE;
+    return client_listed(s, item->rbl, &name) > 0 ? refuse_listed(s, item->rbl, &name, &about)
+                                                  : VERDICT_NONE;
 }
 
 enum verdict ask_rhsbl_client(struct smtpd *s, const struct restriction_item *item)
 {
     struct subject about = { "Client host", str_span(&s->name) };
 
-    return s->name_state == CLIENT_NAME_OK ? check_domain(s, item->rbl, about.name, &about) : VERDICT_NONE;
+    return s->name_state == CLIENT_NAME_OK ? check_domain(s, item->rbl, about.name, &about)
+                                           : VERDICT_NONE;
 }
 
 enum verdict ask_rhsbl_reverse(struct smtpd *s, const struct restriction_item *item)
 {
     struct subject about = { "Unverified Client host", str_span(&s->reverse_name) };
 
-    return s->reverse_name_state == CLIENT_NAME_OK ? check_domain(s, item->rbl, about.name, &about) : VERDICT_NONE;
+    return s->reverse_name_state == CLIENT_NAME_OK ? check_domain(s, item->rbl, about.name, &about)
+                                                   : VERDICT_NONE;
 }
 
 enum verdict ask_rhsbl_helo(struct smtpd *s, const struct restriction_item *item)
@@ -297,8 +304,9 @@ static bool rcpt_is_foreign(struct smtpd *s)
 {
     enum address_class class;
 
-    return s->rcpt.len > 0 && (route_class(s->sv->router, address_domain(str_span(&s->rcpt)), &class) < 0 ||
-                               class == CLASS_DEFAULT);
+    return s->rcpt.len > 0 &&
+           (route_class(s->sv->router, address_domain(str_span(&s->rcpt)), &class) < 0 ||
+            class == CLASS_DEFAULT);
 }
 
 static enum verdict allow(struct smtpd *s, int listed)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * restrict_server.c - check_*_{a,mx,ns}_access: the servers of a domain, looked up in access(5) tables
+ * restrict_server.c - check_*_{a,mx,ns}_access: the servers of a domain, looked up in access(5)
+ * tables
  *
  * A table is asked for the name and for every address of each mail or name
  * server. OK is not taken from it: whoever controls a domain's DNS could let
@@ -23,14 +24,16 @@ static enum verdict act(struct smtpd *s, const struct restriction_item *item, st
 
     if (v != VERDICT_PERMIT)
         return v;
-    log_warn(SPAN_FMT ": %s says OK for " SPAN_FMT ", which is not taken from it: use DUNNO to make an exception",
+    log_warn(SPAN_FMT ": %s says OK for " SPAN_FMT
+                      ", which is not taken from it: use DUNNO to make an exception",
              SPAN_ARG(item->what->name), table_name(item->table), SPAN_ARG(about->name));
     return VERDICT_NONE;
 }
 
-/* One server by name and by addresses. A server that cannot be looked up is passed over, as in Postfix. */
-static enum verdict check_server(struct smtpd *s, const struct restriction_item *item, struct span host,
-                                 const struct subject *about)
+/* One server by name and by addresses. A server that cannot be looked up is passed over, as in
+ * Postfix. */
+static enum verdict check_server(struct smtpd *s, const struct restriction_item *item,
+                                 struct span host, const struct subject *about)
 {
     _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
     _cleanup_(str_free) struct str value = STR_INIT;
@@ -39,7 +42,8 @@ static enum verdict check_server(struct smtpd *s, const struct restriction_item 
 
     if (r == 0 && restrict_addresses(s, host, &answer) == DNS_OK)
         for (size_t i = 0; r == 0 && i < answer.len; i++)
-            r = access_find_network(item->table, span_of(socket_addr_print(&answer.records[i].addr, addr)), &value);
+            r = access_find_network(
+                item->table, span_of(socket_addr_print(&answer.records[i].addr, addr)), &value);
     if (r < 0)
         return restrict_lookup_failed(s, about);
     return r > 0 ? act(s, item, str_span(&value), about) : VERDICT_NONE;
@@ -51,7 +55,8 @@ static enum dns_status find_ns(struct smtpd *s, struct span domain, struct dns_a
     enum dns_status status = restrict_query(s, domain, DNS_NS, ret);
     ptrdiff_t dot;
 
-    while ((status == DNS_NO_DATA || status == DNS_NOT_FOUND) && (dot = span_chr(domain, '.')) >= 0) {
+    while ((status == DNS_NO_DATA || status == DNS_NOT_FOUND) &&
+           (dot = span_chr(domain, '.')) >= 0) {
         domain = span_from(domain, (size_t)dot + 1);
         if (span_chr(domain, '.') < 0)
             break; /* a top-level domain's servers say nothing of the domain */
@@ -62,8 +67,9 @@ static enum dns_status find_ns(struct smtpd *s, struct span domain, struct dns_a
     return status;
 }
 
-static enum verdict check_servers(struct smtpd *s, const struct restriction_item *item, struct span domain,
-                                  enum dns_type type, const struct subject *about)
+static enum verdict check_servers(struct smtpd *s, const struct restriction_item *item,
+                                  struct span domain, enum dns_type type,
+                                  const struct subject *about)
 {
     _cleanup_(dns_answer_done) struct dns_answer answer = { 0 };
     enum verdict v = VERDICT_NONE;
@@ -78,14 +84,17 @@ static enum verdict check_servers(struct smtpd *s, const struct restriction_item
                                             : restrict_query(s, domain, type, &answer);
 
     if (type == DNS_MX && status == DNS_NO_DATA)
-        return check_server(s, item, domain, about); /* RFC 5321 section 5.1: it is its own mail exchanger */
-    for (size_t i = 0; status == DNS_OK && v == VERDICT_NONE && i < answer.len && i < SERVERS_MAX; i++)
+        return check_server(s, item, domain,
+                            about); /* RFC 5321 section 5.1: it is its own mail exchanger */
+    for (size_t i = 0; status == DNS_OK && v == VERDICT_NONE && i < answer.len && i < SERVERS_MAX;
+         i++)
         if (answer.records[i].type == type && answer.records[i].name)
             v = check_server(s, item, span_of(answer.records[i].name), about);
     return v;
 }
 
-static enum verdict check_client(struct smtpd *s, const struct restriction_item *item, enum dns_type type)
+static enum verdict check_client(struct smtpd *s, const struct restriction_item *item,
+                                 enum dns_type type)
 {
     struct subject about = subject_client(s);
 
@@ -94,7 +103,8 @@ static enum verdict check_client(struct smtpd *s, const struct restriction_item 
     return check_servers(s, item, str_span(&s->name), type, &about);
 }
 
-static enum verdict check_reverse(struct smtpd *s, const struct restriction_item *item, enum dns_type type)
+static enum verdict check_reverse(struct smtpd *s, const struct restriction_item *item,
+                                  enum dns_type type)
 {
     struct subject about = { "Unverified Client host", str_span(&s->reverse_name) };
 
@@ -103,14 +113,16 @@ static enum verdict check_reverse(struct smtpd *s, const struct restriction_item
     return check_servers(s, item, about.name, type, &about);
 }
 
-static enum verdict check_helo(struct smtpd *s, const struct restriction_item *item, enum dns_type type)
+static enum verdict check_helo(struct smtpd *s, const struct restriction_item *item,
+                               enum dns_type type)
 {
     struct subject about = subject_helo(s);
 
     return check_servers(s, item, about.name, type, &about);
 }
 
-static enum verdict check_sender(struct smtpd *s, const struct restriction_item *item, enum dns_type type)
+static enum verdict check_sender(struct smtpd *s, const struct restriction_item *item,
+                                 enum dns_type type)
 {
     _cleanup_(str_free) struct str scratch = STR_INIT;
     struct subject about = subject_sender(s, &scratch);
@@ -118,7 +130,8 @@ static enum verdict check_sender(struct smtpd *s, const struct restriction_item 
     return check_servers(s, item, address_domain(str_span(&s->sender)), type, &about);
 }
 
-static enum verdict check_rcpt(struct smtpd *s, const struct restriction_item *item, enum dns_type type)
+static enum verdict check_rcpt(struct smtpd *s, const struct restriction_item *item,
+                               enum dns_type type)
 {
     _cleanup_(str_free) struct str scratch = STR_INIT;
     struct subject about = subject_rcpt(s, &scratch);

@@ -2,8 +2,8 @@
 /*
  * restrict_table.c - lists of restrictions, read from main.cf
  *
- * Names are resolved at start: a typing error stops the start with the name that was probably meant, instead
- * of answering 451 at night. Restriction classes are named first and read then, so
+ * Names are resolved at start: a typing error stops the start with the name that was probably
+ * meant, instead of answering 451 at night. Restriction classes are named first and read then, so
  * that they may name each other.
  *
  * Runs in: smtpd (text is the administrator's). Logs nothing.
@@ -18,11 +18,13 @@
 #define SEPARATORS ", \t\r\n"
 
 static const struct restriction restrictions[] = {
-#define RESTRICTION(name, argument, need, guards_relay, ask) { SPAN(name), argument, need, guards_relay, ask },
+#define RESTRICTION(name, argument, need, guards_relay, ask)                                       \
+    {SPAN(name), argument, need, guards_relay, ask},
 #include "smtpd/restrict.def"
 };
 
-static const struct restriction class_restriction = { SPAN(""), ARG_CLASS, NEEDS_NOTHING, false, ask_class };
+static const struct restriction class_restriction = {SPAN(""), ARG_CLASS, NEEDS_NOTHING, false,
+                                                     ask_class};
 
 /* The names that Postfix used before version 2.3, which many main.cf still hold. */
 static const struct {
@@ -86,7 +88,8 @@ static struct span nearest(const struct restriction_set *set, struct span name)
     return best;
 }
 
-static const struct restriction_list *find_class(const struct restriction_set *set, struct span name)
+static const struct restriction_list *find_class(const struct restriction_set *set,
+                                                 struct span name)
 {
     for (size_t i = 0; i < set->n_classes; i++)
         if (span_eq_str(name, set->classes[i].name))
@@ -104,14 +107,17 @@ static int parse_seconds(struct span text, struct restriction_item *item, struct
     return -EINVAL;
 }
 
-static int parse_argument(const struct restriction_set *set, struct span text, struct restriction_item *item,
-                          struct str *err)
+static int parse_argument(const struct restriction_set *set, struct span text,
+                          struct restriction_item *item, struct str *err)
 {
     bool opens = item->what->argument == ARG_TABLE || item->what->argument == ARG_POLICY;
 
     if (opens && set->closed) {
-        str_addf(err, SPAN_FMT " cannot be used in a lookup result: put it into a class of smtpd_restriction_classes",
-                 SPAN_ARG(item->what->name));
+        str_addf(
+            err,
+            SPAN_FMT
+            " cannot be used in a lookup result: put it into a class of smtpd_restriction_classes",
+            SPAN_ARG(item->what->name));
         return -EINVAL;
     }
     switch (item->what->argument) {
@@ -138,8 +144,8 @@ static const char *const access_of_stage[STAGES] = {
     [STAGE_END_OF_DATA] = "check_recipient_access",
 };
 
-static int parse_item(const struct restriction_set *set, enum stage stage, struct span word, struct span *rest,
-                      struct restriction_item *item, struct str *err)
+static int parse_item(const struct restriction_set *set, enum stage stage, struct span word,
+                      struct span *rest, struct restriction_item *item, struct str *err)
 {
     bool bare_table = span_chr(word, ':') > 0;
 
@@ -149,7 +155,8 @@ static int parse_item(const struct restriction_set *set, enum stage stage, struc
     if (!item->what) {
         struct span best = nearest(set, word);
 
-        str_addf(err, "unknown restriction \"" SPAN_FMT "\"; the nearest known one is \"" SPAN_FMT "\"",
+        str_addf(err,
+                 "unknown restriction \"" SPAN_FMT "\"; the nearest known one is \"" SPAN_FMT "\"",
                  SPAN_ARG(word), SPAN_ARG(best));
         return -EINVAL;
     }
@@ -222,7 +229,9 @@ static int name_classes(struct restriction_set *set, struct str *err)
 
     while (span_word(&in, SEPARATORS, &word)) {
         if (find(word)) {
-            str_addf(err, "smtpd_restriction_classes: \"" SPAN_FMT "\" is the name of a restriction", SPAN_ARG(word));
+            str_addf(err,
+                     "smtpd_restriction_classes: \"" SPAN_FMT "\" is the name of a restriction",
+                     SPAN_ARG(word));
             return -EINVAL;
         }
         MEM_GROW(set->classes, set->n_classes, cap);
@@ -263,20 +272,21 @@ int restrictions_open(struct restriction_set *set, struct str *err)
     const struct {
         const char *name, *text;
     } lists[STAGES] = {
-        [STAGE_CLIENT] = { "smtpd_client_restrictions", p->smtpd_client_restrictions },
-        [STAGE_HELO] = { "smtpd_helo_restrictions", p->smtpd_helo_restrictions },
-        [STAGE_SENDER] = { "smtpd_sender_restrictions", p->smtpd_sender_restrictions },
-        [STAGE_RELAY] = { "smtpd_relay_restrictions", p->smtpd_relay_restrictions },
-        [STAGE_RECIPIENT] = { "smtpd_recipient_restrictions", p->smtpd_recipient_restrictions },
-        [STAGE_DATA] = { "smtpd_data_restrictions", p->smtpd_data_restrictions },
-        [STAGE_END_OF_DATA] = { "smtpd_end_of_data_restrictions", p->smtpd_end_of_data_restrictions },
+        [STAGE_CLIENT] = {"smtpd_client_restrictions", p->smtpd_client_restrictions},
+        [STAGE_HELO] = {"smtpd_helo_restrictions", p->smtpd_helo_restrictions},
+        [STAGE_SENDER] = {"smtpd_sender_restrictions", p->smtpd_sender_restrictions},
+        [STAGE_RELAY] = {"smtpd_relay_restrictions", p->smtpd_relay_restrictions},
+        [STAGE_RECIPIENT] = {"smtpd_recipient_restrictions", p->smtpd_recipient_restrictions},
+        [STAGE_DATA] = {"smtpd_data_restrictions", p->smtpd_data_restrictions},
+        [STAGE_END_OF_DATA] = {"smtpd_end_of_data_restrictions", p->smtpd_end_of_data_restrictions},
     };
     int r = name_classes(set, err);
 
     for (size_t i = 0; r == 0 && i < set->n_classes; i++)
         r = read_class(set, &set->classes[i], err);
     for (size_t i = 0; r == 0 && i < STAGES; i++)
-        r = blame(err, lists[i].name, restrictions_parse(set, (enum stage)i, lists[i].text, &set->stages[i], err));
+        r = blame(err, lists[i].name,
+                  restrictions_parse(set, (enum stage)i, lists[i].text, &set->stages[i], err));
     set->closed = true;
     return r;
 }

@@ -20,7 +20,8 @@ static int set_up(void **state)
 
     (void)state;
     conf = conf_new("/nonexistent");
-    assert_int_equal(conf_override(conf, span_of("smtpd_restriction_classes=strict, circle"), &err), 0);
+    assert_int_equal(conf_override(conf, span_of("smtpd_restriction_classes=strict, circle"), &err),
+                     0);
     assert_int_equal(conf_override(conf, span_of("strict=permit_mynetworks, reject"), &err), 0);
     assert_int_equal(conf_override(conf, span_of("circle=circle"), &err), 0);
     assert_int_equal(conf_override(conf, span_of("virtual_alias_maps="), &err), 0);
@@ -41,35 +42,36 @@ static const struct {
     bool guards;
     const char *complaint;  /* not NULL: refused, and the message holds this */
 } lists[] = {
-    { "", 0, false, NULL },
-    { "permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination", 3, true, NULL },
-    { " permit_mynetworks\n\treject_unauth_destination ", 2, true, NULL },
-    { "PERMIT_MYNETWORKS reject", 2, true, NULL },
-    { "permit_mynetworks permit", 2, false, NULL },
-    { "warn_if_reject reject_unauth_destination", 2, false, NULL },
-    { "check_client_access inline:{a=b, c=d}, permit", 2, false, NULL },
-    { "check_client_access inline:{{a = REJECT go, away}} permit", 2, false, NULL },
-    { "inline:{a=b}", 1, false, NULL },
-    { "reject_rbl_client zen.example=127.0.0.[2..11]", 1, false, NULL },
-    { "reject_unknown_client, reject_invalid_hostname", 2, false, NULL },
-    { "sleep 5, reject", 2, true, NULL },
-    { "strict", 1, true, NULL },
-    { "circle", 1, false, NULL },
-    { "check_policy_service inet:127.0.0.1:10031", 1, false, NULL },
-    { "check_policy_service { unix:/p, timeout=5s, { default_action = DEFER not now } }", 1, false, NULL },
-    { "permit_mynetwork", 0, false, "is \"permit_mynetworks\"" },
-    { "permit, reject_unauth_destinations", 0, false, "is \"reject_unauth_destination\"" },
-    { "reject_unknown_recipient_dom", 0, false, "is \"reject_unknown_recipient_domain\"" },
-    { "strikt", 0, false, "is \"strict\"" },
-    { "xxx", 0, false, "is \"" },
-    { "check_client_access", 0, false, "argument is missing" },
-    { "check_client_access nosuchtype:x", 0, false, "nosuchtype" },
-    { "sleep long", 0, false, "a number of seconds" },
-    { "reject_rbl_client =127.0.0.1", 0, false, "a domain" },
-    { "check_policy_service 127.0.0.1:10031", 0, false, "inet:host:port or unix:path" },
-    { "check_policy_service {}", 0, false, "is missing" },
-    { "check_policy_service { unix:/p, patience=5s }", 0, false, "\"patience=5s\" is no setting" },
-    { "check_policy_service { unix:/p, timeout=soon }", 0, false, "\"timeout=soon\" is no setting" },
+    {"", 0, false, NULL},
+    {"permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination", 3, true, NULL},
+    {" permit_mynetworks\n\treject_unauth_destination ", 2, true, NULL},
+    {"PERMIT_MYNETWORKS reject", 2, true, NULL},
+    {"permit_mynetworks permit", 2, false, NULL},
+    {"warn_if_reject reject_unauth_destination", 2, false, NULL},
+    {"check_client_access inline:{a=b, c=d}, permit", 2, false, NULL},
+    {"check_client_access inline:{{a = REJECT go, away}} permit", 2, false, NULL},
+    {"inline:{a=b}", 1, false, NULL},
+    {"reject_rbl_client zen.example=127.0.0.[2..11]", 1, false, NULL},
+    {"reject_unknown_client, reject_invalid_hostname", 2, false, NULL},
+    {"sleep 5, reject", 2, true, NULL},
+    {"strict", 1, true, NULL},
+    {"circle", 1, false, NULL},
+    {"check_policy_service inet:127.0.0.1:10031", 1, false, NULL},
+    {"check_policy_service { unix:/p, timeout=5s, { default_action = DEFER not now } }", 1, false,
+     NULL},
+    {"permit_mynetwork", 0, false, "is \"permit_mynetworks\""},
+    {"permit, reject_unauth_destinations", 0, false, "is \"reject_unauth_destination\""},
+    {"reject_unknown_recipient_dom", 0, false, "is \"reject_unknown_recipient_domain\""},
+    {"strikt", 0, false, "is \"strict\""},
+    {"xxx", 0, false, "is \""},
+    {"check_client_access", 0, false, "argument is missing"},
+    {"check_client_access nosuchtype:x", 0, false, "nosuchtype"},
+    {"sleep long", 0, false, "a number of seconds"},
+    {"reject_rbl_client =127.0.0.1", 0, false, "a domain"},
+    {"check_policy_service 127.0.0.1:10031", 0, false, "inet:host:port or unix:path"},
+    {"check_policy_service {}", 0, false, "is missing"},
+    {"check_policy_service { unix:/p, patience=5s }", 0, false, "\"patience=5s\" is no setting"},
+    {"check_policy_service { unix:/p, timeout=soon }", 0, false, "\"timeout=soon\" is no setting"},
 };
 
 static void test_a_list_is_resolved_or_refused_with_the_nearest_name(void **state)
@@ -98,8 +100,9 @@ static void test_a_list_is_resolved_or_refused_with_the_nearest_name(void **stat
 
 static void test_a_lookup_result_cannot_open_tables_or_services(void **state)
 {
-    static const char *const texts[] = { "check_client_access inline:{a=b}", "check_policy_service unix:/p" };
-    struct restriction_set set = { .conf = conf, .params = params, .closed = true };
+    static const char *const texts[] = {"check_client_access inline:{a=b}",
+                                        "check_policy_service unix:/p"};
+    struct restriction_set set = {.conf = conf, .params = params, .closed = true};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {

@@ -51,8 +51,10 @@ static void protocol_name(const struct smtpd *s, char ret[static 16])
 
 static uint32_t submit_flags(const struct smtpd *s)
 {
-    return (s->mail.eight_bit ? SUBMIT_8BIT : 0u) | (s->mail.seen & ARG_UTF8 ? SUBMIT_SMTPUTF8 : 0u) |
-           (client_is_local(s) ? SUBMIT_REWRITE : 0u) | (s->restrict_state.hold ? SUBMIT_HOLD : 0u) |
+    return (s->mail.eight_bit ? SUBMIT_8BIT : 0u) |
+           (s->mail.seen & ARG_UTF8 ? SUBMIT_SMTPUTF8 : 0u) |
+           (client_is_local(s) ? SUBMIT_REWRITE : 0u) |
+           (s->restrict_state.hold ? SUBMIT_HOLD : 0u) |
            (s->restrict_state.discard ? SUBMIT_DISCARD : 0u);
 }
 
@@ -93,7 +95,8 @@ static void send_rcpts(struct smtpd *s, struct ipc *c)
     struct span bcc = str_span(&s->restrict_state.bcc);
 
     if (s->restrict_state.redirect.len > 0) {
-        struct submit_rcpt r = { .address = s->restrict_state.redirect, .orig = borrow(s->rcpts[0].address) };
+        struct submit_rcpt r = {.address = s->restrict_state.redirect,
+                                .orig = borrow(s->rcpts[0].address)};
 
         ipc_send(c, &submit_rcpt_shape, &r);
         return;
@@ -211,8 +214,8 @@ static int finish(struct smtpd *s, struct ipc *c, struct submit_result *ret)
     return ipc_recv(c, &submit_result_shape, ret);
 }
 
-/* Submit what is held and wait for the answer. A kept connection may have been closed by a cleanup that
- * retired; as long as everything is held it is then sent again on another. */
+/* Submit what is held and wait for the answer. A kept connection may have been closed by a cleanup
+ * that retired; as long as everything is held it is then sent again on another. */
 static int deliver(struct smtpd *s, struct submit_result *ret)
 {
     struct submission *m = &s->message;
@@ -285,7 +288,8 @@ void submit_end(struct smtpd *s, const char *ok)
     if (r == 0 && !bare)
         r = deliver(s, &result);
     if (bare)
-        refuse(s, "END-OF-MESSAGE", "550 5.5.2 %s Error: bare <LF> received", s->sv->params->myhostname);
+        refuse(s, "END-OF-MESSAGE", "550 5.5.2 %s Error: bare <LF> received",
+               s->sv->params->myhostname);
     else if (r == -EMSGSIZE)
         refuse(s, "END-OF-MESSAGE", "552 5.3.4 Error: message file too big");
     else if (r == 0)
