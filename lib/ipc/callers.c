@@ -19,26 +19,33 @@ const struct caller_row caller_table[] = {
     { "imapd",      { "imapd-login" },                                                   false },
     { "pop3d",      { "pop3d-login" },                                                   false },
     { "smtp",       { "qmgr" },                                                          false },
-    { "lmtp",       { "qmgr" },                                                          false },
     { "local",      { "qmgr" },                                                          false },
     { "virtual",    { "qmgr" },                                                          false },
-    { "pipe",       { "qmgr" },                                                          false },
     { "error",      { "qmgr" },                                                          false },
     { "discard",    { "qmgr" },                                                          false },
     { "bounce",     { "qmgr" },                                                          false },
-    { "anvil",      { "smtpd" },                                                         false },
     { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "local", "virtual", "auth" },  false },
 };
 const size_t caller_table_len = ARRAY_LEN(caller_table);
 
 const struct program_row program_table[] = {
-    { "master", RUN_AS_ROOT },       { "smtpd", RUN_AS_NET },       { "imapd-login", RUN_AS_NET },
-    { "pop3d-login", RUN_AS_NET },   { "smtp", RUN_AS_NET },        { "lmtp", RUN_AS_NET },
-    { "anvil", RUN_AS_NET },         { "proxymap", RUN_AS_NET },    { "auth", RUN_AS_AUTH },
-    { "cleanup", RUN_AS_QUEUE },     { "pickup", RUN_AS_QUEUE },    { "qmgr", RUN_AS_QUEUE },
-    { "bounce", RUN_AS_QUEUE },      { "error", RUN_AS_QUEUE },     { "discard", RUN_AS_QUEUE },
-    { "local", RUN_AS_QUEUE },       { "virtual", RUN_AS_QUEUE },   { "pipe", RUN_AS_QUEUE },
-    { "imapd", RUN_AS_USER },        { "pop3d", RUN_AS_USER },
+    { "master",       RUN_AS_ROOT },
+    { "smtpd",        RUN_AS_NET },
+    { "imapd-login",  RUN_AS_NET },
+    { "pop3d-login",  RUN_AS_NET },
+    { "smtp",         RUN_AS_NET },
+    { "proxymap",     RUN_AS_NET },
+    { "auth",         RUN_AS_AUTH },
+    { "cleanup",      RUN_AS_QUEUE },
+    { "pickup",       RUN_AS_QUEUE },
+    { "qmgr",         RUN_AS_QUEUE },
+    { "bounce",       RUN_AS_QUEUE },
+    { "error",        RUN_AS_QUEUE },
+    { "discard",      RUN_AS_QUEUE },
+    { "local",        RUN_AS_QUEUE },
+    { "virtual",      RUN_AS_QUEUE },
+    { "imapd",        RUN_AS_USER },
+    { "pop3d",        RUN_AS_USER },
 };
 const size_t program_table_len = ARRAY_LEN(program_table);
 

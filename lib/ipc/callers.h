@@ -16,8 +16,8 @@
 /* Whose uid a program runs as once it has dropped its privileges (design section 2). */
 enum run_as {
     RUN_AS_ROOT,    /* master */
-    RUN_AS_QUEUE,   /* mail_owner: cleanup pickup qmgr bounce error discard local virtual pipe */
-    RUN_AS_NET,     /* net_owner: smtpd imapd-login pop3d-login smtp lmtp anvil proxymap */
+    RUN_AS_QUEUE,   /* mail_owner: cleanup pickup qmgr bounce error discard local virtual */
+    RUN_AS_NET,     /* net_owner: smtpd imapd-login pop3d-login smtp proxymap */
     RUN_AS_AUTH,    /* auth_owner */
     RUN_AS_ANYONE,  /* public services: pickup's socket for sendmail, qmgr's for postqueue */
     RUN_AS_USER,    /* imapd pop3d: starts as mail_owner with CAP_SETUID/SETGID, becomes the mailbox owner */
