@@ -6,11 +6,11 @@ zones that the cases speak of.
 """
 import re
 import socket
-import subprocess
 
 import pytest
 
 from instance import free_ports, wait_until
+from nameserver import serve
 from policy_server import PolicyServer
 
 # ---- DNS ----
@@ -47,48 +47,11 @@ bad.helo.test   A 127.0.0.2
     "wl.test": HEAD + "2.0.0.127 A 127.0.5.1\ngood.r.test A 127.0.5.1\n",
 }
 
-NSD = """\
-server:
-    ip-address: 127.0.0.1@{port}
-    username: ""
-    zonesdir: "{dir}"
-    database: ""
-    pidfile: "{dir}/nsd.pid"
-    xfrdfile: "{dir}/xfrd.state"
-    zonelistfile: "{dir}/zone.list"
-    xfrdir: "{dir}"
-    cookie-secret-file: ""
-    verbosity: 1
-remote-control:
-    control-enable: no
-"""
-
-
 @pytest.fixture(scope="module")
 def dns(tmp_path_factory):
     """nsd with all zones; its port."""
-    directory = tmp_path_factory.mktemp("nsd")
-    port, = free_ports(1)
-    conf = NSD.format(port=port, dir=directory)
-    for name, text in ZONES.items():
-        (directory / name).write_text(text)
-        conf += f'zone:\n    name: {name}\n    zonefile: {name}\n'
-    (directory / "nsd.conf").write_text(conf)
-    server = subprocess.Popen(["nsd", "-d", "-c", directory / "nsd.conf"], stderr=subprocess.PIPE)
-
-    def answers():
-        import dns.message
-        import dns.query
-        try:
-            return dns.query.udp(dns.message.make_query("r.test", "MX"), "127.0.0.1", port=port, timeout=1).answer
-        except Exception:
-            assert server.poll() is None, server.stderr.read()
-            return None
-
-    wait_until(answers, 10, "nsd")
-    yield port
-    server.terminate()
-    server.wait()
+    with serve(tmp_path_factory.mktemp("nsd"), ZONES) as port:
+        yield port
 
 
 # ---- the cases ----

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two instances and a real DNS server: mail travels by MX."""
 import smtplib
-import subprocess
 
 import pytest
 
-from instance import free_ports, wait_until
+from nameserver import serve
 
 ZONE = """\
 $ORIGIN b.test.
@@ -19,53 +18,11 @@ dead    A   127.0.0.9
 mx      A   127.0.0.1
 """
 
-NSD = """\
-server:
-    ip-address: 127.0.0.1@{port}
-    username: ""
-    zonesdir: "{dir}"
-    database: ""
-    pidfile: "{dir}/nsd.pid"
-    xfrdfile: "{dir}/xfrd.state"
-    zonelistfile: "{dir}/zone.list"
-    xfrdir: "{dir}"
-    cookie-secret-file: ""
-    verbosity: 1
-remote-control:
-    control-enable: no
-zone:
-    name: b.test
-    zonefile: b.test.zone
-zone:
-    name: a.test
-    zonefile: a.test.zone
-"""
-
-
 @pytest.fixture(scope="module")
 def dns(tmp_path_factory):
     """nsd with the zones of both domains; its port."""
-    directory = tmp_path_factory.mktemp("nsd")
-    port, = free_ports(1)
-    (directory / "b.test.zone").write_text(ZONE)
-    (directory / "a.test.zone").write_text(ZONE.replace("b.test", "a.test"))
-    (directory / "nsd.conf").write_text(NSD.format(port=port, dir=directory))
-    server = subprocess.Popen(["nsd", "-d", "-c", directory / "nsd.conf"], stderr=subprocess.PIPE)
-
-    def answers():
-        import dns.message
-        import dns.query
-        try:
-            query = dns.message.make_query("b.test", "MX")
-            return dns.query.udp(query, "127.0.0.1", port=port, timeout=1).answer
-        except Exception:
-            assert server.poll() is None, server.stderr.read()
-            return None
-
-    wait_until(answers, 10, "nsd")
-    yield port
-    server.terminate()
-    server.wait()
+    with serve(tmp_path_factory.mktemp("nsd"), {"b.test": ZONE, "a.test": ZONE.replace("b.test", "a.test")}) as port:
+        yield port
 
 
 @pytest.fixture(scope="module")
