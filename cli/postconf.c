@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "smtpd/restrict_list.h"
 #include "table/table.h"
 
 static const char usage[] =
@@ -22,7 +23,7 @@ static const char usage[] =
     "[-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] "
     "[-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] "
     "[-p (main.cf, default)] "
-    "[-P (master.cf parameters)] [-q (no warnings)] [-v (verbose)] [-x (expand parameter values)] "
+    "[-P (master.cf parameters)] [-q (no warnings)] [-R (access restrictions)] [-v (verbose)] [-x (expand parameter values)] "
     "[-X (exclude)] [-# (comment-out)] [name...]";
 
 static const struct subject_option {
@@ -35,6 +36,7 @@ static const struct subject_option {
     { 'P', ABOUT_OPTIONS     },
     { 'm', ABOUT_TABLE_TYPES },
     { 'l', ABOUT_LOCKS       },
+    { 'R', ABOUT_RESTRICTIONS },
     { 'a', ABOUT_SASL_SERVER },
     { 'A', ABOUT_SASL_CLIENT },
 };
@@ -72,7 +74,7 @@ static bool set_subject(struct postconf *p, int letter)
         if (subject_options[i].letter != letter)
             continue;
         if (p->subject != ABOUT_MAIN && p->subject != subject_options[i].subject)
-            log_fatal("specify one of -a, -A, -F, -l, -m, -M, -p and -P");
+            log_fatal("specify one of -a, -A, -F, -l, -m, -M, -p, -P and -R");
         p->subject = subject_options[i].subject;
         return true;
     }
@@ -102,7 +104,7 @@ static void parse_options(struct postconf *p, int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "+aAc:deFfhHjlmMno:pPqvxX#")) != -1) {
+    while ((c = getopt(argc, argv, "+aAc:deFfhHjlmMno:pPqRvxX#")) != -1) {
         if (set_subject(p, c) || set_action(p, c))
             continue;
         switch (c) {
@@ -141,6 +143,15 @@ static int print_names(const char *const *names)
     return 0;
 }
 
+/* What smtpd_*_restrictions may hold, each with the argument it wants */
+static int print_restrictions(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(restriction_rows); i++)
+        printf("%s%s%s\n", restriction_rows[i].name, *restriction_rows[i].argument ? " " : "",
+               restriction_rows[i].argument);
+    return 0;
+}
+
 static int run(struct postconf *p)
 {
     static const char *const locks[] = { "flock", NULL };
@@ -156,6 +167,8 @@ static int run(struct postconf *p)
         return postconf_is_edit(p) ? postconf_master_edit(p) : postconf_master_show(p);
     case ABOUT_TABLE_TYPES:
         return print_names(table_types());
+    case ABOUT_RESTRICTIONS:
+        return print_restrictions();
     case ABOUT_LOCKS:
         return print_names(locks);
     case ABOUT_SASL_SERVER:

@@ -16,6 +16,7 @@ enum postconf_subject {
     ABOUT_OPTIONS,          /* -P */
     ABOUT_TABLE_TYPES,      /* -m */
     ABOUT_LOCKS,            /* -l */
+    ABOUT_RESTRICTIONS,     /* -R */
     ABOUT_SASL_SERVER,      /* -a */
     ABOUT_SASL_CLIENT,      /* -A */
 };

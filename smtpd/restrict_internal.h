@@ -68,7 +68,7 @@ MAY_WAIT enum verdict restrict_config_error(struct smtpd *s, const struct subjec
 
 /* ---- the families: each function of restrict.def ---- */
 
-#define RESTRICTION(name, argument, need, guards_relay, ask)                                       \
+#define RESTRICTION(name, argument, need, guards_relay, ask, text)                                 \
     MAY_WAIT enum verdict ask(struct smtpd *s, const struct restriction_item *item);
 #include "smtpd/restrict.def"
 /* Not by name, but where main.cf names a class. */

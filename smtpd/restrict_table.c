@@ -18,7 +18,7 @@
 #define SEPARATORS ", \t\r\n"
 
 static const struct restriction restrictions[] = {
-#define RESTRICTION(name, argument, need, guards_relay, ask)                                       \
+#define RESTRICTION(name, argument, need, guards_relay, ask, text)                                 \
     {SPAN(name), argument, need, guards_relay, ask},
 #include "smtpd/restrict.def"
 };
