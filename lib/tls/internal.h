@@ -15,6 +15,12 @@
  */
 int tls_set_protocols(SSL_CTX *ctx, const char *text);
 
+/* The settings that servers and clients have in common; ciphers: an OpenSSL list, empty for the default. */
+int tls_setup(SSL_CTX *ctx, const char *protocols, const char *ciphers, struct str *err);
+
+/* Neither NULL nor empty. */
+bool tls_is_set(const char *s);
+
 /* Load keys, certificates and chains. 0, or -EINVAL/-errno with *err naming the file and cause. */
 int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err);
 int tls_load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, struct str *err);
