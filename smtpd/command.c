@@ -60,6 +60,7 @@ static const struct command {
     { "RCPT",     "rcpt",     SMTP_MAIL | SMTP_RCPT, 0,                  "need MAIL command", cmd_rcpt  },
     { "DATA",     "data",     SMTP_MAIL | SMTP_RCPT, NO_ARGS,            "need RCPT command", cmd_data  },
     { "BDAT",     "bdat",     SMTP_ANY,             0,                   "",               cmd_bdat     },
+    { "ETRN",     "etrn",     BEFORE_MAIL,          JUNK,                "MAIL transaction in progress", cmd_etrn },
     { "RSET",     "rset",     SMTP_ANY,             NO_ARGS | JUNK,      "",               cmd_rset     },
     { "NOOP",     "noop",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_noop     },
     { "VRFY",     "vrfy",     SMTP_ANY,             JUNK,                "",               cmd_vrfy     },

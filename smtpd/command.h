@@ -21,6 +21,7 @@ MAY_WAIT void cmd_auth(struct smtpd *s, struct span args);      /* auth.c */
 MAY_WAIT void cmd_mail(struct smtpd *s, struct span args);      /* mail.c */
 MAY_WAIT void cmd_rcpt(struct smtpd *s, struct span args);      /* rcpt.c */
 MAY_WAIT void cmd_vrfy(struct smtpd *s, struct span args);
+MAY_WAIT void cmd_etrn(struct smtpd *s, struct span args);      /* etrn.c */
 MAY_WAIT void cmd_data(struct smtpd *s, struct span args);      /* data.c */
 MAY_WAIT void cmd_bdat(struct smtpd *s, struct span args);      /* bdat.c */
 

@@ -59,6 +59,7 @@ static const struct keyword {
     { "PIPELINING",          always,   NULL           }, /* RFC 2920 */
     { "SIZE",                always,   add_size       }, /* RFC 1870 */
     { "VRFY",                has_vrfy, NULL           },
+    { "ETRN",                always,   NULL           }, /* RFC 1985 */
     { "STARTTLS",            has_tls,  NULL           }, /* RFC 3207 */
     { "AUTH",                has_auth, add_mechanisms }, /* RFC 4954 */
     { "ENHANCEDSTATUSCODES", always,   NULL           }, /* RFC 2034 */

@@ -66,20 +66,37 @@ static int choose_modes(struct service *sv)
 
 /* ---- what start() opens ---- */
 
+/* Is the name in a list of parameters? */
+static bool names(const char *list, const char *name)
+{
+    struct span in = span_of(list), word;
+
+    while (span_word(&in, ", \t\r\n", &word))
+        if (span_eq_str(word, name))
+            return true;
+    return false;
+}
+
 static int open_lists(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
+    const struct params *p = sv->params;
+    bool flush_parents = names(p->parent_domain_matches_subdomains, "fast_flush_domains");
     const struct {
         const char *name, *list;
+        enum match_kind kind;
         struct match_list **ret;
     } lists[] = {
-        { "mynetworks", sv->params->mynetworks, &sv->mynetworks },
-        { "smtpd_client_event_limit_exceptions", sv->params->smtpd_client_event_limit_exceptions,
+        { "mynetworks", p->mynetworks, MATCH_HOST_ADDR, &sv->mynetworks },
+        { "smtpd_client_event_limit_exceptions", p->smtpd_client_event_limit_exceptions, MATCH_HOST_ADDR,
           &sv->limit_exceptions },
+        { "permit_mx_backup_networks", p->permit_mx_backup_networks, MATCH_HOST_ADDR, &sv->backup_networks },
+        { "fast_flush_domains", p->fast_flush_domains, flush_parents ? MATCH_DOMAIN_PARENTS : MATCH_DOMAIN,
+          &sv->flush_domains },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        int r = match_list_open(lists[i].list, MATCH_HOST_ADDR, lists[i].ret, &err);
+        int r = match_list_open(lists[i].list, lists[i].kind, lists[i].ret, &err);
 
         if (r < 0) {
             log_error("%s: %s", lists[i].name, str_cstr(&err));
@@ -116,16 +133,6 @@ static int open_maps(struct service *sv)
     return 0;
 }
 
-static bool names_access_maps(const char *list)
-{
-    struct span in = span_of(list), word;
-
-    while (span_word(&in, ", \t\r\n", &word))
-        if (span_eq_str(word, "smtpd_access_maps"))
-            return true;
-    return false;
-}
-
 static int open_restrictions(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -134,7 +141,7 @@ static int open_restrictions(struct service *sv)
 
     set->conf = sv->server->conf;
     set->params = sv->params;
-    sv->access_parents = names_access_maps(sv->params->parent_domain_matches_subdomains);
+    sv->access_parents = names(sv->params->parent_domain_matches_subdomains, "smtpd_access_maps");
     sv->reject_footer = conf_raw(set->conf, "smtpd_reject_footer"); /* its names are expanded for each reply */
     r = restrictions_open(set, &err);
     if (r < 0) {

@@ -80,6 +80,8 @@ struct subject subject_of_stage(const struct smtpd *s, struct str *scratch)
         return (struct subject){ "Data command", SPAN("DATA") };
     case STAGE_END_OF_DATA:
         return (struct subject){ "End-of-data", SPAN("END-OF-MESSAGE") };
+    case STAGE_ETRN:
+        return (struct subject){ "Etrn command", s->etrn };
     case STAGE_RELAY:
     case STAGE_RECIPIENT:
     case STAGES:
@@ -258,6 +260,8 @@ static bool is_known(const struct smtpd *s, enum need need)
         return s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT);
     case NEEDS_RCPT:
         return s->rcpt.len > 0;
+    case NEEDS_ETRN:
+        return s->etrn.len > 0;
     }
     return false;
 }
@@ -394,4 +398,20 @@ enum verdict restrict_data(struct smtpd *s)
 enum verdict restrict_end_of_data(struct smtpd *s)
 {
     return run_for_message(s, STAGE_END_OF_DATA);
+}
+
+enum verdict restrict_etrn(struct smtpd *s)
+{
+    bool delayed = s->sv->params->smtpd_delay_reject;
+    enum verdict v = delayed ? run_stage(s, STAGE_CLIENT) : VERDICT_NONE;
+
+    if (v != VERDICT_REFUSED && delayed)
+        v = run_stage(s, STAGE_HELO);
+    if (v != VERDICT_REFUSED)
+        v = run_stage(s, STAGE_ETRN);
+    if (v != VERDICT_REFUSED && delayed)
+        v = settle(s, STAGE_CLIENT, STAGE_HELO);
+    if (v != VERDICT_REFUSED)
+        v = settle(s, STAGE_ETRN, STAGE_ETRN);
+    return v;
 }

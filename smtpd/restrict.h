@@ -29,6 +29,7 @@ enum stage {
     STAGE_RECIPIENT,
     STAGE_DATA,
     STAGE_END_OF_DATA,
+    STAGE_ETRN,
     STAGES,
 };
 
@@ -100,6 +101,9 @@ MAY_WAIT
 enum verdict restrict_data(struct smtpd *s);
 MAY_WAIT
 enum verdict restrict_end_of_data(struct smtpd *s);
+/* About the domain s->etrn; asks what smtpd_delay_reject has put off as well. */
+MAY_WAIT
+enum verdict restrict_etrn(struct smtpd *s);
 
 /* ---- what a session keeps of it ---- */
 

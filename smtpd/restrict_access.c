@@ -147,6 +147,15 @@ enum verdict ask_rcpt_access(struct smtpd *s, const struct restriction_item *ite
     return act(s, item, r, &value, &about);
 }
 
+enum verdict ask_etrn_access(struct smtpd *s, const struct restriction_item *item)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+    struct subject about = { "Etrn command", s->etrn };
+    int r = access_find_domain(s, item->table, about.name, &value);
+
+    return act(s, item, r, &value, &about);
+}
+
 enum verdict ask_sasl_access(struct smtpd *s, const struct restriction_item *item)
 {
     _cleanup_(str_free) struct str value = STR_INIT;

@@ -11,7 +11,7 @@
 #include "table/table.h"
 
 /* What must be known before a restriction can be asked; until then it is passed over. */
-enum need { NEEDS_NOTHING, NEEDS_HELO, NEEDS_SENDER, NEEDS_RCPT };
+enum need { NEEDS_NOTHING, NEEDS_HELO, NEEDS_SENDER, NEEDS_RCPT, NEEDS_ETRN };
 
 /* What follows its name in a list. */
 enum argument { NO_ARG, ARG_TABLE, ARG_RBL, ARG_POLICY, ARG_SECONDS, ARG_CLASS };

@@ -17,6 +17,7 @@
 #define SHOWN_NEEDS_HELO    "HELO"
 #define SHOWN_NEEDS_SENDER  "MAIL FROM"
 #define SHOWN_NEEDS_RCPT    "RCPT TO"
+#define SHOWN_NEEDS_ETRN    "ETRN"
 
 static const struct restriction_row {
     const char *name, *argument, *since, *text;

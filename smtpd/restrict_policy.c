@@ -257,7 +257,7 @@ static void add_message(struct smtpd *s, struct str *ret)
     add(ret, "instance", span_of(instance));
     add_number(ret, "size",
                s->restrict_state.stage == STAGE_END_OF_DATA ? s->message.size : s->mail.size);
-    add(ret, "etrn_domain", SPAN_NULL);
+    add(ret, "etrn_domain", s->etrn);
     add(ret, "stress", SPAN_NULL);
 }
 

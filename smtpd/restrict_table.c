@@ -141,7 +141,7 @@ static const char *const access_of_stage[STAGES] = {
     [STAGE_CLIENT] = "check_client_access",       [STAGE_HELO] = "check_helo_access",
     [STAGE_SENDER] = "check_sender_access",       [STAGE_RELAY] = "check_recipient_access",
     [STAGE_RECIPIENT] = "check_recipient_access", [STAGE_DATA] = "check_recipient_access",
-    [STAGE_END_OF_DATA] = "check_recipient_access",
+    [STAGE_END_OF_DATA] = "check_recipient_access", [STAGE_ETRN] = "check_etrn_access",
 };
 
 static int parse_item(const struct restriction_set *set, enum stage stage, struct span word,
@@ -279,6 +279,7 @@ int restrictions_open(struct restriction_set *set, struct str *err)
         [STAGE_RECIPIENT] = {"smtpd_recipient_restrictions", p->smtpd_recipient_restrictions},
         [STAGE_DATA] = {"smtpd_data_restrictions", p->smtpd_data_restrictions},
         [STAGE_END_OF_DATA] = {"smtpd_end_of_data_restrictions", p->smtpd_end_of_data_restrictions},
+        [STAGE_ETRN] = {"smtpd_etrn_restrictions", p->smtpd_etrn_restrictions},
     };
     int r = name_classes(set, err);
 

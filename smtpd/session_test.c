@@ -249,6 +249,7 @@ static int set_up(void **state)
     if (router_open(conf, params, &service.router, &err) < 0 ||
         match_list_open(params->mynetworks, MATCH_HOST_ADDR, &service.mynetworks, &err) < 0 ||
         match_list_open("", MATCH_HOST_ADDR, &service.limit_exceptions, &err) < 0 ||
+        match_list_open("here.example", MATCH_DOMAIN_PARENTS, &service.flush_domains, &err) < 0 ||
         maps_open("", &service.sender_logins, &err) < 0 || maps_open("", &service.rbl_replies, &err) < 0)
         fail_msg("%s", str_cstr(&err));
     service.reject_footer = "";
@@ -267,6 +268,7 @@ static int tear_down(void **state)
     router_free(service.router);
     match_list_free(service.mynetworks);
     match_list_free(service.limit_exceptions);
+    match_list_free(service.flush_domains);
     restrictions_close(&service.restrictions);
     maps_free(service.sender_logins);
     maps_free(service.rbl_replies);
@@ -313,7 +315,7 @@ static const struct {
     { START "BDAT 3\r\nab\nBDAT 3 LAST\r\nc\r\nQUIT\r\n",
       OK2 "250 2.0.0 Ok: 3 bytes\r\n250 2.0.0 Ok: 7 bytes queued as ID1\r\n" BYE, NULL },
     { "EHLO c\r\nQUIT\r\n",
-      "220 mx.example ESMTP Postern\r\n250-mx.example\r\n250-PIPELINING\r\n250-SIZE 200000\r\n250-VRFY\r\n"
+      "220 mx.example ESMTP Postern\r\n250-mx.example\r\n250-PIPELINING\r\n250-SIZE 200000\r\n250-VRFY\r\n250-ETRN\r\n"
       "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n" BYE, NULL },
     { HELLO "MAIL FROM:<>\r\nRCPT TO:<x@far.example>\r\nQUIT\r\n",
       GREET "250 2.1.0 Ok\r\n554 5.7.1 <x@far.example>: Relay access denied\r\n" BYE,

@@ -34,7 +34,7 @@ struct service {
     const struct server *server;
     const struct params *params;
     struct router *router;
-    struct match_list *mynetworks, *limit_exceptions;
+    struct match_list *mynetworks, *limit_exceptions, *backup_networks, *flush_domains;
     struct restriction_set restrictions;
     struct maps *sender_logins, *rbl_replies;
     bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */
@@ -107,6 +107,7 @@ struct smtpd {
     struct envelope_rcpt *rcpts;
     size_t n_rcpts, cap_rcpts;
     struct str rcpt;                /* the one being checked, as it is shown */
+    struct span etrn;               /* the domain of the ETRN being checked */
     struct submission message;
     bool bdat_failed;               /* later chunks are discarded */
     struct restrict_state restrict_state;

@@ -14,7 +14,7 @@ const struct caller_row caller_table[] = {
     /* callee       callers                                                              public */
     { "cleanup",    { "smtpd", "pickup", "bounce", "local", "virtual" },                 false },
     { "pickup",     { NULL },                                                            true  },
-    { "qmgr",       { "cleanup" },                                                       true  },
+    { "qmgr",       { "cleanup", "smtpd" },                                              true  },
     { "auth",       { "smtpd", "imapd-login", "pop3d-login", "imapd", "pop3d" },         false },
     { "imapd",      { "imapd-login" },                                                   false },
     { "pop3d",      { "pop3d-login" },                                                   false },

@@ -29,6 +29,11 @@ evil    MX 10 mx.bad
 mx.bad  A 127.0.0.66
 ns.bad  A 127.0.0.67
 empty   TXT "neither mail nor address"
+own     A 127.0.0.1
+backup  MX 10 mx
+        MX 20 own
+primary MX 10 own
+        MX 20 mx
 """,
     "evilns.test": HEAD.replace("NS ns.r.test.", "NS ns.bad.r.test.") + "@ A 127.0.0.33\n",
     "127.in-addr.arpa": HEAD + """\
@@ -218,6 +223,37 @@ CASES = {
     "unknown_virtual_mailbox_reject_code": (
         {"unknown_virtual_mailbox_reject_code": "450"}, {"rcpts": ("nobody@a.test",)},
         r"450 4\.1\.1 <nobody@a\.test>: Recipient address rejected: User unknown", "reject: RCPT"),
+    "permit_mx_backup": (rcpt("permit_mx_backup, reject"), {"rcpts": ("x@backup.r.test",)}, OK, None),
+    "permit_mx_backup of a domain we are primary for": (
+        rcpt("permit_mx_backup, reject"), {"rcpts": ("x@primary.r.test",)},
+        r"554 5\.7\.1 <x@primary\.r\.test>: Recipient address rejected: Access denied", "reject: RCPT"),
+    "permit_mx_backup of another's domain": (
+        rcpt("permit_mx_backup, reject"), {"rcpts": ("x@evil.r.test",)},
+        r"554 5\.7\.1 <x@evil\.r\.test>: Recipient address rejected: Access denied", "reject: RCPT"),
+    "permit_mx_backup without an answer": (
+        rcpt("permit_mx_backup") | {"smtpd_relay_restrictions": "permit_mx_backup, permit, reject"},
+        {"rcpts": ("x@unserved.example",)},
+        r"450 4\.4\.4 <x@unserved\.example>: Recipient address rejected: Unable to look up mail exchanger information",
+        "reject: RCPT"),
+    "permit_mx_backup_networks": (
+        rcpt("permit_mx_backup, reject") | {"permit_mx_backup_networks": "127.0.0.30"}, {"rcpts": ("x@backup.r.test",)},
+        OK, None),
+    "permit_mx_backup_networks of others": (
+        rcpt("permit_mx_backup, reject") | {"permit_mx_backup_networks": "192.0.2.0/24"},
+        {"rcpts": ("x@backup.r.test",)},
+        r"554 5\.7\.1 <x@backup\.r\.test>: Recipient address rejected: Access denied", "reject: RCPT"),
+    # ETRN
+    "ETRN": ({"fast_flush_domains": "slow.test"}, {"upto": "etrn"}, r"250 2\.0\.0 Queuing started", None),
+    "ETRN of a domain that is not served": ({"fast_flush_domains": "other.test"}, {"upto": "etrn"},
+                                            r"459 4\.7\.1 <slow\.test>: service unavailable", "reject: ETRN"),
+    "smtpd_etrn_restrictions": (
+        {"fast_flush_domains": "slow.test", "smtpd_etrn_restrictions": "permit_mynetworks, reject"}, {"upto": "etrn"},
+        r"554 5\.7\.1 <slow\.test>: Etrn command rejected: Access denied", "reject: ETRN"),
+    "check_etrn_access": (
+        {"fast_flush_domains": "slow.test", "smtpd_etrn_restrictions": "check_etrn_access inline:{slow.test=DEFER}"},
+        {"upto": "etrn"}, r"450 4\.7\.1 <slow\.test>: Etrn command rejected: Access denied", "reject: ETRN"),
+    "a client that may not use ETRN": (client("reject") | {"fast_flush_domains": "slow.test"}, {"upto": "etrn"},
+                                       rf"554 5\.7\.1 {CLIENT}: Access denied", "reject: ETRN"),
     # sign-in names
     "reject_sender_login_mismatch": (
         sender("reject_sender_login_mismatch") | {"smtpd_sender_login_maps": "inline:{ann@bad.example=ann}"}, {},
@@ -480,7 +516,8 @@ def suite(make_instance, dns, policy, unix_policy):
         lines += [f"    -o {{ {key} = {value} }}" for key, value in settings.items()]
         services.append("\n".join(lines))
     instance = make_instance(services=services, params={
-        "dns_servers": f"127.0.0.1:{dns}", "smtpd_error_sleep_time": "0", "append_dot_mydomain": "no"})
+        "dns_servers": f"127.0.0.1:{dns}", "smtpd_error_sleep_time": "0", "append_dot_mydomain": "no",
+        "transport_maps": "inline:{slow.test=smtp:[127.0.0.1]:1}"})
     instance.ports = ports
     return instance
 
@@ -497,6 +534,8 @@ def last_reply(suite, port, id, helo="client.test", sender="ann@bad.example", rc
         r = s.say(f"EHLO {helo}")
         if upto == "helo":
             return r
+        if upto == "etrn":
+            return s.say("ETRN @slow.test")
         if login:
             import base64
             secret = base64.b64encode(f"\0alice@a.test\0{suite.password}".encode()).decode()
@@ -647,6 +686,45 @@ def test_a_policy_service_that_is_down_gets_the_default_action(suite):
 
 
 # ---- what stops the start ----
+
+LISTS = ("client", "helo", "sender", "relay", "recipient", "data", "end_of_data", "etrn")
+
+
+def test_a_misspelt_name_stops_the_start_in_every_list_and_class_and_names_the_nearest(make_instance):
+    wrong = {f"smtpd_{name}_restrictions": f"smtpd_{name}_restrictions" for name in LISTS}
+    wrong["strict"] = "strict"
+    ports = dict(zip(wrong, free_ports(len(wrong))))
+    services = [f"127.0.0.1:{port} inet n - n - - smtpd\n    -o smtpd_restriction_classes=strict\n"
+                f"    -o {{ strict = permit }}\n    -o {{ {name} = chek_clientaccess inline:{{a=b}} }}"
+                for name, port in ports.items()]
+    instance = make_instance(services=services, users=())
+    instance.expected_trouble += ["smtpd"]
+    for name, port in ports.items():
+        socket.create_connection(("127.0.0.1", port)).close()
+        instance.wait_log(re.escape(f'{name}: unknown restriction "chek_clientaccess"; '
+                                    'the nearest known one is "check_client_access"'))
+    instance.stop()
+
+
+def test_ETRN_has_the_mail_that_waits_tried_at_once(suite):
+    offset = len(suite.log())
+    s = Session(suite.ports["ETRN"], "127.0.0.1")
+    for line in ("EHLO c", "MAIL FROM:<>", "RCPT TO:<x@slow.test>", "DATA"):
+        r = s.reply() if line == "EHLO c" else None
+        r = s.say(line)
+    queue_id = s.say("Subject: x\r\n\r\nx\r\n.").split()[-1]
+    log_since(suite, offset, f"{queue_id}: to=<x@slow.test>, .*status=deferred")
+    wait_until(lambda: [m["queue_name"] for m in suite.queue() if m["queue_id"] == queue_id] == ["deferred"], 10, "deferral")
+    offset = len(suite.log())
+    assert s.say("ETRN slow.test") == "250 2.0.0 Queuing started"
+    log_since(suite, offset, f"{queue_id}: to=<x@slow.test>, .*status=deferred")
+    suite.tool("postsuper", "-d", queue_id)
+    assert s.say("ETRN") == "501 5.5.4 Syntax: ETRN domain"
+    assert s.say("ETRN bad_^name").startswith("501 5.5.4 Error: invalid parameter")
+    assert s.say("MAIL FROM:<>").startswith("250")
+    assert s.say("ETRN slow.test") == "503 5.5.1 Error: MAIL transaction in progress"
+    s.close()
+
 
 @pytest.mark.parametrize("settings, complaint", [
     (rcpt("permit_mynetwork, reject"),

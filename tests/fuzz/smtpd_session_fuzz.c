@@ -50,6 +50,8 @@ static void start(void)
     if (router_open(conf, params, &service.router, &err) < 0 ||
         match_list_open(params->mynetworks, MATCH_HOST_ADDR, &service.mynetworks, &err) < 0 ||
         match_list_open("", MATCH_HOST_ADDR, &service.limit_exceptions, &err) < 0 ||
+        match_list_open("", MATCH_HOST_ADDR, &service.backup_networks, &err) < 0 ||
+        match_list_open("example.test", MATCH_DOMAIN_PARENTS, &service.flush_domains, &err) < 0 ||
         maps_open("", &service.sender_logins, &err) < 0 || maps_open("", &service.rbl_replies, &err) < 0 ||
         restrictions_open(&service.restrictions, &err) < 0)
         log_fatal("%s", str_cstr(&err));
