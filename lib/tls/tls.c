@@ -32,23 +32,3 @@ int tls_setup(SSL_CTX *ctx, const char *protocols, const char *ciphers, struct s
         return tls_fail(err, "list of TLS ciphers", ciphers);
     return 0;
 }
-
-void tls_describe(SSL *ssl, struct str *ret)
-{
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
-    int all_bits = 0, used_bits = cipher ? SSL_CIPHER_get_bits(cipher, &all_bits) : 0;
-
-    str_addf(ret, "%s with cipher %s (%d/%d bits)", SSL_get_version(ssl),
-             cipher ? SSL_CIPHER_get_name(cipher) : "(NONE)", used_bits, all_bits);
-}
-
-const char *tls_trust(SSL *ssl)
-{
-    if (!SSL_get0_peer_certificate(ssl))
-        return "Anonymous";
-    if (SSL_get_verify_result(ssl) != X509_V_OK)
-        return "Untrusted";
-    if (SSL_get_verify_mode(ssl) == SSL_VERIFY_PEER && !SSL_is_server(ssl))
-        return "Verified"; /* the chain and, by tls_connect(), the name */
-    return "Trusted";
-}

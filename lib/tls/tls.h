@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "conf/conf.h"
 
 struct tls_server_config {
     const char *chain_files;    /* PEM list: key(s) and chain(s) together, as smtpd_tls_chain_files; or empty */
@@ -34,9 +35,38 @@ enum tls_verify { TLS_NO_VERIFY, TLS_VERIFY };
 SSL *tls_accept(SSL_CTX *ctx);
 SSL *tls_connect(SSL_CTX *ctx, const char *host, enum tls_verify verify);
 
-/* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)" as in log and Received */
+/* ---- what is said of a connection ---- */
+
+/* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 server-signature ECDSA (P-256)
+ * server-digest SHA256", as in log and Received; up to TLS 1.2 without the part behind the bits. */
 void tls_describe(SSL *ssl, struct str *ret);
+
 /* "Anonymous", "Untrusted", "Trusted" or "Verified", as in the log line of smtpd and smtp. */
 const char *tls_trust(SSL *ssl);
+
+/* The certificate that the peer has shown. All empty: none. Names are escaped, UTF-8, at most 256 bytes. */
+struct tls_peer {
+    bool presented, trusted;    /* trusted: it leads to an authority of ours */
+    struct str subject_cn, issuer_cn;
+    struct str cert_fingerprint, key_fingerprint;
+};
+void tls_peer_fill(SSL *ssl, const EVP_MD *md, struct tls_peer *ret);  /* *ret was zeroed or filled before */
+void tls_peer_done(struct tls_peer *peer);
+
+/* "AB:CD:..." of the certificate (DER), and of its public key (DER of SubjectPublicKeyInfo). */
+void tls_fingerprints(X509 *cert, const EVP_MD *md, struct str *ret_cert, struct str *ret_key);
+
+/* ---- settings that servers and clients share ---- */
+
+/*
+ * Append OpenSSL's cipher list of a grade ("high", "medium", ...; tls_*_cipherlist), without what two more
+ * lists exclude (words divided by blanks, commas or colons). 0, or -EINVAL with *err: no such grade.
+ */
+int tls_cipher_list(const struct params *p, const char *grade, const char *excluded,
+                    const char *more_excluded, struct str *ret, struct str *err);
+/* The groups of a grade of smtpd_tls_eecdh_grade, for SSL_CTX_set1_groups_list; empty: OpenSSL's. */
+int tls_group_list(const struct params *p, const char *grade, struct str *ret, struct str *err);
+/* tls_ssl_options and tls_disable_workarounds: what to switch on. 0, or -EINVAL with *err. */
+int tls_options(const struct params *p, uint64_t *ret_on, struct str *err);
 
 #endif

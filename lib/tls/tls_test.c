@@ -177,7 +177,7 @@ struct side {
     const char *host;           /* NULL: the server */
     enum tls_verify verify;
     int fd, result;
-    char trust[16], description[128], error[128];
+    char trust[16], description[192], error[128];
 };
 
 enum { BULK = 300 * 1000 };
@@ -283,7 +283,8 @@ static void test_handshakes_end_as_the_certificate_deserves(void **state)
         if (client.result == 0) {
             assert_string_equal(server.trust, "Anonymous");
             assert_string_equal(client.description,
-                                "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)");
+                                "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 "
+                                "server-signature ECDSA (P-256) server-digest SHA256");
         } else {
             assert_true(strlen(client.error) > 0);
             assert_true(server.result < 0);
