@@ -294,6 +294,14 @@ static void default_words(const struct conf *c, struct span word, struct str *re
         domain_name(c, ret);
 }
 
+/* One '@' alone is a character like others ("HIGH:@STRENGTH"). */
+static bool has_word(const char *def)
+{
+    const char *at = strchr(def, '@');
+
+    return at && strchr(at + 1, '@');
+}
+
 /* The default of a row that holds @WORD@, made once and kept in c. */
 static const char *worded_default(const struct conf *c, const struct param_row *row)
 {
@@ -330,7 +338,7 @@ const char *conf_raw(const struct conf *c, const char *name)
     const struct param_row *row = param_find(name);
     if (!row)
         return NULL;
-    return strchr(row->def, '@') ? worded_default(c, row) : row->def;
+    return has_word(row->def) ? worded_default(c, row) : row->def;
 }
 
 void conf_add_place(const struct conf *c, const char *name, struct str *ret)
