@@ -15,6 +15,7 @@
 #include "base/own.h"
 #include "ipc/msg_auth.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 
 /* ---- the exchange ---- */
@@ -198,6 +199,8 @@ void cmd_auth(struct smtpd *s, struct span args)
 
     if (why)
         reply(s, "%s", why);
+    else if (limit_exceeded(s, LIMIT_AUTH))
+        reply(s, "450 4.7.1 Error: too many AUTH commands from %s", s->addr);
     else if (!take_mechanism(mechanism, start.mechanism))
         reply(s, "501 5.5.4 Syntax: AUTH mechanism");
     else if (!take_initial(span_trim(initial), &start))

@@ -4,8 +4,7 @@
  *
  * A name from reverse DNS is anybody's claim; it counts only when the name leads
  * back to the address. A failing name server costs a client its name, not its
- * session. Connections are counted per process: one process holds all of a
- * service's sessions up to process_sessions.
+ * session.
  *
  * Runs in: smtpd (names are hostile). Logs names that do not lead back.
  */
@@ -13,7 +12,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/own.h"
 #include "dns/dns.h"
 #include "mail/address.h"
@@ -90,49 +88,6 @@ void client_identify(struct smtpd *s, const struct peer *peer)
     snprintf(s->namaddr, sizeof(s->namaddr), "%s[%s]", str_cstr(&s->name), s->addr);
     s->trusted = in_list(s->sv->mynetworks, s);
     s->limit_exempt = in_list(s->sv->limit_exceptions, s);
-}
-
-/* ---- connections at once ---- */
-
-struct client_count {
-    struct hash_node node;
-    size_t connections;
-    char addr[INET6_ADDRSTRLEN];
-};
-
-static struct client_count *count_of(const struct smtpd *s)
-{
-    return HASH_ENTRY(hash_get(&s->sv->clients, span_of(s->addr)), struct client_count, node);
-}
-
-bool client_enter(struct smtpd *s)
-{
-    struct client_count *c = count_of(s);
-    int64_t limit = s->sv->params->smtpd_client_connection_count_limit;
-
-    if (c && limit > 0 && !s->limit_exempt && c->connections >= (size_t)limit) {
-        log_warn("Connection concurrency limit exceeded: %zu from %s for service %s",
-                 c->connections + 1, s->namaddr, s->sv->server->service);
-        return false;
-    }
-    if (!c) {
-        c = mem_new(struct client_count);
-        memcpy(c->addr, s->addr, sizeof(c->addr));
-        c->node.key = span_of(c->addr);
-        hash_put(&s->sv->clients, &c->node);
-    }
-    c->connections++;
-    return true;
-}
-
-void client_leave(struct smtpd *s)
-{
-    struct client_count *c = count_of(s);
-
-    if (--c->connections > 0)
-        return;
-    hash_remove(&s->sv->clients, &c->node);
-    free(c);
 }
 
 /* ---- local_header_rewrite_clients ---- */

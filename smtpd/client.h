@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - who is the client: address, name, networks; how many connections it has
+ * client.h - who is the client: address, name, networks
  */
 #ifndef SMTPD_CLIENT_H
 #define SMTPD_CLIENT_H
@@ -9,10 +9,6 @@
 
 /* Fill in the client's part of the session. Waits for DNS at most dns_timeout, if smtpd_peername_lookup. */
 MAY_WAIT void client_identify(struct smtpd *s, const struct peer *peer);
-
-/* Count this connection; false: the client has smtpd_client_connection_count_limit already (not counted). */
-bool client_enter(struct smtpd *s);
-void client_leave(struct smtpd *s);
 
 /* Does local_header_rewrite_clients name it: is its mail completed like local mail? */
 bool client_is_local(const struct smtpd *s);

@@ -15,6 +15,7 @@
 #include "mail/idna.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 
 unsigned envelope_address_flags(const struct smtpd *s)
@@ -85,6 +86,10 @@ void cmd_mail(struct smtpd *s, struct span args)
 
     if (s->state == SMTP_CONNECTED && s->sv->params->smtpd_helo_required) {
         reply(s, "503 5.5.1 Error: send HELO/EHLO first");
+        return;
+    }
+    if (limit_exceeded(s, LIMIT_MESSAGE)) {
+        reply(s, "450 4.7.1 Error: too much mail from %s", s->addr);
         return;
     }
     if (!parse(s, args, &address, &mail) || !args_acceptable(s, str_span(&address), &mail))

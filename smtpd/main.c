@@ -8,7 +8,7 @@
  * Parameters: smtpd_*, message_size_limit, line_length_limit, mynetworks, and those of
  * address classes (mydestination, relay_domains, virtual_*; lib/mail/route.h).
  *
- * May touch: its client, cleanup, auth, DNS, policy services; its lookup tables, read-only. It runs as
+ * May touch: its client, cleanup, auth, anvil, DNS, policy services; its lookup tables, read-only. It runs as
  * net_owner, without capabilities, and writes no file.
  */
 #include <errno.h>
@@ -248,7 +248,7 @@ static int start(struct server *server)
 
     sv->server = server;
     sv->params = server->params;
-    sv->clients = HASH_INIT;
+    sv->anvil = anvil_link_new();
     for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
         int r = steps[i](sv);
 

@@ -14,6 +14,7 @@
 #include "mail/idna.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 
 /* The limit, and the overshoot that is forgiven (RFC 5321 section 4.5.3.1.10: the client sends again) */
@@ -71,6 +72,10 @@ void cmd_rcpt(struct smtpd *s, struct span args)
     _cleanup_(str_free) struct str address = STR_INIT;
     _cleanup_(rcpt_args_done) struct rcpt_args rcpt = { 0 };
 
+    if (limit_exceeded(s, LIMIT_RCPT)) {
+        reply(s, "450 4.7.1 Error: too many recipients from %s", s->addr);
+        return;
+    }
     if (!parse(s, args, &address, &rcpt) || !room_for_one_more(s))
         return;
     route_complete(s->sv->params, str_span(&address), &s->rcpt);

@@ -14,6 +14,7 @@
 #include "base/own.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
 #include "smtpd/submit.h"
@@ -142,13 +143,27 @@ static void explain(struct smtpd *s, int error)
     }
 }
 
+/* TLS before the first word; false: the session is over */
+static bool wrap(struct smtpd *s)
+{
+    if (limit_exceeded(s, LIMIT_NEWTLS_LOOK))
+        return false;
+    if (starttls_handshake(s) < 0) {
+        log_early_end(s, "lost connection");
+        return false;
+    }
+    return limits_tls(s);
+}
+
 static void serve_client(struct smtpd *s)
 {
     _cleanup_(str_free) struct str counts = STR_INIT;
 
     log_info("connect from %s", s->namaddr);
-    if (s->sv->params->smtpd_tls_wrappermode && starttls_handshake(s) < 0)
-        log_early_end(s, "lost connection");
+    if (!limits_enter(s))
+        stream_flush(s->client);
+    else if (s->sv->params->smtpd_tls_wrappermode && !wrap(s))
+        stream_flush(s->client);
     else
         explain(s, serve(s));
     command_counts(s, &counts);
@@ -164,12 +179,6 @@ void smtpd_session(struct server *server, struct stream *client, const struct pe
 
     stream_set_timeout(client, server->params->smtpd_timeout * 1000);
     client_identify(&s, peer);
-    if (!client_enter(&s)) {
-        reply_uncounted(&s, "421 4.7.0 %s Error: too many connections from %s",
-                        server->params->myhostname, s.addr);
-        stream_flush(client);
-        return;
-    }
     serve_client(&s);
-    client_leave(&s);
+    limits_leave(&s);
 }

@@ -216,6 +216,7 @@ static void write_main_cf(void)
                                "virtual_mailbox_maps = inline:{carol@box.example=x}\n"
                                "smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination\n"
                                "smtpd_peername_lookup = no\n"
+                               "smtpd_client_connection_count_limit = 0\n"
                                "smtpd_error_sleep_time = 0\n"
                                "smtpd_hard_error_limit = 5\n"
                                "smtpd_recipient_limit = 2\n"
@@ -273,7 +274,6 @@ static int tear_down(void **state)
     maps_free(service.sender_logins);
     maps_free(service.rbl_replies);
     ipc_pool_free(service.cleanup);
-    hash_done(&service.clients);
     params_free(params);
     conf_free(conf);
     str_free(&cleanup.envelope);

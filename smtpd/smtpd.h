@@ -14,10 +14,10 @@
 
 #include <openssl/ssl.h>
 
-#include "base/hash.h"
 #include "daemon/daemon.h"
 #include "ipc/ipc.h"
 #include "mail/route.h"
+#include "smtpd/anvil_link.h"
 #include "smtpd/dotstuff.h"
 #include "smtpd/mail_args.h"
 #include "smtpd/restrict.h"
@@ -29,7 +29,7 @@
 enum tls_level { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
 enum bare_newline { BARE_NEWLINE_NO, BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REJECT };
 
-/* Set up by start(), then read only but for the counts of clients and the kept connections. */
+/* Set up by start(), then read only but for the kept connections. */
 struct service {
     const struct server *server;
     const struct params *params;
@@ -44,7 +44,7 @@ struct service {
     enum bare_newline bare_newline;
     struct str auth_mechanisms;     /* "PLAIN LOGIN" */
     struct ipc_pool *cleanup, *auth;
-    struct hash clients;            /* struct client_count by address: connections at once */
+    struct anvil_link *anvil;
 };
 
 enum state {
@@ -96,6 +96,7 @@ struct smtpd {
     bool esmtp;
     bool trusted;                   /* in mynetworks */
     bool limit_exempt;
+    struct anvil_client anvil;      /* as whom it is counted; limits.h */
     bool denied;                    /* by smtpd_client_restrictions at once: only QUIT is obeyed */
     struct str tls_info;            /* empty: no TLS */
     char sasl_method[32];

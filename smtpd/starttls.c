@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "smtpd/command.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "tls/tls.h"
 
@@ -58,9 +59,14 @@ void cmd_starttls(struct smtpd *s, struct span args)
         reply(s, "502 5.5.1 Error: command not implemented");
         return;
     }
+    if (limit_exceeded(s, LIMIT_NEWTLS_LOOK)) {
+        reply(s, "454 4.7.0 Error: too many new TLS sessions from %s", s->namaddr);
+        return;
+    }
     reply(s, "220 2.0.0 Ready to start TLS");
     if (stream_flush(s->client) < 0)
         return;
     forget_plaintext(s);
-    starttls_handshake(s);
+    if (starttls_handshake(s) == 0)
+        limits_tls(s);
 }

@@ -24,6 +24,7 @@ const struct caller_row caller_table[] = {
     { "error",      { "qmgr" },                                                          false },
     { "discard",    { "qmgr" },                                                          false },
     { "bounce",     { "qmgr" },                                                          false },
+    { "anvil",      { "smtpd" },                                                         false },
     { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "local", "virtual", "auth" },  false },
 };
 const size_t caller_table_len = ARRAY_LEN(caller_table);
@@ -36,6 +37,7 @@ const struct program_row program_table[] = {
     { "smtp",         RUN_AS_NET },
     { "proxymap",     RUN_AS_NET },
     { "auth",         RUN_AS_AUTH },
+    { "anvil",        RUN_AS_QUEUE },
     { "cleanup",      RUN_AS_QUEUE },
     { "pickup",       RUN_AS_QUEUE },
     { "qmgr",         RUN_AS_QUEUE },

@@ -26,7 +26,7 @@ SETUID_SETGID = 1 << 7 | 1 << 6
 # chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap, net_bind_service
 OF_MASTER = sum(1 << n for n in (0, 1, 2, 3, 5, 6, 7, 8, 10))
 SERVERS = ("smtpd", "imapd-login", "pop3d-login", "auth", "cleanup", "pickup", "qmgr", "smtp", "local", "virtual",
-           "bounce", "error", "discard", "imapd", "pop3d", "proxymap")
+           "bounce", "error", "discard", "imapd", "pop3d", "proxymap", "anvil")
 
 
 # ---- what the page promises, and what /proc shows ----
@@ -72,6 +72,7 @@ def busy(make_instance):
     """An instance in which a process of every program runs."""
     instance = make_instance(params={
         "mydestination": "here.test",
+        "smtpd_client_event_limit_exceptions": "",       # so that anvil is called
         "local_recipient_maps": "proxy:unix:passwd.byname",
         "transport_maps": "inline:{ {gone.test = discard:}, {bad.test = error:no such place}, "
                           "{away.test = smtp:[127.0.0.1]:1} }",
@@ -165,8 +166,8 @@ def probed(make_instance, probes):
 FRONTS = {"smtpd": "smtp", "imapd-login": "imap", "pop3d-login": "pop3"}
 OWN_TABLES = {"smtpd": ("vmailbox", "transport")}
 SERVICES = ("pickup", "cleanup", "qmgr", "auth", "bounce", "error", "retry", "discard", "local", "virtual", "smtp",
-            "relay", "imapd", "pop3d", "proxymap")
-MAY_CALL = {"smtpd": {"cleanup", "auth", "proxymap"}, "imapd-login": {"auth", "imapd"},
+            "relay", "imapd", "pop3d", "proxymap", "anvil")
+MAY_CALL = {"smtpd": {"cleanup", "auth", "anvil", "proxymap"}, "imapd-login": {"auth", "imapd"},
             "pop3d-login": {"auth", "pop3d"}}
 
 each_front = pytest.mark.parametrize("program", FRONTS)
@@ -259,7 +260,7 @@ def test_who_asks_the_system_for_names_reads_its_files_and_only_then(make_instan
 ALLOWED = {                     # callee: accounts of its callers
     "cleanup": {"postern-net", "postern"}, "auth": {"postern-net", "postern"}, "imapd": {"postern-net"},
     "pop3d": {"postern-net"}, "smtp": {"postern"}, "local": {"postern"}, "virtual": {"postern"}, "error": {"postern"},
-    "discard": {"postern"}, "bounce": {"postern"}, "proxymap": {"postern-net", "postern", "postern-auth"},
+    "discard": {"postern"}, "bounce": {"postern"}, "anvil": {"postern-net"}, "proxymap": {"postern-net", "postern", "postern-auth"},
     "qmgr": {"postern", "nobody"}, "pickup": {"postern", "nobody"},      # public: for people, not for fronts
 }
 CALL = """
