@@ -77,9 +77,16 @@ void agent_answer(struct outcome *ret, enum outcome_status status, const struct 
     str_set(&ret->text, span_first(given.len > 0 ? given : span_of(text), 1024));
 }
 
-void agent_session(struct server *sv, struct stream *client, const struct peer *peer, agent_judge *judge)
+int agent_start(struct server *sv)
 {
-    struct agent a = { .sv = sv, .c = ipc_new(client), .judge = judge };
+    (void)sv;
+    return 0;
+}
+
+void agent_session(struct server *sv, struct stream *client, const struct peer *peer)
+{
+    const struct agent_program *program = CONTAINER_OF(sv->daemon, struct agent_program, daemon);
+    struct agent a = { .sv = sv, .c = ipc_new(client), .judge = program->judge };
     struct span type;
     int r = 0;
 

@@ -11,9 +11,19 @@
 /* Set status, dsn and text of *ret, which all recipients of the request get. */
 typedef void agent_judge(const struct server *sv, const struct deliver *request, struct outcome *ret);
 
+struct agent_program {
+    struct daemon daemon;       /* AGENT_DAEMON(name) */
+    agent_judge *judge;
+};
+
+/* Runs as mail_owner, may touch nothing: it needs no sandbox of its own. */
+#define AGENT_DAEMON(program)                                                                      \
+    { .name = program, .mode = DAEMON_FIBERS, .sandbox = { .user = RUN_AS_QUEUE },                 \
+      .start = agent_start, .session = agent_session }
+
+int agent_start(struct server *sv);
 /* Serve qmgr's deliver requests until the connection ends; each recipient gets its log line. */
-MAY_WAIT
-void agent_session(struct server *sv, struct stream *client, const struct peer *peer, agent_judge *judge);
+MAY_WAIT void agent_session(struct server *sv, struct stream *client, const struct peer *peer);
 
 /*
  * Give *ret that status, and dsn and text from the nexthop, "5.1.1 no such user". The first digit of the dsn follows

@@ -9,50 +9,33 @@
  */
 #include "bounce/compose.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 
 #include "base/mem.h"
 #include "base/rand.h"
 #include "mail/address.h"
 #include "mail/date.h"
+#include "mail/route.h"
 
 #define FOLD_AT  79
+#define SPILL_AT 32768
 #define TEXT_MAX 900 /* bytes shown of one address or reply: a line may have 998 (RFC 5322 section 2.1.1) */
 
 /* ---- what differs between the kinds ---- */
 
-static const char failed_text[] =
-    "Your message could not be delivered to one or more recipients. The reason\r\n"
-    "for each of them stands below; your message is attached.\r\n"
-    "\r\n"
-    "For further help, please write to postmaster and include this report. You\r\n"
-    "may remove your own text from the attached message.\r\n";
-
-static const char delayed_text[] =
-    "####################################################################\r\n"
-    "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #\r\n"
-    "####################################################################\r\n"
-    "\r\n"
-    "Your message could not be delivered to the recipients below so far. It\r\n"
-    "stays in the queue and will be tried again until it is too old.\r\n"
-    "\r\n"
-    "For further help, please write to postmaster and include this report.\r\n";
-
-static const char success_text[] =
-    "Your message was delivered to the recipients below. Where it was handed to\r\n"
-    "a system that does not confirm deliveries you will hear no more of it.\r\n";
-
 static const struct kind_row {
-    const char *name, *subject, *action, *dsn, *returned, *text;
+    const char *name, *action, *dsn, *returned;
+    enum template_kind template;
     enum queue_rcpt_state state;
-    uint32_t notify, by_default; /* the NOTIFY bit; is it meant when there was no NOTIFY? */
+    enum dsn_notify notify;
 } kinds[] = {
-    [REPORT_FAILED]  = { "non-delivery", "Undelivered Mail Returned to Sender", "failed", "5.0.0",
-                         "Undelivered Message", failed_text, RCPT_BOUNCED, DSN_FAILURE, true },
-    [REPORT_DELAYED] = { "delay", "Delayed Mail (still being retried)", "delayed", "4.0.0",
-                         "Undelivered Message", delayed_text, RCPT_DEFERRED, DSN_DELAY, true },
-    [REPORT_SUCCESS] = { "delivery status", "Successful Mail Delivery Report", "delivered", "2.0.0",
-                         "Message", success_text, RCPT_SENT, DSN_SUCCESS, false },
+    [REPORT_FAILED]  = { "non-delivery", "failed", "5.0.0", "Undelivered Message", TEMPLATE_FAILURE, RCPT_BOUNCED,
+                         DSN_FAILURE },
+    [REPORT_DELAYED] = { "delay", "delayed", "4.0.0", "Undelivered Message", TEMPLATE_DELAY, RCPT_DEFERRED,
+                         DSN_DELAY },
+    [REPORT_SUCCESS] = { "delivery status", "delivered", "2.0.0", "Message", TEMPLATE_SUCCESS, RCPT_SENT,
+                         DSN_SUCCESS },
 };
 
 const char *notice_name(enum report_kind kind)
@@ -60,10 +43,10 @@ const char *notice_name(enum report_kind kind)
     return kinds[kind].name;
 }
 
-void notice_init(struct notice *n, const struct params *p, const struct queue_envelope *e,
-                 enum report_kind kind, int64_t now)
+void notice_init(struct notice *n, const struct params *p, const struct templates *t,
+                 const struct queue_envelope *e, enum report_kind kind, int64_t now)
 {
-    *n = (struct notice){ .params = p, .e = e, .kind = kind, .now = now };
+    *n = (struct notice){ .params = p, .templates = t, .e = e, .kind = kind, .to = e->sender, .now = now };
     snprintf(n->boundary, sizeof n->boundary, "%s.%" PRIx64 "%" PRIx64, e->id,
              rand_below(UINT64_MAX), rand_below(UINT64_MAX));
 }
@@ -72,9 +55,14 @@ bool notice_concerns(const struct notice *n, const struct queue_rcpt *r)
 {
     const struct kind_row *k = &kinds[n->kind];
 
-    if (r->state != k->state || (n->kind == REPORT_SUCCESS && r->relayed_dsn))
+    if (r->state != k->state)
         return false;
-    return r->dsn_notify ? (r->dsn_notify & k->notify) != 0 : k->by_default;
+    if (n->kind == REPORT_SUCCESS)
+        return queue_rcpt_wants_success(r, n->params->confirm_delay_cleared);
+    /* Our own reports ask for none; that is for others, not for the postmaster. */
+    if (n->audience == TO_POSTMASTER_INSTEAD && n->e->origin == SUBMIT_INTERNAL)
+        return true;
+    return queue_rcpt_wants(r, k->notify);
 }
 
 size_t notice_count(const struct notice *n)
@@ -88,13 +76,37 @@ size_t notice_count(const struct notice *n)
 
 bool notice_returns_body(const struct notice *n)
 {
-    return n->kind == REPORT_FAILED && n->e->dsn_ret != DSN_RET_HDRS &&
+    return n->kind == REPORT_FAILED && n->audience != TO_POSTMASTER && n->e->dsn_ret != DSN_RET_HDRS &&
            n->e->content_size <= (uint64_t)n->params->bounce_size_limit;
 }
 
 static bool is_utf8(const struct notice *n)
 {
     return n->e->flags & SUBMIT_SMTPUTF8;
+}
+
+static const struct template *template_of(const struct notice *n)
+{
+    return &n->templates->of[kinds[n->kind].template];
+}
+
+static bool is_ascii(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 128)
+            return false;
+    return true;
+}
+
+bool notice_is_8bit(const struct notice *n)
+{
+    return (n->e->flags & (SUBMIT_8BIT | SUBMIT_SMTPUTF8)) || !is_ascii(str_span(&template_of(n)->text));
+}
+
+static void spill(struct str *text, const struct notice *n)
+{
+    if (n->spill && text->len >= SPILL_AT)
+        n->spill(text, n->spill_arg);
 }
 
 /* ---- pieces ---- */
@@ -165,64 +177,106 @@ static void add_part(struct str *ret, const struct notice *n, const char *descri
 
 /* ---- header and the part for people ---- */
 
+/* "MAILER-DAEMON" gets our domain, as an address in mail of this machine does. */
+static int complete(struct span in, struct str *out, void *arg)
+{
+    route_complete(arg, in, out);
+    return !span_eq(in, str_span(out));
+}
+
+static void add_from(struct str *ret, const struct notice *n)
+{
+    _cleanup_(str_free) struct str completed = STR_INIT;
+    struct span from = str_span(&template_of(n)->from);
+
+    if (header_addresses_rewrite(from, complete, (void *)n->params, &completed) == 1)
+        from = span_trim(str_span(&completed));
+    str_addf(ret, "From: " SPAN_FMT "\r\n", SPAN_ARG(from));
+}
+
 static void add_header(struct str *ret, const struct notice *n)
 {
-    const char *host = n->params->myhostname;
+    const struct template *t = template_of(n);
+    const struct str *subject = n->audience == TO_SENDER ? &t->subject : &t->postmaster_subject;
 
     add_date(ret, "Date", n->now);
-    str_addf(ret, "From: MAILER-DAEMON@%s (Mail Delivery System)\r\n", host);
-    str_addf(ret, "Subject: %s\r\nTo: ", kinds[n->kind].subject);
-    add_address(ret, n, n->e->sender);
+    add_from(ret, n);
+    str_addf(ret, "Subject: " SPAN_FMT "\r\nTo: ", SPAN_ARG(str_span(subject)));
+    add_address(ret, n, n->to);
     str_addf(ret, "\r\nMessage-Id: <%s.%" PRIx64 "@%s>\r\n", n->e->id, rand_below(UINT64_MAX),
-             host);
+             n->params->myhostname);
     str_add_str(ret, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
     str_addf(ret, "Content-Type: multipart/report; report-type=%s;\r\n\tboundary=\"%s\"\r\n",
              is_utf8(n) ? "global-delivery-status" : "delivery-status", n->boundary);
-    if (n->e->flags & (SUBMIT_8BIT | SUBMIT_SMTPUTF8))
+    if (notice_is_8bit(n))
         str_add_str(ret, "Content-Transfer-Encoding: 8bit\r\n");
     str_add_str(ret, "\r\nThis is a MIME-encapsulated message.\r\n");
 }
 
-static void add_reason(struct str *ret, const struct notice *n, const struct queue_rcpt *r)
+/* What the part for people is written in. The template's own set may be any that holds ASCII. */
+static struct span charset_of(const struct notice *n)
+{
+    struct span charset = str_span(&template_of(n)->charset);
+
+    return is_utf8(n) && span_eq_nocase_str(charset, "us-ascii") ? span_of("utf-8") : charset;
+}
+
+static void add_reason(struct str *ret, const struct queue_rcpt *r, enum str_escape charset)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
 
     str_add_char(&text, '<');
-    add_escaped(&text, n, r->address);
+    str_add_escaped(&text, span_of(r->address), TEXT_MAX, charset);
     str_add_char(&text, '>');
     if (r->orig && strcmp(r->orig, r->address) != 0) {
         str_add_str(&text, " (expanded from <");
-        add_escaped(&text, n, r->orig);
+        str_add_escaped(&text, span_of(r->orig), TEXT_MAX, charset);
         str_add_str(&text, ">)");
     }
     str_add_str(&text, ": ");
-    add_escaped(&text, n, r->text ? r->text : "no reason is known");
+    str_add_escaped(&text, span_of(r->text ? r->text : "no reason is known"), TEXT_MAX, charset);
     str_add_str(ret, "\r\n");
     notice_add_folded(ret, str_span(&text));
 }
 
+static void add_lines(struct str *ret, struct span text)
+{
+    while (text.len > 0) {
+        str_add(ret, span_cut(&text, '\n'));
+        str_add_str(ret, "\r\n");
+    }
+}
+
 static void add_notification(struct str *ret, const struct notice *n)
 {
-    add_part(ret, n, "Notification",
-             is_utf8(n) ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii");
-    if (is_utf8(n))
+    _cleanup_(str_free) struct str type = STR_INIT;
+    struct span charset = charset_of(n);
+    bool utf8 = is_utf8(n) && span_eq_nocase_str(charset, "utf-8");
+
+    str_addf(&type, "text/plain; charset=" SPAN_FMT, SPAN_ARG(charset));
+    add_part(ret, n, "Notification", str_cstr(&type));
+    if (notice_is_8bit(n))
         str_add_str(ret, "Content-Transfer-Encoding: 8bit\r\n");
-    str_addf(ret, "\r\nThis is the mail system at host %s.\r\n\r\n", n->params->myhostname);
-    str_add_str(ret, kinds[n->kind].text);
-    str_add_str(ret, "\r\n                   The mail system\r\n");
-    for (size_t i = 0; i < n->e->n_rcpts; i++)
+    str_add_str(ret, "\r\n");
+    if (n->audience == TO_SENDER)
+        add_lines(ret, str_span(&template_of(n)->text));
+    for (size_t i = 0; i < n->e->n_rcpts; i++) {
         if (notice_concerns(n, &n->e->rcpts[i]))
-            add_reason(ret, n, &n->e->rcpts[i]);
+            add_reason(ret, &n->e->rcpts[i], utf8 ? STR_UTF8 : STR_ASCII);
+        spill(ret, n);
+    }
 }
 
 /* ---- the part for programs ---- */
 
-static bool is_ascii(const char *text)
+/* "rfc822; " or "utf-8; " (RFC 6533 section 3) and the address. */
+static void add_typed_address(struct str *ret, const struct notice *n, const char *name, const char *address)
 {
-    for (const char *p = text; *p; p++)
-        if ((unsigned char)*p >= 128)
-            return false;
-    return true;
+    _cleanup_(str_free) struct str field = STR_INIT, quoted = STR_INIT;
+
+    str_addf(&field, "%s: %s; ", name, is_ascii(span_of(address)) ? "rfc822" : "utf-8");
+    address_quote(&quoted, span_of(address));
+    add_field(ret, n, str_cstr(&field), str_cstr(&quoted));
 }
 
 static void add_message_fields(struct str *ret, const struct notice *n)
@@ -233,27 +287,34 @@ static void add_message_fields(struct str *ret, const struct notice *n)
     str_addf(ret, "Reporting-MTA: dns; %s\r\n", n->params->myhostname);
     add_field(ret, n, "Original-Envelope-Id: ", n->e->dsn_envid);
     str_addf(ret, "X-%s-Queue-ID: %s\r\n", mail_name, n->e->id);
-    str_addf(&name, "X-%s-Sender: %s; ", mail_name, is_ascii(n->e->sender) ? "rfc822" : "utf-8");
-    add_field(ret, n, str_cstr(&name), n->e->sender);
+    str_addf(&name, "X-%s-Sender", mail_name);
+    if (n->e->sender[0])
+        add_typed_address(ret, n, str_cstr(&name), n->e->sender);
     add_date(ret, "Arrival-Date", n->e->arrival_us / 1000000);
 }
 
 static const char *action(const struct notice *n, const struct queue_rcpt *r)
 {
-    /* RFC 3464 section 2.3.3: handed to a system that does not confirm */
-    return n->kind == REPORT_SUCCESS && r->remote_mta ? "relayed" : kinds[n->kind].action;
+    /* RFC 3464 section 2.3.3 */
+    static const char *const of_fate[] = {
+        [FATE_DELIVERED] = "delivered", [FATE_CONFIRMING] = "relayed", [FATE_RELAYED] = "relayed",
+        [FATE_EXPANDED] = "expanded",
+    };
+
+    return n->kind == REPORT_SUCCESS ? of_fate[r->fate] : kinds[n->kind].action;
 }
 
-static void add_original_recipient(struct str *ret, const struct notice *n,
-                                   const struct queue_rcpt *r)
+/* A host without a name is shown as an address literal (RFC 3464 section 2.1.2). */
+static void add_remote_mta(struct str *ret, const struct notice *n, const char *host)
 {
-    if (r->dsn_orcpt)
-        add_field(ret, n, "Original-Recipient: ", r->dsn_orcpt);
-    else if (r->orig)
-        add_field(ret, n,
-                  is_ascii(r->orig) ? "Original-Recipient: rfc822; "
-                                    : "Original-Recipient: utf-8; ",
-                  r->orig);
+    struct in6_addr scratch;
+    _cleanup_(str_free) struct str literal = STR_INIT;
+
+    if (host && inet_pton(AF_INET6, host, &scratch) == 1)
+        str_addf(&literal, "[IPv6:%s]", host);
+    else if (host && inet_pton(AF_INET, host, &scratch) == 1)
+        str_addf(&literal, "[%s]", host);
+    add_field(ret, n, "Remote-MTA: dns; ", literal.len > 0 ? str_cstr(&literal) : host);
 }
 
 static void add_diagnostic(struct str *ret, const struct notice *n, const struct queue_rcpt *r)
@@ -271,13 +332,14 @@ static void add_diagnostic(struct str *ret, const struct notice *n, const struct
 static void add_rcpt_fields(struct str *ret, const struct notice *n, const struct queue_rcpt *r)
 {
     str_add_str(ret, "\r\n");
-    add_field(ret, n,
-              is_ascii(r->address) ? "Final-Recipient: rfc822; " : "Final-Recipient: utf-8; ",
-              r->address);
-    add_original_recipient(ret, n, r);
+    add_typed_address(ret, n, "Final-Recipient", r->address);
+    if (r->dsn_orcpt)
+        add_field(ret, n, "Original-Recipient: ", r->dsn_orcpt);
+    else if (r->orig)
+        add_typed_address(ret, n, "Original-Recipient", r->orig);
     str_addf(ret, "Action: %s\r\n", action(n, r));
     add_field(ret, n, "Status: ", r->dsn[0] ? r->dsn : kinds[n->kind].dsn);
-    add_field(ret, n, "Remote-MTA: dns; ", r->remote_mta);
+    add_remote_mta(ret, n, r->remote_mta);
     add_diagnostic(ret, n, r);
     if (r->last_us > 0)
         add_date(ret, "Last-Attempt-Date", r->last_us / 1000000);
@@ -294,9 +356,11 @@ static void add_delivery_report(struct str *ret, const struct notice *n)
         str_add_str(ret, "Content-Transfer-Encoding: 8bit\r\n");
     str_add_str(ret, "\r\n");
     add_message_fields(ret, n);
-    for (size_t i = 0; i < n->e->n_rcpts; i++)
+    for (size_t i = 0; i < n->e->n_rcpts; i++) {
         if (notice_concerns(n, &n->e->rcpts[i]))
             add_rcpt_fields(ret, n, &n->e->rcpts[i]);
+        spill(ret, n);
+    }
 }
 
 /* ---- all of it ---- */

@@ -15,19 +15,33 @@
 
 #include "conf/conf.h"
 #include "ipc/msg_deliver.h"
+#include "mail/template.h"
 #include "queue/queue.h"
+
+enum notice_audience {
+    TO_SENDER,
+    TO_POSTMASTER,          /* a copy: what happened, and the header of the message */
+    TO_POSTMASTER_INSTEAD,  /* of a message without a sender: a report that could not be delivered */
+};
 
 struct notice {
     const struct params *params;
+    const struct templates *templates; /* expanded */
     const struct queue_envelope *e; /* of the message reported on, journal applied */
     enum report_kind kind;
+    enum notice_audience audience;
+    const char *to;                 /* who gets it */
     int64_t now;                    /* seconds */
     char boundary[96];              /* not within the message, as nobody could know it */
+    /* Called now and then while the text grows, so that ten thousand recipients need not be in memory as text:
+     * takes what there is and resets it. May be NULL. */
+    void (*spill)(struct str *text, void *arg);
+    void *spill_arg;
 };
 
-/* Fill n and choose a boundary. */
-void notice_init(struct notice *n, const struct params *p, const struct queue_envelope *e,
-                 enum report_kind kind, int64_t now);
+/* Fill n, for the sender, and choose a boundary. */
+void notice_init(struct notice *n, const struct params *p, const struct templates *t,
+                 const struct queue_envelope *e, enum report_kind kind, int64_t now);
 
 /* Is this recipient's fate to be told in a report of that kind? By state and NOTIFY (RFC 3461 section 4.1). */
 bool notice_concerns(const struct notice *n, const struct queue_rcpt *r);
@@ -36,8 +50,11 @@ size_t notice_count(const struct notice *n);
 /* Does the whole message go back, or its header only (RET, bounce_size_limit)? */
 bool notice_returns_body(const struct notice *n);
 
+/* Does it hold bytes above 127? */
+bool notice_is_8bit(const struct notice *n);
+
 /* Everything before the returned message. */
-void notice_add_head(struct str *ret, const struct notice *n);
+MAY_WAIT void notice_add_head(struct str *ret, const struct notice *n);
 /* Everything after it. */
 void notice_add_tail(struct str *ret, const struct notice *n);
 

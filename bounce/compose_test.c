@@ -20,6 +20,8 @@ static char mx[] = "mx.example.org", orcpt[] = "rfc822;al@example.org", envid[] 
 
 static struct params params = {
     .myhostname = "mail.example.com",
+    .myorigin = "mail.example.com",
+    .append_at_myorigin = true,
     .mail_name = "Postern",
     .bounce_size_limit = 50000,
     .maximal_queue_lifetime = 432000,
@@ -55,11 +57,13 @@ static void has_not(struct span text, const char *needle)
         fail_msg("found: %s\nin:\n%.*s", needle, SPAN_ARG(text));
 }
 
+static struct templates templates;
+
 static void head(struct str *ret, const struct queue_envelope *e, enum report_kind kind)
 {
     struct notice n;
 
-    notice_init(&n, &params, e, kind, 1700000200);
+    notice_init(&n, &params, &templates, e, kind, 1700000200);
     notice_add_head(ret, &n);
 }
 
@@ -73,7 +77,7 @@ static void test_a_failure_names_recipient_status_and_reply(void **state)
         "\r\nFrom: MAILER-DAEMON@mail.example.com (Mail Delivery System)\r\n",
         "\r\nSubject: Undelivered Mail Returned to Sender\r\n", "\r\nTo: ann@example.com\r\n",
         "\r\nAuto-Submitted: auto-replied\r\n", "multipart/report; report-type=delivery-status;\r\n\tboundary=\"4cK9vQ1zRm.",
-        "\r\nThis is the mail system at host mail.example.com.\r\n",
+        "\r\n\r\nThis is the mail system at host $myhostname.\r\n", /* expanded by templates_load() */
         "\r\n<bob@example.org> (expanded from <al@example.org>): host\r\n    mx.example.org[192.0.2.7] said: 550 5.1.1",
         "no such user\r\n    {here} (in reply to RCPT TO command)\r\n",
         "\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mail.example.com\r\n",
@@ -99,7 +103,7 @@ static void test_a_delay_tells_until_when_it_is_tried(void **state)
     has(str_span(&s), "\r\nSubject: Delayed Mail (still being retried)\r\n");
     has(str_span(&s), "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #\r\n");
     has(str_span(&s),
-        "\r\nFinal-Recipient: rfc822; c rl@example.net\r\nAction: delayed\r\nStatus: 4.2.0\r\n"
+        "\r\nFinal-Recipient: rfc822; \"c rl\"@example.net\r\nAction: delayed\r\nStatus: 4.2.0\r\n"
         "Diagnostic-Code: X-Postern; busy\r\nWill-Retry-Until: ");
     has(str_span(&s), "\r\nContent-Type: text/rfc822-headers\r\n\r\n");
     has_not(str_span(&s), "bob@");
@@ -118,12 +122,117 @@ static void test_success_is_told_only_to_those_who_asked(void **state)
     has(str_span(&s), "Action: delivered\r\nStatus: 2.0.0\r\n");
     e.rcpts = &quiet;
     e.n_rcpts = 1;
-    notice_init(&n, &params, &e, REPORT_SUCCESS, 0);
+    notice_init(&n, &params, &templates, &e, REPORT_SUCCESS, 0);
     assert_int_equal(notice_count(&n), 0);
     quiet.dsn_notify = DSN_SUCCESS;
     assert_int_equal(notice_count(&n), 1);
-    quiet.relayed_dsn = 1; /* the next hop will tell */
+    quiet.fate = FATE_CONFIRMING; /* the next hop will tell */
     assert_int_equal(notice_count(&n), 0);
+}
+
+static void test_a_success_says_how_far_the_message_went(void **state)
+{
+    static const struct {
+        enum outcome_fate fate;
+        const char *action;
+    } rows[] = {
+        { FATE_DELIVERED, "\r\nAction: delivered\r\n" },
+        { FATE_RELAYED, "\r\nAction: relayed\r\n" },
+        { FATE_EXPANDED, "\r\nAction: expanded\r\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        _cleanup_(str_free) struct str s = STR_INIT;
+        static char ip[] = "2001:db8::1";
+        struct queue_rcpt r = { .address = bob, .state = RCPT_SENT, .dsn_notify = DSN_SUCCESS, .fate = rows[i].fate,
+                                .remote_mta = ip };
+        struct queue_envelope e = envelope;
+
+        e.rcpts = &r;
+        e.n_rcpts = 1;
+        head(&s, &e, REPORT_SUCCESS);
+        has(str_span(&s), rows[i].action);
+        has(str_span(&s), "\r\nRemote-MTA: dns; [IPv6:2001:db8::1]\r\n");
+    }
+}
+
+static void test_the_end_of_a_delay_is_told_where_it_is_asked_for(void **state)
+{
+    struct params confirm = params;
+    struct queue_rcpt r = { .address = bob, .state = RCPT_SENT, .was_delayed = true };
+    struct notice n = { .params = &params, .e = &envelope, .kind = REPORT_SUCCESS };
+
+    (void)state;
+    assert_false(notice_concerns(&n, &r));
+    confirm.confirm_delay_cleared = true;
+    n.params = &confirm;
+    assert_true(notice_concerns(&n, &r));
+    r.dsn_notify = DSN_FAILURE;
+    assert_false(notice_concerns(&n, &r));
+    r.dsn_notify = 0;
+    r.was_delayed = false;
+    assert_false(notice_concerns(&n, &r));
+}
+
+static void test_the_postmaster_gets_the_facts_and_the_header(void **state)
+{
+    _cleanup_(str_free) struct str s = STR_INIT;
+    struct notice n;
+
+    (void)state;
+    notice_init(&n, &params, &templates, &envelope, REPORT_FAILED, 1700000200);
+    n.audience = TO_POSTMASTER;
+    n.to = "postmaster@mail.example.com";
+    notice_add_head(&s, &n);
+    has(str_span(&s), "\r\nSubject: Postmaster Copy: Undelivered Mail\r\nTo: postmaster@mail.example.com\r\n");
+    has(str_span(&s), "\r\nContent-Type: text/rfc822-headers\r\n");
+    has(str_span(&s), "<bob@example.org> (expanded from");
+    has_not(str_span(&s), "This is the mail system");
+    assert_false(notice_returns_body(&n));
+}
+
+static void test_a_report_that_failed_is_shown_to_the_postmaster_although_it_asks_for_nothing(void **state)
+{
+    struct queue_rcpt r = { .address = bob, .state = RCPT_BOUNCED, .dsn_notify = DSN_NEVER };
+    struct queue_envelope e = envelope;
+    struct notice n = { .params = &params, .e = &e, .kind = REPORT_FAILED, .audience = TO_POSTMASTER_INSTEAD };
+
+    (void)state;
+    e.origin = SUBMIT_INTERNAL;
+    assert_true(notice_concerns(&n, &r));
+    assert_true(notice_returns_body(&n));
+    e.origin = SUBMIT_NETWORK; /* somebody else's: as he asked */
+    assert_false(notice_concerns(&n, &r));
+}
+
+static void count_spilled(struct str *text, void *arg)
+{
+    size_t *most = arg;
+
+    *most = text->len > *most ? text->len : *most;
+    str_reset(text);
+}
+
+static void test_ten_thousand_recipients_need_not_be_in_memory_as_text(void **state)
+{
+    _cleanup_(str_free) struct str s = STR_INIT;
+    struct queue_rcpt *many = mem_new_n(struct queue_rcpt, 10000);
+    struct queue_envelope e = envelope;
+    struct notice n;
+    size_t most = 0;
+
+    (void)state;
+    for (size_t i = 0; i < 10000; i++)
+        many[i] = rcpts[0];
+    e.rcpts = many;
+    e.n_rcpts = 10000;
+    notice_init(&n, &params, &templates, &e, REPORT_FAILED, 1700000200);
+    n.spill = count_spilled;
+    n.spill_arg = &most;
+    notice_add_head(&s, &n);
+    assert_in_range(most, 32768, 40000);
+    free(many);
 }
 
 static void test_notify_decides_who_is_told_of(void **state)
@@ -221,6 +330,11 @@ static void test_no_line_is_longer_than_mail_allows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_success_says_how_far_the_message_went),
+        cmocka_unit_test(test_the_end_of_a_delay_is_told_where_it_is_asked_for),
+        cmocka_unit_test(test_the_postmaster_gets_the_facts_and_the_header),
+        cmocka_unit_test(test_a_report_that_failed_is_shown_to_the_postmaster_although_it_asks_for_nothing),
+        cmocka_unit_test(test_ten_thousand_recipients_need_not_be_in_memory_as_text),
         cmocka_unit_test(test_a_failure_names_recipient_status_and_reply),
         cmocka_unit_test(test_a_delay_tells_until_when_it_is_tried),
         cmocka_unit_test(test_success_is_told_only_to_those_who_asked),
@@ -229,5 +343,9 @@ int main(void)
         cmocka_unit_test(test_smtputf8_mail_gets_the_global_forms),
         cmocka_unit_test(test_no_line_is_longer_than_mail_allows),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    templates_init(&templates);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    templates_done(&templates);
+    return failed;
 }

@@ -14,26 +14,9 @@ static void judge(const struct server *sv, const struct deliver *request, struct
     agent_answer(ret, OUTCOME_SENT, request, "silently discarded");
 }
 
-static void session(struct server *sv, struct stream *client, const struct peer *peer)
-{
-    agent_session(sv, client, peer, judge);
-}
-
-static int start(struct server *sv)
-{
-    (void)sv;
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct daemon discard = {
-        .name = "discard",
-        .mode = DAEMON_FIBERS,
-        .sandbox = { .user = RUN_AS_QUEUE },
-        .start = start,
-        .session = session,
-    };
+    static const struct agent_program discard = { .daemon = AGENT_DAEMON("discard"), .judge = judge };
 
-    return daemon_main(&discard, argc, argv);
+    return daemon_main(&discard.daemon, argc, argv);
 }

@@ -17,26 +17,9 @@ static void judge(const struct server *sv, const struct deliver *request, struct
         agent_answer(ret, OUTCOME_BOUNCED, request, "undeliverable");
 }
 
-static void session(struct server *sv, struct stream *client, const struct peer *peer)
-{
-    agent_session(sv, client, peer, judge);
-}
-
-static int start(struct server *sv)
-{
-    (void)sv;
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
-    static const struct daemon error = {
-        .name = "error",
-        .mode = DAEMON_FIBERS,
-        .sandbox = { .user = RUN_AS_QUEUE },
-        .start = start,
-        .session = session,
-    };
+    static const struct agent_program error = { .daemon = AGENT_DAEMON("error"), .judge = judge };
 
-    return daemon_main(&error, argc, argv);
+    return daemon_main(&error.daemon, argc, argv);
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "bounce/compose.h"
 #include "bounce/submit.h"
+#include "mail/notify.h"
 
 static void answer(struct report_done *done, enum submit_status status, const char *text)
 {
@@ -22,11 +23,16 @@ static void answer(struct report_done *done, enum submit_status status, const ch
     snprintf(done->text, sizeof done->text, "%s", text);
 }
 
+/* A notice to *n's recipient; *done says what became of it. Logs. */
 static void submit(struct server *sv, const struct notice *n, int fd, struct report_done *done)
 {
+    static const char *const readers[] = {
+        [TO_SENDER] = "sender", [TO_POSTMASTER] = "postmaster", [TO_POSTMASTER_INSTEAD] = "postmaster",
+    };
     const struct bounce *b = sv->state;
+    const char *reader = readers[n->audience];
     struct submit_result res = { 0 };
-    int r = notice_submit(b->cleanup, n, fd, &res);
+    int r = notice_submit(b->cleanup, n, str_span(&b->double_bounce_sender), fd, &res);
 
     if (r < 0) {
         answer(done, SUBMIT_TEMPORARY, strerror(-r));
@@ -37,18 +43,100 @@ static void submit(struct server *sv, const struct notice *n, int fd, struct rep
     answer(done, res.status, res.text);
     snprintf(done->queue_id, sizeof done->queue_id, "%s", res.queue_id);
     if (res.status == SUBMIT_OK) {
-        log_info("%s: sender %s notification: %s", n->e->id, notice_name(n->kind), res.queue_id);
+        log_info("%s: %s %s notification: %s", n->e->id, reader, notice_name(n->kind), res.queue_id);
         return;
     }
     _cleanup_(str_free) struct str to = STR_INIT;
 
-    str_add_escaped(&to, span_of(n->e->sender), SUBMIT_ADDRESS_MAX, STR_UTF8);
-    log_warn("%s: sender notification failed to <%s>: %s", n->e->id, str_cstr(&to), res.text);
+    str_add_escaped(&to, span_of(n->to), SUBMIT_ADDRESS_MAX, STR_UTF8);
+    log_warn("%s: %s notification failed to <%s>: %s", n->e->id, reader, str_cstr(&to), res.text);
+}
+
+/* ---- whom to tell ---- */
+
+/* What became of a report of ours: of interest to the postmaster, if to anybody. */
+static void report_double(struct server *sv, struct notice *n, int fd, struct report_done *done)
+{
+    struct bounce *b = sv->state;
+
+    if (!(b->notify & NOTIFY_2BOUNCE)) {
+        log_info("%s: undeliverable mail from <> is dropped; notify_classes does not have 2bounce", n->e->id);
+        return;
+    }
+    n->audience = TO_POSTMASTER_INSTEAD;
+    n->to = str_cstr(&b->double_bounce_notice);
+    if (notice_count(n) > 0)
+        submit(sv, n, fd, done);
+}
+
+static void report_to_sender(struct server *sv, const struct notice *n, int fd, struct report_done *done)
+{
+    struct bounce *b = sv->state;
+    _cleanup_(str_free) struct str header = STR_INIT;
+    int r = maps_empty(b->policy.suppress) ? 0 : notice_read_header(n, fd, &header);
+
+    if (r < 0) {
+        answer(done, SUBMIT_TEMPORARY, "cannot read the message");
+        log_warn_errno(r, "%s: cannot read the message to report on", n->e->id);
+        return;
+    }
+    const char *why = policy_refuses(&b->policy, n->e, str_span(&header), n->now);
+
+    if (!why) {
+        submit(sv, n, fd, done);
+        return;
+    }
+    _cleanup_(str_free) struct str to = STR_INIT;
+
+    str_add_escaped(&to, span_of(n->to), SUBMIT_ADDRESS_MAX, STR_UTF8);
+    log_info("%s: sender %s notification to <%s> suppressed: %s", n->e->id, notice_name(n->kind), str_cstr(&to), why);
+}
+
+/* The postmaster's copy. If it fails the report does not: he asked for a courtesy. */
+static void copy_to_postmaster(struct server *sv, struct notice *n, int fd)
+{
+    struct bounce *b = sv->state;
+    struct report_done ignored = { 0 };
+    const struct {
+        unsigned class;
+        struct str *to;
+    } copies[] = {
+        [REPORT_FAILED] = { NOTIFY_BOUNCE, &b->bounce_notice },
+        [REPORT_DELAYED] = { NOTIFY_DELAY, &b->delay_notice },
+        [REPORT_SUCCESS] = { 0, NULL },
+    };
+
+    if (!(b->notify & copies[n->kind].class))
+        return;
+    n->audience = TO_POSTMASTER;
+    n->to = str_cstr(copies[n->kind].to);
+    submit(sv, n, fd, &ignored);
+}
+
+static void report_on(struct server *sv, struct notice *n, int fd, struct report_done *done)
+{
+    const struct bounce *b = sv->state;
+    struct span sender = span_of(n->e->sender);
+
+    if (span_eq_nocase(sender, str_span(&b->double_bounce_sender))) {
+        if (n->kind == REPORT_FAILED)
+            log_warn("%s: undeliverable postmaster notification discarded", n->e->id);
+    } else if (sender.len == 0) {
+        if (n->kind == REPORT_FAILED)
+            report_double(sv, n, fd, done);
+    } else if (notice_count(n) == 0) {
+        answer(done, SUBMIT_TEMPORARY, "the journal names no recipient to report on");
+    } else {
+        report_to_sender(sv, n, fd, done);
+        if (done->status == SUBMIT_OK)
+            copy_to_postmaster(sv, n, fd);
+    }
 }
 
 static void report(struct server *sv, const struct report *request, int fd,
                    struct report_done *done)
 {
+    const struct bounce *b = sv->state;
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
     _cleanup_(str_free) struct str why = STR_INIT;
     struct notice n;
@@ -60,14 +148,11 @@ static void report(struct server *sv, const struct report *request, int fd,
                        str_cstr(&why));
         return;
     }
-    notice_init(&n, sv->params, &e, request->kind, clock_real());
-    if (!e.sender[0])
-        answer(done, SUBMIT_PERMANENT, "the message is itself a notification");
-    else if (notice_count(&n) == 0)
-        answer(done, SUBMIT_TEMPORARY, "the journal names no recipient to report on");
-    else
-        submit(sv, &n, fd, done);
+    notice_init(&n, sv->params, &b->templates, &e, request->kind, clock_real());
+    report_on(sv, &n, fd, done);
 }
+
+/* ---- the conversation ---- */
 
 static int serve(struct server *sv, struct ipc *c)
 {

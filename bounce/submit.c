@@ -2,7 +2,8 @@
 /*
  * submit.c - handing a notice to cleanup
  *
- * It has the null sender and asks for no notification, so that it can never cause another.
+ * It has the null sender and asks for no notification, so that it can never cause another. What goes to the
+ * postmaster is from double_bounce_sender: mail that fails with that sender is dropped.
  *
  * Runs in: bounce.
  */
@@ -16,20 +17,24 @@
 #define CONNECT_TIMEOUT_MS 30000
 #define COPY_SIZE          32768
 
-static void send_envelope(struct ipc *c, const struct notice *n, uint64_t size_hint)
+static void send_envelope(struct ipc *c, const struct notice *n, struct span postmaster_sender)
 {
+    /* A guess, with which cleanup sees early that the disk is full. */
+    uint64_t text = notice_count(n) * 1024, content = notice_returns_body(n) ? n->e->content_size : 0;
     struct submit s = {
         .origin = SUBMIT_INTERNAL,
-        .flags = n->e->flags & (SUBMIT_8BIT | SUBMIT_SMTPUTF8),
+        .flags = (n->e->flags & SUBMIT_SMTPUTF8) | (notice_is_8bit(n) ? SUBMIT_8BIT : 0),
         .n_rcpt = 1,
-        .size_hint = size_hint,
+        .size_hint = text + content,
         .service = "bounce",
     };
     struct submit_rcpt rcpt = {
-        .address = { .data = n->e->sender, .len = strlen(n->e->sender) },
+        .address = { .data = (char *)n->to, .len = strlen(n->to) },
         .dsn_notify = DSN_NEVER,
     };
 
+    if (n->audience != TO_SENDER)
+        s.sender = (struct str){ .data = (char *)postmaster_sender.ptr, .len = postmaster_sender.len };
     ipc_send(c, &submit_shape, &s);
     ipc_send(c, &submit_rcpt_shape, &rcpt);
 }
@@ -60,8 +65,7 @@ static int send_message(struct ipc *c, const struct notice *n, int fd)
     return 0;
 }
 
-/* The header section, as far as it lies within bounce_size_limit. */
-static int send_header(struct ipc *c, const struct notice *n, int fd)
+int notice_read_header(const struct notice *n, int fd, struct str *ret)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
     uint64_t most = (uint64_t)n->params->bounce_size_limit, left = n->e->content_size;
@@ -86,30 +90,49 @@ static int send_header(struct ipc *c, const struct notice *n, int fd)
     struct header_field field;
 
     while (header_next(&rest, text.len, &field) == 1)
-        ipc_send_chunk(c, field.raw);
+        str_add(ret, field.raw);
     return 0;
 }
 
-static int converse(struct ipc *c, const struct notice *n, int fd, struct submit_result *ret)
+static int send_header(struct ipc *c, const struct notice *n, int fd)
+{
+    _cleanup_(str_free) struct str header = STR_INIT;
+    int r = notice_read_header(n, fd, &header);
+
+    if (r == 0 && header.len > 0)
+        ipc_send_chunk(c, str_span(&header));
+    return r;
+}
+
+static void spill_chunk(struct str *text, void *arg)
+{
+    if (text->len > 0) /* an empty chunk would end the message */
+        ipc_send_chunk(arg, str_span(text));
+    str_reset(text);
+}
+
+static int converse(struct ipc *c, const struct notice *notice, struct span postmaster_sender, int fd,
+                    struct submit_result *ret)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
-    bool body = notice_returns_body(n);
+    struct notice n = *notice;
 
-    notice_add_head(&text, n);
-    send_envelope(c, n, text.len + (body ? n->e->content_size : 0));
-    ipc_send_chunk(c, str_span(&text));
-    int r = body ? send_message(c, n, fd) : send_header(c, n, fd);
+    n.spill = spill_chunk;
+    n.spill_arg = c;
+    send_envelope(c, &n, postmaster_sender);
+    notice_add_head(&text, &n);
+    spill_chunk(&text, c);
+    int r = notice_returns_body(&n) ? send_message(c, &n, fd) : send_header(c, &n, fd);
 
     if (r < 0)
         return r;
-    str_reset(&text);
-    notice_add_tail(&text, n);
-    ipc_send_chunk(c, str_span(&text));
+    notice_add_tail(&text, &n);
+    spill_chunk(&text, c);
     ipc_send_chunk(c, SPAN_NULL);
     return ipc_recv(c, &submit_result_shape, ret);
 }
 
-int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd,
+int notice_submit(struct ipc_pool *cleanup, const struct notice *n, struct span postmaster_sender, int fd,
                   struct submit_result *ret)
 {
     for (unsigned fresh = 0;;) {
@@ -119,7 +142,7 @@ int notice_submit(struct ipc_pool *cleanup, const struct notice *n, int fd,
         if (r < 0)
             return r;
         stream_set_timeout(ipc_stream(c), n->params->ipc_timeout * 1000);
-        r = converse(c, n, fd, ret);
+        r = converse(c, n, postmaster_sender, fd, ret);
         if (r == 0) {
             ipc_pool_put(cleanup, c);
             return 0;

@@ -155,15 +155,6 @@ static bool predecessor_delivers(struct active *a)
     return false;
 }
 
-static size_t count_open(const struct queue_envelope *e)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < e->n_rcpts; i++)
-        n += e->rcpts[i].state != RCPT_SENT && e->rcpts[i].state != RCPT_REPORTED;
-    return n;
-}
-
 /* Fill a from the file. 0, or negative: the message has been dropped or deferred, a freed. */
 static int active_read(struct active *a)
 {
@@ -180,7 +171,7 @@ static int active_read(struct active *a)
     if (r >= 0)
         r = queue_read(a->fd, m->id, &queue_default_limits, &a->env, &why);
     if (r >= 0) {
-        a->n_open = count_open(&a->env);
+        settle_begin(a);
         return 0;
     }
     active_free(a);

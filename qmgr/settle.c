@@ -38,11 +38,25 @@ static bool is_open(const struct queue_rcpt *r)
     return r->state != RCPT_SENT && r->state != RCPT_REPORTED;
 }
 
+/* Is there something to tell bounce? A message without a sender may still be of interest to the postmaster. */
 static bool wants(const struct active *a, const struct queue_rcpt *r, enum dsn_notify kind)
 {
-    uint32_t notify = r->dsn_notify ? r->dsn_notify : DSN_FAILURE | DSN_DELAY;
+    return a->env.sender[0] ? queue_rcpt_wants(r, kind) : kind == DSN_FAILURE;
+}
 
-    return a->env.sender[0] && (notify & kind);
+static bool wants_success(const struct active *a, const struct queue_rcpt *r)
+{
+    return a->env.sender[0] && queue_rcpt_wants_success(r, a->q->sv->params->confirm_delay_cleared);
+}
+
+void settle_begin(struct active *a)
+{
+    for (size_t i = 0; i < a->env.n_rcpts; i++) {
+        const struct queue_rcpt *r = &a->env.rcpts[i];
+
+        a->n_open += is_open(r);
+        a->report_success |= r->state == RCPT_SENT && wants_success(a, r);
+    }
 }
 
 void settle_outcome(struct active *a, const struct outcome *o)
@@ -53,7 +67,8 @@ void settle_outcome(struct active *a, const struct outcome *o)
     a->attempted = true;
     r->attempts++;
     r->last_us = clock_real_us();
-    r->relayed_dsn = o->relayed_dsn;
+    r->fate = o->fate;
+    r->was_delayed = a->env.delay_reported;
     set_dsn(r, o->dsn);
     if (soft)
         r->dsn[0] = '4';
@@ -64,7 +79,7 @@ void settle_outcome(struct active *a, const struct outcome *o)
     if (o->status == OUTCOME_SENT) {
         r->state = RCPT_SENT;
         a->n_open--;
-        a->report_success |= wants(a, r, DSN_SUCCESS) && !r->relayed_dsn;
+        a->report_success |= wants_success(a, r);
     } else {
         r->state = o->status == OUTCOME_BOUNCED && !soft ? RCPT_BOUNCED : RCPT_DEFERRED;
     }
@@ -145,7 +160,7 @@ static void write_outcome(struct active *a, uint32_t number)
         .relay = str_borrow(r->relay),
         .remote_mta = str_borrow(r->remote_mta),
         .remote_reply = str_borrow(r->remote_reply),
-        .relayed_dsn = r->relayed_dsn,
+        .fate = r->fate,
     };
     int fd = active_journal(a);
 
@@ -176,7 +191,7 @@ static void mark_reported(struct active *a, size_t first, size_t n)
         a->n_open -= is_open(&a->env.rcpts[i]);
         a->env.rcpts[i].state = RCPT_REPORTED;
     }
-    if (a->n_open == 0)
+    if (!settle_waits(a))
         return; /* nobody will read it */
     int fd = active_journal(a);
     int r = fd < 0 ? fd : journal_reported(fd, (uint32_t)first, (uint32_t)n);
@@ -272,8 +287,6 @@ static void report_failures(struct active *a)
 {
     if (!any(a, is_bounced))
         return;
-    if (!a->env.sender[0])
-        log_warn("%s: undeliverable mail from <> has nobody to return to, dropped", a->m->id);
     mark_reported_if(a, is_bounced_silently);
     if (!any(a, is_bounced))
         return;
@@ -287,8 +300,13 @@ static void report_success(struct active *a)
 {
     if (!a->report_success)
         return;
-    if (report_send(a, REPORT_SUCCESS) < 0)
+    if (report_send(a, REPORT_SUCCESS) < 0) {
+        if (verdict(a) == RETRY_AGAIN) {
+            a->no_bounce = true; /* the journal has the recipients: once more with the next attempt */
+            return;
+        }
         log_warn("%s: the sender is not told of the delivery", a->m->id);
+    }
     a->report_success = false;
     mark_reported_if(a, is_sent);
 }
@@ -369,9 +387,14 @@ static void retry_later(struct active *a)
     message_defer(q, m, due);
 }
 
+bool settle_waits(const struct active *a)
+{
+    return a->n_open > 0 || a->report_success;
+}
+
 static void conclude(struct active *a)
 {
-    if (a->n_open == 0) {
+    if (!settle_waits(a)) {
         remove_message(a);
         return;
     }
@@ -389,11 +412,6 @@ static void conclude(struct active *a)
         move_away(a, QUEUE_MAILDROP);
         return;
     }
-}
-
-bool settle_waits(const struct active *a)
-{
-    return a->n_open > 0 || a->report_success;
 }
 
 void settle_message(struct active *a)

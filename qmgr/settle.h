@@ -7,6 +7,9 @@
 
 #include "qmgr/qmgr.h"
 
+/* The envelope has been read: who is open, and is there a success to report that a crash or bounce kept back? */
+void settle_begin(struct active *a);
+
 /* An agent's outcome; o->number is a recipient that was handed to it. */
 void settle_outcome(struct active *a, const struct outcome *o);
 

@@ -231,7 +231,7 @@ static void take_success(struct step *s)
             continue;
         delivery_result(s->d, r, s->k, OUTCOME_SENT, s->reply.dsn, str_span(&text), true);
         note_remote(r, s->k, &s->reply);
-        r->result.relayed_dsn = (s->k->features & FEATURE_DSN) != 0;
+        r->result.fate = s->k->features & FEATURE_DSN ? FATE_CONFIRMING : FATE_RELAYED;
     }
 }
 

@@ -12,6 +12,7 @@
 
 const struct param_row param_rows[] = {
 #define PARAM(name, type, def, min, max, text) { #name, PARAM_##type, def, min, max, text },
+#define PARAM_NAMED(member, name, type, def, min, max, text) { name, PARAM_##type, def, min, max, text },
 #include "conf/params.def"
 #undef PARAM
 };

@@ -59,6 +59,15 @@ enum outcome_status {
     OUTCOME_STATUS_LAST = OUTCOME_BOUNCED,
 };
 
+/* What a report of success may say of a recipient that was sent (RFC 3464 section 2.3.3, RFC 3461 section 5.2). */
+enum outcome_fate {
+    FATE_DELIVERED,     /* into a mailbox, or whatever the last stop is */
+    FATE_CONFIRMING,    /* to a next hop that will report itself, so that we do not */
+    FATE_RELAYED,       /* to a next hop that knows no DSN */
+    FATE_EXPANDED,      /* to the members of an alias or list */
+    FATE_LAST = FATE_EXPANDED,
+};
+
 struct outcome {
     uint32_t number;
     uint32_t status;            /* enum outcome_status */
@@ -67,12 +76,12 @@ struct outcome {
     struct str relay;           /* "host[addr]:port", "local", "virtual", "none" */
     struct str remote_mta;      /* host name for the report, empty if none */
     struct str remote_reply;    /* "550 5.1.1 ..." as received, empty if none */
-    uint32_t relayed_dsn;       /* 1: the next hop supports DSN and was told, so no success report from us */
+    uint32_t fate;              /* enum outcome_fate, of a recipient that was sent */
 };
 IPC_SHAPE(outcome, IPC_U32(outcome, number, UINT32_MAX), IPC_U32(outcome, status, OUTCOME_STATUS_LAST),
     IPC_STR(outcome, dsn), IPC_DYN(outcome, text, 1024), IPC_DYN(outcome, relay, 512),
     IPC_DYN(outcome, remote_mta, 512), IPC_DYN(outcome, remote_reply, 1024),
-    IPC_U32(outcome, relayed_dsn, 1),);
+    IPC_U32(outcome, fate, FATE_LAST),);
 
 struct deliver_done {
     uint32_t dead;              /* 1: the destination as a whole cannot be reached now (feedback) */

@@ -118,7 +118,7 @@ int journal_apply(const struct record *rec, struct queue_envelope *e);
 /* The fields of an outcome record; texts point into it and are terminated. 0 or -EBADMSG. */
 struct outcome_record {
     int64_t time_us;
-    uint32_t number, status, relayed_dsn;
+    uint32_t number, status, fate;
     const char *dsn, *text, *relay, *remote_mta, *remote_reply;
 };
 int outcome_record_parse(struct span bytes, struct outcome_record *ret);

@@ -59,7 +59,7 @@ int journal_outcome(int fd, const struct outcome *o, int64_t now_us)
     le64_put(fixed, (uint64_t)now_us);
     le32_put(fixed + 8, o->number);
     le32_put(fixed + 12, o->status);
-    le32_put(fixed + 16, o->relayed_dsn);
+    le32_put(fixed + 16, o->fate);
     str_add(&s, span_make(fixed, sizeof fixed));
     add_text(&s, span_of(o->dsn), sizeof o->dsn - 1);
     add_text(&s, str_span(&o->text), 1024);
@@ -118,7 +118,7 @@ int outcome_record_parse(struct span bytes, struct outcome_record *ret)
         .time_us = (int64_t)le64_get(bytes.ptr),
         .number = le32_get(bytes.ptr + 8),
         .status = le32_get(bytes.ptr + 12),
-        .relayed_dsn = le32_get(bytes.ptr + 16),
+        .fate = le32_get(bytes.ptr + 16),
     };
     struct span in = span_from(bytes, 20);
 
@@ -126,7 +126,7 @@ int outcome_record_parse(struct span bytes, struct outcome_record *ret)
         take_text(&in, 512, &o.relay) < 0 || take_text(&in, 512, &o.remote_mta) < 0 ||
         take_text(&in, 1024, &o.remote_reply) < 0 || in.len > 0)
         return -EBADMSG;
-    if (o.time_us < 0 || o.status > OUTCOME_STATUS_LAST || o.relayed_dsn > 1)
+    if (o.time_us < 0 || o.status > OUTCOME_STATUS_LAST || o.fate > FATE_LAST)
         return -EBADMSG;
     *ret = o;
     return 0;
@@ -154,7 +154,8 @@ static int apply_outcome(struct span bytes, struct queue_envelope *e)
     r->state = state_of[o.status];
     r->attempts += r->attempts < UINT32_MAX;
     r->last_us = o.time_us;
-    r->relayed_dsn = o.relayed_dsn;
+    r->fate = o.fate;
+    r->was_delayed = e->delay_reported;
     snprintf(r->dsn, sizeof r->dsn, "%s", o.dsn);
     set_text(&r->text, o.text);
     set_text(&r->relay, o.relay);

@@ -54,7 +54,8 @@ struct queue_rcpt {
     enum queue_rcpt_state { RCPT_PENDING, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED, RCPT_REPORTED } state;
     uint32_t attempts;
     char dsn[16];
-    bool relayed_dsn;                       /* the next hop was told of DSN: no success report from us */
+    uint32_t fate;                          /* enum outcome_fate */
+    bool was_delayed;                       /* the sender had been told of the delay before the last attempt */
     char *text, *relay, *remote_mta, *remote_reply;    /* last outcome; NULL if none */
     int64_t last_us;
 };
@@ -80,6 +81,13 @@ struct queue_envelope {
     bool delay_reported;
 };
 void queue_envelope_done(struct queue_envelope *e);
+
+/*
+ * Does the sender want to be told of that of this recipient (RFC 3461 section 4.1)? Without NOTIFY: of failures
+ * and delays. Of a success he is also told who had been told of the delay, if confirm_delay_cleared says so.
+ */
+bool queue_rcpt_wants(const struct queue_rcpt *r, enum dsn_notify kind);
+bool queue_rcpt_wants_success(const struct queue_rcpt *r, bool confirm_delay_cleared);
 
 /* ---- writing ---- */
 
