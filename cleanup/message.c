@@ -304,7 +304,8 @@ static void write_body(struct message *m, struct span bytes)
 
 void message_feed(struct message *m, struct span bytes)
 {
-    int64_t limit = m->c->params->message_size_limit;
+    /* A message of our own was within it when it came; what a report or an alias adds must not lose it. */
+    int64_t limit = m->submit.origin == SUBMIT_INTERNAL ? 0 : m->c->params->message_size_limit;
     struct span rest;
 
     if (m->size_in == 0)

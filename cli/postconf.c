@@ -18,12 +18,12 @@
 #include "table/table.h"
 
 static const char usage[] =
-    "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-c config_dir] "
+    "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (texts of notifications)] [-c config_dir] "
     "[-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] [-F (master.cf fields)] "
     "[-h (no names)] [-H (no values)] [-j (JSON)] [-l (lock types)] [-m (map types)] "
     "[-M (master.cf)] [-n (non-default parameters)] [-o name=value (override parameter value)] "
     "[-p (main.cf, default)] "
-    "[-P (master.cf parameters)] [-q (no warnings)] [-R (access restrictions)] [-v (verbose)] [-x (expand parameter values)] "
+    "[-P (master.cf parameters)] [-q (no warnings)] [-R (access restrictions)] [-t (templates)] [-v (verbose)] [-x (expand parameter values)] "
     "[-X (exclude)] [-# (comment-out)] [name...]";
 
 static const struct subject_option {
@@ -39,6 +39,8 @@ static const struct subject_option {
     { 'R', ABOUT_RESTRICTIONS },
     { 'a', ABOUT_SASL_SERVER },
     { 'A', ABOUT_SASL_CLIENT },
+    { 'b', ABOUT_NOTICES     },
+    { 't', ABOUT_TEMPLATES   },
 };
 
 static const struct action_option {
@@ -74,7 +76,7 @@ static bool set_subject(struct postconf *p, int letter)
         if (subject_options[i].letter != letter)
             continue;
         if (p->subject != ABOUT_MAIN && p->subject != subject_options[i].subject)
-            log_fatal("specify one of -a, -A, -F, -l, -m, -M, -p, -P and -R");
+            log_fatal("specify one of -a, -A, -b, -F, -l, -m, -M, -p, -P, -R and -t");
         p->subject = subject_options[i].subject;
         return true;
     }
@@ -104,7 +106,7 @@ static void parse_options(struct postconf *p, int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "+aAc:deFfhHjlmMno:pPqRvxX#")) != -1) {
+    while ((c = getopt(argc, argv, "+aAbc:deFfhHjlmMno:pPqRtvxX#")) != -1) {
         if (set_subject(p, c) || set_action(p, c))
             continue;
         switch (c) {
@@ -175,6 +177,9 @@ static int run(struct postconf *p)
         return print_names(sasl_servers);
     case ABOUT_SASL_CLIENT:
         return print_names(none);
+    case ABOUT_NOTICES:
+    case ABOUT_TEMPLATES:
+        return postconf_templates_show(p);
     }
     return 1;
 }

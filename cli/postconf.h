@@ -19,6 +19,8 @@ enum postconf_subject {
     ABOUT_RESTRICTIONS,     /* -R */
     ABOUT_SASL_SERVER,      /* -a */
     ABOUT_SASL_CLIENT,      /* -A */
+    ABOUT_NOTICES,          /* -b */
+    ABOUT_TEMPLATES,        /* -t */
 };
 
 enum postconf_action { SHOW, SHOW_SET, SHOW_DEFAULTS, EDIT_SET, EDIT_COMMENT, EDIT_REMOVE };
@@ -53,6 +55,9 @@ int postconf_main_show(struct postconf *p);
 int postconf_main_edit(struct postconf *p);
 int postconf_master_show(struct postconf *p);
 int postconf_master_edit(struct postconf *p);
+
+/* ---- texts of notifications (postconf_templates.c) ---- */
+int postconf_templates_show(struct postconf *p);
 
 /* ---- printing (postconf_print.c) ---- */
 
