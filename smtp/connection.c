@@ -2,8 +2,8 @@
 /*
  * connection.c - a connection to one server: connect, greeting, EHLO, STARTTLS
  *
- * RFC 5321 sections 3.1, 3.2 and 4.2; RFC 3207. With "may", a server whose TLS does not
- * work is asked again without, since mail in clear is what it would have got anyway.
+ * RFC 5321 sections 3.1, 3.2 and 4.2. A server whose TLS does not work is asked again without where
+ * tls_start.c says so.
  *
  * Runs in: smtp. Every byte of the server is hostile; reply.c looks at them.
  */
@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "mail/address.h"
 #include "smtp/smtp.h"
-#include "tls/tls.h"
 
 enum { REPLY_LINE_MAX = 2048 };
 
@@ -141,41 +140,6 @@ static int read_greeting(struct connection *k, struct failure *why)
     return r < 0 ? -1 : 0;
 }
 
-/* ---- STARTTLS (RFC 3207) ---- */
-
-/* 0: TLS is on; 1: the server is to be asked again without TLS; -1 with *why */
-static int start_tls(struct connection *k, struct failure *why)
-{
-    struct smtp_client *c = k->client;
-    _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
-    bool may_go_without = c->tls_level == SMTP_TLS_MAY;
-
-    stream_puts(k->stream, "STARTTLS\r\n");
-    int r = connection_reply(k, "performing the STARTTLS handshake", c->params->smtp_helo_timeout, &reply, why);
-    if (r == 0 && reply.code / 100 != 2) {
-        failure_set(why, false, "4.7.4", "TLS is required, but host %s refused to start it: %d %s",
-                    str_cstr(&k->peer), reply.code, str_cstr(&reply.text));
-        return may_go_without ? 1 : -1;
-    }
-    if (r < 0)
-        return may_go_without ? 1 : -1;
-    stream_discard_input(k->stream);
-    r = stream_start_tls(k->stream, tls_connect(c->tls, k->host,
-                                                c->tls_level == SMTP_TLS_VERIFY ? TLS_VERIFY : TLS_NO_VERIFY));
-    if (r < 0) {
-        failure_set(why, false, "4.7.5", "TLS handshake with %s failed: %s", str_cstr(&k->peer),
-                    stream_tls_error(k->stream));
-        return may_go_without ? 1 : -1;
-    }
-    if (c->params->smtp_tls_loglevel >= 1) {
-        _cleanup_(str_free) struct str text = STR_INIT;
-        tls_describe(stream_ssl(k->stream), &text);
-        log_info("%s TLS connection established to %s: %s", tls_trust(stream_ssl(k->stream)),
-                 str_cstr(&k->relay), str_cstr(&text));
-    }
-    return 0;
-}
-
 /* ---- opening ---- */
 
 static int connect_socket(struct smtp_client *c, const struct target *t)
@@ -188,21 +152,20 @@ static int connect_socket(struct smtp_client *c, const struct target *t)
     return socket_connect(&t->addr, bound ? &from : NULL, clock_deadline_ms(p->smtp_connect_timeout * 1000));
 }
 
-static struct connection *connection_new(struct smtp_client *c, const struct target *t, unsigned port,
-                                         const char *nexthop)
+static struct connection *connection_new(struct delivery *d, const struct target *t)
 {
     struct connection *k = mem_new(struct connection);
     char addr[INET6_ADDRSTRLEN];
 
     list_init(&k->cached);
-    k->client = c;
-    k->nexthop = mem_strdup(nexthop);
+    k->client = d->client;
+    k->nexthop = mem_strdup(str_cstr(&d->key));
     k->host = mem_strdup(t->host);
     k->opened_ms = clock_ms();
     socket_addr_print(&t->addr, addr);
     str_add_escaped(&k->peer, span_of(t->host), 255, STR_ASCII);
     str_addf(&k->peer, "[%s]", addr);
-    str_addf(&k->relay, "%s:%u", str_cstr(&k->peer), port);
+    str_addf(&k->relay, "%s:%u", str_cstr(&k->peer), d->hop.port);
     return k;
 }
 
@@ -210,6 +173,7 @@ static void connection_free(struct connection *k)
 {
     list_remove(&k->cached);
     stream_free(k->stream);
+    tls_policy_done(&k->policy);
     str_free(&k->peer);
     str_free(&k->relay);
     free(k->nexthop);
@@ -217,47 +181,57 @@ static void connection_free(struct connection *k)
     free(k);
 }
 
-enum { WITHOUT_TLS = 1 };
-
-static int open_once(struct smtp_client *c, const struct target *t, unsigned port, const char *nexthop,
-                     bool use_tls, struct connection **ret, struct failure *why)
+/* greet - from the greeting to EHLO, within TLS if the policy wants that */
+static enum tls_start greet(struct delivery *d, struct connection *k, bool use_tls, struct failure *why)
 {
-    struct connection *k = connection_new(c, t, port, nexthop);
-    int fd = connect_socket(c, t);
-    int r = -1;
+    enum tls_start tls = use_tls ? smtp_tls_wrap(d, k, why) : TLS_NOT_STARTED;
+
+    if (tls > TLS_NOT_STARTED)
+        return tls;
+    if (read_greeting(k, why) < 0 || say_hello(k, why) < 0)
+        return TLS_FAILED;
+    if (tls == TLS_STARTED || !use_tls)
+        return tls;
+    tls = smtp_tls_start(d, k, why);
+    if (tls == TLS_STARTED && (say_hello(k, why) < 0 || smtp_tls_check_early(k, why) < 0))
+        return TLS_FAILED;
+    return tls;
+}
+
+static enum tls_start open_once(struct delivery *d, const struct target *t, bool use_tls, struct connection *k,
+                                struct failure *why)
+{
+    int fd = connect_socket(d->client, t);
 
     if (fd < 0) {
         failure_set(why, false, "4.4.1", "connect to %s: %s", str_cstr(&k->relay),
                     fd == -ETIMEDOUT ? "Connection timed out" : strerror(-fd));
-        connection_free(k);
-        return -1;
+        return TLS_FAILED;
     }
     k->stream = stream_new(fd);
-    if (read_greeting(k, why) == 0)
-        r = say_hello(k, why);
-    if (r == 0 && use_tls && k->features & FEATURE_STARTTLS) {
-        r = start_tls(k, why);
-        if (r == 0)
-            r = say_hello(k, why);
-    } else if (r == 0 && c->tls_level >= SMTP_TLS_ENCRYPT) {
-        failure_set(why, false, "4.7.4", "TLS is required, but was not offered by host %s", str_cstr(&k->peer));
-        r = -1;
-    }
-    if (r != 0)
-        connection_close(k);
-    else
-        *ret = k;
-    return r;
+    return greet(d, k, use_tls, why);
 }
 
-int connection_open(struct smtp_client *c, const struct target *t, unsigned port, const char *nexthop,
+int connection_open(struct delivery *d, const struct targets *targets, const struct target *t,
                     struct connection **ret, struct failure *why)
 {
-    int r = open_once(c, t, port, nexthop, c->tls_level != SMTP_TLS_NONE, ret, why);
+    struct connection *k = connection_new(d, t);
+    enum tls_start tls = TLS_FAILED;
 
-    if (r == WITHOUT_TLS)
-        r = open_once(c, t, port, nexthop, false, ret, why);
-    return r;
+    if (smtp_tls_decide(d, targets, t, &k->policy, why) == 0) {
+        smtp_tls_log(d, k);
+        tls = open_once(d, t, true, k, why);
+    }
+    if (tls == TLS_TRY_WITHOUT) {
+        stream_free(TAKE_PTR(k->stream));
+        tls = open_once(d, t, false, k, why);
+    }
+    if (tls > TLS_NOT_STARTED) {
+        connection_close(k);
+        return -1;
+    }
+    *ret = k;
+    return 0;
 }
 
 void connection_close(struct connection *k)

@@ -52,15 +52,14 @@ static bool use(struct delivery *d, struct connection *k)
         d->times.setup_us = clock_real_us();
     int r = transfer(d, k);
     bool heard = stream_error(k->stream) == 0;
-    if (r == 0)
+    if (r == 0 && (d->tls.line.connection_reuse || !stream_ssl(k->stream)))
         cache_put(d->client, k);
     else
         connection_close(k);
     return heard;
 }
 
-static void try_targets(struct delivery *d, const struct targets *t, const struct nexthop *hop,
-                        const char *key)
+static void try_targets(struct delivery *d, const struct targets *t)
 {
     int64_t limit = d->client->params->smtp_mx_address_limit;
     bool reached = false;
@@ -69,7 +68,7 @@ static void try_targets(struct delivery *d, const struct targets *t, const struc
         struct connection *k;
         if (limit > 0 && (int64_t)i >= limit)
             break;
-        if (connection_open(d->client, &t->items[i], hop->port, key, &k, &d->last) < 0) {
+        if (connection_open(d, t, &t->items[i], &k, &d->last) < 0) {
             /* A server that answered 5xx to EHLO decides only when it was the last one. */
             fail_all(d, &d->last, d->last.permanent && i + 1 == t->len);
             continue;
@@ -80,25 +79,39 @@ static void try_targets(struct delivery *d, const struct targets *t, const struc
     d->dead = !reached;
 }
 
-void delivery_run(struct delivery *d)
+/* The next hop's servers, found anew */
+static void deliver_anew(struct delivery *d)
 {
     _cleanup_(targets_done) struct targets targets = { 0 };
-    struct nexthop hop = { .host = STR_INIT };
-    const char *key = str_cstr(&d->request.nexthop);
-    struct connection *k = cache_take(d->client, key);
-    bool heard = k && use(d, k);
 
-    /* A kept connection may have been closed meanwhile: that says nothing about the server. */
-    if (!heard && undecided(d)) {
-        if (nexthop_parse(str_span(&d->request.nexthop), d->client->default_port, &hop) < 0) {
-            failure_set(&d->last, true, "5.4.4", "bad next hop \"%s\": expected host, [host] or host:port", key);
-            fail_all(d, &d->last, true);
-        } else if (targets_find(d->client, &hop, &targets, &d->last) < 0) {
-            fail_all(d, &d->last, true);
-            d->dead = !d->last.permanent;
-        } else {
-            try_targets(d, &targets, &hop, key);
-        }
+    if (targets_find(d->client, &d->hop, &targets, &d->last) < 0) {
+        fail_all(d, &d->last, true);
+        d->dead = !d->last.permanent;
+    } else {
+        try_targets(d, &targets);
     }
-    str_free(&hop.host);
+}
+
+void delivery_run(struct delivery *d)
+{
+    const char *nexthop = str_cstr(&d->request.nexthop);
+    struct connection *k;
+
+    if (nexthop_parse(str_span(&d->request.nexthop), d->client->default_port, &d->hop) < 0) {
+        failure_set(&d->last, true, "5.4.4", "bad next hop \"%s\": expected host, [host] or host:port", nexthop);
+        fail_all(d, &d->last, true);
+        return;
+    }
+    if (smtp_tls_destination(d, &d->last) < 0) {
+        fail_all(d, &d->last, true);
+        return;
+    }
+    str_addf(&d->key, "%s %s", nexthop, str_cstr(&d->tls.identity));
+    k = cache_take(d->client, str_cstr(&d->key));
+    if (k)
+        smtp_tls_log(d, k);
+    bool heard = k && use(d, k);
+    /* A kept connection may have been closed meanwhile: that says nothing about the server. */
+    if (!heard && undecided(d))
+        deliver_anew(d);
 }

@@ -15,27 +15,6 @@
 #include "dns/dns.h"
 #include "smtp/session.h"
 #include "smtp/smtp.h"
-#include "tls/tls.h"
-
-static int find_level(const char *name, enum smtp_tls_level *ret)
-{
-    static const struct {
-        const char *name;
-        enum smtp_tls_level level;
-    } levels[] = {
-        { "none", SMTP_TLS_NONE },     { "may", SMTP_TLS_MAY },       { "encrypt", SMTP_TLS_ENCRYPT },
-        { "verify", SMTP_TLS_VERIFY }, { "secure", SMTP_TLS_VERIFY }, { "", SMTP_TLS_NONE },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-        if (strcmp(levels[i].name, name) == 0) {
-            *ret = levels[i].level;
-            return 0;
-        }
-    log_error("bad value for parameter smtp_tls_security_level: \"%s\": expected none, may, encrypt, "
-              "verify or secure", name);
-    return -EINVAL;
-}
 
 /* A port number, or a service name: looked up now, since the sandbox has no /etc/services. */
 static int find_port(const char *text, unsigned *ret)
@@ -60,23 +39,19 @@ static int start(struct server *sv)
 {
     const struct params *p = sv->params;
     struct smtp_client *c = mem_new(struct smtp_client);
-    struct tls_client_config tls = { .ca_file = p->smtp_tls_CAfile, .ca_path = p->smtp_tls_CApath };
     _cleanup_(str_free) struct str err = STR_INIT;
 
     c->params = p;
     list_init(&c->cached);
     sv->state = c;
-    if (find_level(p->smtp_tls_security_level, &c->tls_level) < 0 ||
-        find_port(p->smtp_tcp_port, &c->default_port) < 0)
+    if (find_port(p->smtp_tcp_port, &c->default_port) < 0)
         return -1;
     if (nexthop_asks_system(p))
         daemon_allow(sv, SANDBOX_NSS);
     int r = dns_init(p->dns_servers, p->dns_timeout * 1000, &err);
-    if (r == 0 && c->tls_level != SMTP_TLS_NONE)
-        r = tls_client_context(&tls, &c->tls, &err);
     if (r < 0)
         log_error("%s", str_cstr(&err));
-    return r;
+    return r < 0 ? r : smtp_tls_open(sv, &c->tls);
 }
 
 int main(int argc, char **argv)
@@ -86,9 +61,11 @@ int main(int argc, char **argv)
         .sandbox = { .user = RUN_AS_NET,
                      .flags = SANDBOX_INET_CLIENT,
                      .read = { "$smtp_tls_CApath", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/lib/ssl",
-                               "/usr/share/ca-certificates", "/usr/local/share/ca-certificates" } },
+                               "/usr/share/ca-certificates", "/usr/local/share/ca-certificates",
+                               "$smtp_tls_trust_anchor_directory" } },
         .start = start,
         .session = smtp_session,
+        .reread = smtp_tls_reread,
     };
     return daemon_main(&smtp, argc, argv);
 }

@@ -61,23 +61,27 @@ int nexthop_parse(struct span text, unsigned default_port, struct nexthop *ret)
 void targets_done(struct targets *t)
 {
     for (size_t i = 0; i < t->len; i++)
-        free(t->items[i].host);
+        free(t->items[i].host), free(t->items[i].alias);
     free(t->items);
+    free(t->expanded);
     *t = (struct targets){ 0 };
 }
 
-static void add_target(struct targets *t, const char *host, const union sockaddr_any *addr, unsigned port)
+static struct target *add_target(struct targets *t, const char *host, const union sockaddr_any *addr, unsigned port)
 {
     if (t->len >= TARGETS_MAX)
-        return;
+        return &t->items[t->len - 1];
     MEM_GROW(t->items, t->len, t->cap);
     struct target *n = &t->items[t->len++];
     n->host = mem_strdup(host);
     n->addr = *addr;
+    n->alias = NULL;
+    n->secure = false;
     if (addr->sa.sa_family == AF_INET6)
         n->addr.in6.sin6_port = htons((uint16_t)port);
     else
         n->addr.in.sin_port = htons((uint16_t)port);
+    return n;
 }
 
 static int families(const struct params *p)
@@ -133,6 +137,19 @@ static void dns_failure(const struct dns_answer *a, struct failure *why)
     failure_set(why, permanent, permanent ? "5.4.4" : "4.4.3", "%s", a->text);
 }
 
+/* uses_dnssec - what the resolver has validated is believed */
+static bool uses_dnssec(const struct params *p)
+{
+    return strcmp(p->smtp_dns_support_level, "dnssec") == 0;
+}
+
+static void note_security(struct target *t, const struct dns_answer *a, const struct params *p)
+{
+    t->secure = a->authentic && uses_dnssec(p);
+    if (a->alias && !t->alias)
+        t->alias = mem_strdup(a->alias);
+}
+
 static int dns_host(struct smtp_client *c, const char *host, unsigned port, struct targets *ret,
                     struct failure *why)
 {
@@ -144,7 +161,7 @@ static int dns_host(struct smtp_client *c, const char *host, unsigned port, stru
         return -1;
     }
     for (size_t i = 0; i < a.len; i++)
-        add_target(ret, host, &a.records[i].addr, port);
+        note_security(add_target(ret, host, &a.records[i].addr, port), &a, c->params);
     return 0;
 }
 
@@ -216,6 +233,8 @@ static int find_by_mx(struct smtp_client *c, const struct nexthop *hop, struct t
     const char *domain = str_cstr((struct str *)&hop->host);
 
     dns_query(domain, DNS_MX, clock_deadline_ms(c->params->dns_timeout * 3000), &mx);
+    ret->mx_secure = mx.authentic && uses_dnssec(c->params);
+    ret->expanded = TAKE_PTR(mx.alias);
     if (mx.status == DNS_NO_DATA)
         return host_addresses(c, domain, hop->port, ret, why);
     if (mx.status != DNS_OK) {
@@ -240,7 +259,9 @@ int targets_find(struct smtp_client *c, const struct nexthop *hop, struct target
     const char *host = str_cstr((struct str *)&hop->host);
 
     if (hop->no_mx || socket_addr_parse(str_span(&hop->host), hop->port, &addr) == 0 ||
-        without_dns(c->params))
+        without_dns(c->params)) {
+        ret->mx_secure = true;      /* none was asked for */
         return host_addresses(c, host, hop->port, ret, why);
+    }
     return find_by_mx(c, hop, ret, why);
 }

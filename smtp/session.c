@@ -20,6 +20,9 @@ static void delivery_done(struct delivery *d)
     free(d->rcpts);
     deliver_msg_done(&d->request);
     str_free(&d->last.text);
+    str_free(&d->hop.host);
+    str_free(&d->key);
+    tls_site_done(&d->tls);
     if (d->fd >= 0)
         close(d->fd);
 }

@@ -5,6 +5,8 @@
  *     main.c       what the process is
  *     session.c    qmgr's requests, one after another
  *     nexthop.c    "[host]:port" and domains -> addresses to try, in order
+ *     tls_policy.c what TLS a server must offer: one decision (tls_policy.h)
+ *     tls_start.c  STARTTLS, the handshake, and what was shown in it
  *     connection.c a connection to one server: connect, greeting, EHLO, STARTTLS
  *     reply.c      what the server answers, line by line
  *     cache.c      connections kept for the next message
@@ -15,20 +17,16 @@
 #ifndef SMTP_SMTP_H
 #define SMTP_SMTP_H
 
-#include <openssl/types.h>
-
 #include "daemon/daemon.h"
 #include "ipc/msg_deliver.h"
 #include "mail/status.h"
 #include "queue/delivery_line.h"
-
-enum smtp_tls_level { SMTP_TLS_NONE, SMTP_TLS_MAY, SMTP_TLS_ENCRYPT, SMTP_TLS_VERIFY };
+#include "smtp/tls_policy.h"
 
 /* The process: what start() opened. */
 struct smtp_client {
     const struct params *params;
-    enum smtp_tls_level tls_level;
-    SSL_CTX *tls;
+    struct smtp_tls *tls;
     unsigned default_port;
     struct list cached;             /* of struct connection, oldest first */
     bool reaper_runs;
@@ -58,11 +56,15 @@ bool nexthop_asks_system(const struct params *p);
 
 struct target {
     char *host;
+    char *alias;            /* at the end of host's aliases; or NULL */
+    bool secure;            /* DNS has authenticated the way from host to address */
     union sockaddr_any addr;
 };
 struct targets {
     struct target *items;
     size_t len, cap;
+    bool mx_secure;         /* DNS has authenticated the way from the next hop to the hosts */
+    char *expanded;         /* the domain that the next hop is an alias of; or NULL */
 };
 void targets_done(struct targets *t);
 /* Addresses to try, in order (RFC 5321 section 5.1, RFC 7505). 0, or -1 with *why set. */
@@ -102,12 +104,14 @@ struct connection {
     uint64_t size_limit;        /* 0: not known */
     unsigned uses;
     uint64_t opened_ms, idle_until_ms;
+    struct tls_policy policy;
     const char *doing;          /* "RCPT TO", for texts; "initial greeting" ... */
 };
 /* Connect and introduce ourselves. 0 and *ret, or -1 with *why (then *reached tells whether the server
  * had answered at all). */
-MAY_WAIT int connection_open(struct smtp_client *c, const struct target *t, unsigned port,
-                             const char *nexthop, struct connection **ret, struct failure *why);
+struct delivery;
+MAY_WAIT int connection_open(struct delivery *d, const struct targets *targets, const struct target *t,
+                             struct connection **ret, struct failure *why);
 /* Send QUIT if the connection still works, do not wait for the answer, and free. */
 MAY_WAIT void connection_close(struct connection *k);
 /* Read a whole reply; *reply is reset first. 0, or a stream error (or -EPROTO), then *why is set. */
@@ -116,6 +120,29 @@ MAY_WAIT int connection_reply(struct connection *k, const char *doing, int64_t t
 /* "host h[a] said: 550 ... (in reply to RCPT TO command)" */
 void connection_said(const struct connection *k, const struct smtp_reply *reply, const char *doing,
                      struct str *ret);
+
+/* ---- tls_start.c ---- */
+
+/* Read certificates and what main.cf says of TLS. 0, or negative after having logged why. */
+int smtp_tls_open(struct server *sv, struct smtp_tls **ret);
+/* The same again for what has changed on disk; on failure the old stays. For struct daemon. */
+int smtp_tls_reread(struct server *sv);
+
+/* d->tls of the destination; 0, or -1 with *why. */
+MAY_WAIT int smtp_tls_destination(struct delivery *d, struct failure *why);
+/* The policy for one server of it; 0, or -1 with *why: it must not get the mail now. */
+MAY_WAIT int smtp_tls_decide(struct delivery *d, const struct targets *targets, const struct target *t,
+                             struct tls_policy *ret, struct failure *why);
+/* Say which policy the message goes under (smtp_tls_loglevel). */
+void smtp_tls_log(const struct delivery *d, const struct connection *k);
+
+enum tls_start { TLS_STARTED, TLS_NOT_STARTED, TLS_TRY_WITHOUT, TLS_FAILED };
+/* With smtp_tls_wrappermode: the handshake before anything is said. */
+MAY_WAIT enum tls_start smtp_tls_wrap(struct delivery *d, struct connection *k, struct failure *why);
+/* After EHLO: STARTTLS and the handshake, if the policy wants it; *why is set for the last two. */
+MAY_WAIT enum tls_start smtp_tls_start(struct delivery *d, struct connection *k, struct failure *why);
+/* After EHLO within TLS: has the server said more than it was asked? 0, or -1 with *why. */
+int smtp_tls_check_early(struct connection *k, struct failure *why);
 
 /* ---- cache.c ---- */
 struct connection *cache_take(struct smtp_client *c, const char *nexthop);
@@ -137,6 +164,9 @@ struct delivery {
     struct delivery_times times;
     bool dead;                  /* no server could be reached */
     struct failure last;        /* why, for deliver_done */
+    struct nexthop hop;
+    struct tls_site tls;        /* what TLS the destination wants */
+    struct str key;             /* what its connections are kept under */
 };
 MAY_WAIT void delivery_run(struct delivery *d);
 

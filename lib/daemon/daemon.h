@@ -64,7 +64,7 @@ struct sandbox {
     unsigned flags;
     /* Directories below which it may read / also write, create, rename and delete; "$name" expands as
      * in main.cf. NULL-terminated. Files of open lookup tables are added by themselves (read-only). */
-    const char *read[8];
+    const char *read[12];
     const char *write[8];
 };
 

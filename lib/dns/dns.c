@@ -49,8 +49,11 @@ static void join(struct dns_answer *a, struct dns_answer *b)
         [DNS_OK] = 0,      [DNS_TEMPORARY] = 1, [DNS_INVALID] = 2,
         [DNS_NO_DATA] = 3, [DNS_NOT_FOUND] = 4,
     };
-    bool authentic = a->authentic && b->authentic;
+    /* Of the records that there are: an answer that was suppressed must not make the other one insecure. */
+    bool authentic = (a->authentic || (a->len == 0 && b->len > 0)) && (b->authentic || (b->len == 0 && a->len > 0));
 
+    if (!a->alias)
+        a->alias = TAKE_PTR(b->alias);
     a->records = mem_realloc(a->records, a->len + b->len, sizeof *a->records);
     if (b->len > 0)
         memcpy(a->records + a->len, b->records, b->len * sizeof *b->records);

@@ -21,13 +21,15 @@ enum dns_status {
     DNS_INVALID,        /* the name is malformed, or the answer is */
 };
 
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52 };
+enum dns_type {
+    DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28, DNS_TLSA = 52,
+};
 
 struct dns_record {
     enum dns_type type;
     uint32_t ttl;
     uint16_t preference;                /* MX */
-    char *name;                         /* MX, NS, PTR target; "" is the root (null MX) */
+    char *name;                         /* MX, NS, PTR, CNAME target; "" is the root (null MX) */
     union sockaddr_any addr;            /* A, AAAA; port 0 */
     unsigned char *data;                /* TXT (joined), TLSA (RDATA) */
     size_t data_len;
@@ -35,7 +37,9 @@ struct dns_record {
 
 struct dns_answer {
     enum dns_status status;
-    bool authentic;                     /* the AD bit of a resolver that validates (RFC 4035 section 3.2.3) */
+    bool authentic;                     /* the AD bit of a resolver that validates (RFC 4035 section 3.2.3): of the
+                                           records and of the aliases that led to them, or of their absence */
+    char *alias;                        /* the name at the end of the aliases (CNAME) of the one asked for; or NULL */
     struct dns_record *records;         /* MX sorted by preference, equal ones shuffled */
     size_t len;
     char text[256];                     /* for the log: "Host or domain name not found. Name service error for name=x type=MX: Host not found" */
@@ -48,5 +52,8 @@ MAY_WAIT int dns_addresses(const char *name, int families, uint64_t deadline, st
 /* Reverse look-up of an address; 0 and status in *ret. */
 MAY_WAIT int dns_reverse(const union sockaddr_any *a, uint64_t deadline, struct dns_answer *ret);
 void dns_answer_done(struct dns_answer *a);
+
+/* Are all name servers on this host? Only then is `authentic` out of the reach of others on the network. */
+bool dns_servers_are_local(void);
 
 #endif

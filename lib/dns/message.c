@@ -2,8 +2,8 @@
 /*
  * message.c - questions and answers, RFC 1035 section 4
  *
- * Only the answer section is read, and of it the records of the type asked for:
- * the resolver is trusted to have followed aliases. Names are expanded by c-ares,
+ * Only the answer section is read, and of it the records of the type asked for and
+ * the aliases before them: the resolver is trusted to have followed these. Names are expanded by c-ares,
  * which bounds compression pointers; names of hosts must then be of letters,
  * digits, hyphens, underscores and dots, since they go on into logs and commands.
  *
@@ -190,13 +190,14 @@ static const struct rdata {
     const char *name;
     bool (*read)(struct reader *r, struct dns_record *ret);
 } rdatas[] = {
-    {DNS_A,    "A",    read_addr},
-    {DNS_AAAA, "AAAA", read_addr},
-    {DNS_MX,   "MX",   read_mx  },
-    {DNS_NS,   "NS",   read_host},
-    {DNS_PTR,  "PTR",  read_host},
-    {DNS_TXT,  "TXT",  read_txt },
-    {DNS_TLSA, "TLSA", read_tlsa},
+    {DNS_A,     "A",     read_addr},
+    {DNS_AAAA,  "AAAA",  read_addr},
+    {DNS_CNAME, "CNAME", read_host},
+    {DNS_MX,    "MX",    read_mx  },
+    {DNS_NS,    "NS",    read_host},
+    {DNS_PTR,   "PTR",   read_host},
+    {DNS_TXT,   "TXT",   read_txt },
+    {DNS_TLSA,  "TLSA",  read_tlsa},
 };
 
 static const struct rdata *rdata_find(enum dns_type type)
@@ -220,6 +221,19 @@ static void record_done(struct dns_record *rec)
     free(rec->data);
 }
 
+/* read_alias - the last one is the name of the records: resolvers write them in the order of the chain
+ * (RFC 1034 section 4.3.1) */
+static bool read_alias(struct reader *data, struct dns_answer *ret)
+{
+    struct dns_record rec = {.type = DNS_CNAME};
+
+    if (!read_host(data, &rec))
+        return false;
+    free(ret->alias);
+    ret->alias = rec.name;
+    return true;
+}
+
 /* read_record - the next resource record; one of another type is skipped. False: malformed. */
 static bool read_record(struct reader *r, const struct rdata *rdata, struct dns_answer *ret,
                         size_t *cap)
@@ -234,6 +248,8 @@ static bool read_record(struct reader *r, const struct rdata *rdata, struct dns_
         return false;
     struct reader data = {r->msg, r->at + n, r->at};
     r->at += n;
+    if (type == DNS_CNAME && class == CLASS_IN && rdata->type != DNS_CNAME)
+        return read_alias(&data, ret);
     if (type != (int)rdata->type || class != CLASS_IN || ret->len >= DNS_RECORDS_MAX)
         return true;
     struct dns_record rec = {.type = rdata->type, .ttl = ttl > INT32_MAX ? 0 : ttl};
@@ -313,5 +329,6 @@ void dns_answer_done(struct dns_answer *a)
     for (size_t i = 0; i < a->len; i++)
         record_done(&a->records[i]);
     free(a->records);
+    free(a->alias);
     *a = (struct dns_answer){.status = a->status};
 }

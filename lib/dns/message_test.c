@@ -61,6 +61,8 @@ static void show(const struct dns_answer *a, struct str *ret)
     char buf[INET6_ADDRSTRLEN];
 
     str_addf(ret, "%s%s", names[a->status], a->authentic ? " ad" : "");
+    if (a->alias)
+        str_addf(ret, " =%s", a->alias);
     for (size_t i = 0; i < a->len; i++) {
         const struct dns_record *rec = &a->records[i];
 
@@ -85,8 +87,14 @@ static const struct {
     {DNS_A,    SPAN(ANSWER("\x81\xa0",                     "\1",                                                                                 "\1") RR("\1", "\4") "\xc0\0\2\7"),
      "OK ad |256 192.0.2.7"},
     {DNS_A,
-     SPAN(ANSWER("\x81\x80",          "\2","\1") RR("\5", "\2") "\xc0\x0c" RR("\1", "\4") "\xc0\0\2\7"),
-     "OK |256 192.0.2.7"}, /* behind an alias */
+     SPAN(ANSWER("\x81\xa0", "\2", "\1") RR("\5", "\4") "\1c\xc0\x0c" RR("\1", "\4") "\xc0\0\2\7"),
+     "OK ad =c.a.b |256 192.0.2.7"}, /* behind an alias */
+    {DNS_A,
+     SPAN(ANSWER("\x81\x80", "\2", "\1") RR("\5", "\4") "\1c\xc0\x0c" RR("\5", "\4") "\1d\xc0\x0c"),
+     "NO_DATA =d.a.b"}, /* aliases that lead nowhere */
+    {DNS_A, SPAN(ANSWER("\x81\x80", "\1", "\1") RR("\5", "\3") "\1;\0"), "INVALID"},
+    {DNS_CNAME, SPAN(ANSWER("\x81\xa0", "\1", "\5") RR("\5", "\4") "\1c\xc0\x0c"), "OK ad |256 <c.a.b>"},
+    {DNS_TLSA, SPAN(ANSWER("\x81\xa0", "\1", "\x34") RR("\x34", "\4") "\3\1\1h"), "OK ad |256 4"},
     {DNS_AAAA,
      SPAN(ANSWER("\x81\x80",                                      "\1",                                                                                              "\x1c")
               RR("\x1c", "\x10") "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1"),

@@ -146,6 +146,20 @@ int dns_init(const char *servers, int64_t timeout_ms, struct str *err)
     return r;
 }
 
+bool dns_servers_are_local(void)
+{
+    struct ares_addr_port_node *servers = NULL;
+    bool local = true;
+
+    if (!resolver.channel || ares_get_servers_ports(resolver.channel, &servers) != ARES_SUCCESS)
+        return false;
+    for (struct ares_addr_port_node *s = servers; s; s = s->next)
+        local = local && (s->family == AF_INET ? (ntohl(s->addr.addr4.s_addr) >> 24) == IN_LOOPBACKNET
+                                               : IN6_IS_ADDR_LOOPBACK(&s->addr.addr6));
+    ares_free_data(servers);
+    return local;
+}
+
 /* finish - the answer is there; wake who waits, or end what nobody waits for */
 static void finish(struct dns_query_state *q)
 {

@@ -34,8 +34,7 @@ static void bio_drop(BIO **in)
     BIO_free(*in);
 }
 
-/* open_pem - 0, or -errno with *err */
-static int open_pem(const char *what, const char *file, BIO **ret, struct str *err)
+int tls_open_pem(const char *what, const char *file, BIO **ret, struct str *err)
 {
     int fd = file_open(file);
 
@@ -159,7 +158,7 @@ int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err)
         _cleanup_(bio_drop) BIO *in = NULL;
 
         str_set(&name, file);
-        int r = open_pem("chain file", str_cstr(&name), &in, err);
+        int r = tls_open_pem("chain file", str_cstr(&name), &in, err);
         if (r < 0)
             return r;
         if (add_file(&c, ctx, in) < 0)
@@ -201,10 +200,10 @@ int tls_load_pair(SSL_CTX *ctx, const char *cert_file, const char *key_file, str
     if (!key_file || !key_file[0])
         key_file = cert_file;
     _cleanup_(bio_drop) BIO *certs = NULL, *key = NULL;
-    int r = open_pem("certificate file", cert_file, &certs, err);
+    int r = tls_open_pem("certificate file", cert_file, &certs, err);
 
     if (r == 0)
-        r = open_pem("key file", key_file, &key, err);
+        r = tls_open_pem("key file", key_file, &key, err);
     if (r < 0)
         return r;
     if (!use_certificates(ctx, certs))

@@ -45,8 +45,7 @@ static uint64_t outside(const struct version *v, int sign)
     return off;
 }
 
-/* protocols_parse - 0 and the options that turn off what is not allowed */
-static int protocols_parse(struct span text, uint64_t *ret_off)
+int tls_protocols_parse(struct span text, uint64_t *ret_off)
 {
     uint64_t off = 0, only = 0;
     bool listed = false;
@@ -81,7 +80,7 @@ int tls_set_protocols(SSL_CTX *ctx, const char *text)
     static const struct span fallback = SPAN(">=TLSv1.2");
     uint64_t off;
     struct span list = span_trim(span_of(text));
-    int r = protocols_parse(list.len > 0 ? list : fallback, &off);
+    int r = tls_protocols_parse(list.len > 0 ? list : fallback, &off);
 
     if (r < 0)
         return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls.h - OpenSSL contexts for servers and clients
+ * tls.h - OpenSSL contexts for servers (client.h: for clients)
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
@@ -22,18 +22,8 @@ struct tls_server_config {
 /* A context, or -EINVAL/-errno with *err naming the file and cause. Free with SSL_CTX_free. */
 int tls_server_context(const struct tls_server_config *cfg, SSL_CTX **ret, struct str *err);
 
-struct tls_client_config {
-    const char *ca_file, *ca_path;
-    const char *protocols;
-    const char *ciphers;
-};
-int tls_client_context(const struct tls_client_config *cfg, SSL_CTX **ret, struct str *err);
-
-/* A fresh SSL for stream_start_tls(): accepting; or connecting with SNI `host` and, if verify is
- * TLS_VERIFY, the peer's name checked against `host` (RFC 6125) during the handshake. */
-enum tls_verify { TLS_NO_VERIFY, TLS_VERIFY };
+/* A fresh SSL for stream_start_tls(), accepting. For connecting: client.h. */
 SSL *tls_accept(SSL_CTX *ctx);
-SSL *tls_connect(SSL_CTX *ctx, const char *host, enum tls_verify verify);
 
 /* ---- what is said of a connection ---- */
 
@@ -41,7 +31,7 @@ SSL *tls_connect(SSL_CTX *ctx, const char *host, enum tls_verify verify);
  * server-digest SHA256", as in log and Received; up to TLS 1.2 without the part behind the bits. */
 void tls_describe(SSL *ssl, struct str *ret);
 
-/* "Anonymous", "Untrusted", "Trusted" or "Verified", as in the log line of smtpd and smtp. */
+/* "Anonymous", "Untrusted" or "Trusted", as in the log line of smtpd. */
 const char *tls_trust(SSL *ssl);
 
 /* The certificate that the peer has shown. All empty: none. Names are escaped, UTF-8, at most 256 bytes. */

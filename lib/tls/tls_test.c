@@ -174,9 +174,10 @@ static void test_key_and_chain_may_be_in_one_file_or_in_two(void **state)
 /* One side of a conversation, and what became of it. */
 struct side {
     SSL_CTX *ctx;
-    const char *host;           /* NULL: the server */
-    enum tls_verify verify;
+    const struct tls_need *need;    /* NULL: the server */
+    struct tls_sessions *sessions;
     int fd, result;
+    bool enough, resumed;
     char trust[16], description[192], error[128];
 };
 
@@ -192,7 +193,7 @@ static void talk(void *arg)
     struct span line;
 
     stream_set_timeout(st, 5000);
-    s->result = stream_start_tls(st, s->host ? tls_connect(s->ctx, s->host, s->verify)
+    s->result = stream_start_tls(st, s->need ? tls_client_new(s->ctx, s->need, s->sessions, "mx.example.com")
                                              : tls_accept(s->ctx));
     snprintf(s->error, sizeof s->error, "%s", stream_tls_error(st));
     if (s->result < 0)
@@ -200,7 +201,12 @@ static void talk(void *arg)
     tls_describe(stream_ssl(st), &text);
     snprintf(s->description, sizeof s->description, "%s", text.data);
     snprintf(s->trust, sizeof s->trust, "%s", tls_trust(stream_ssl(st)));
-    if (s->host) {
+    if (s->need) {
+        enum tls_verdict verdict = tls_client_judge(stream_ssl(st), s->need);
+        snprintf(s->trust, sizeof s->trust, "%s", tls_verdict_name(verdict));
+        s->enough = tls_client_satisfied(stream_ssl(st), s->need, verdict);
+        s->resumed = SSL_session_reused(stream_ssl(st));
+        snprintf(s->error, sizeof s->error, "%s", tls_client_reason(stream_ssl(st), s->need, verdict));
         stream_puts(st, "give\r\n");
         s->result = stream_read(st, bulk, BULK);
         assert_int_equal(bulk[BULK - 1], 'x');
@@ -251,57 +257,194 @@ static void meet(struct side *server, struct side *client)
     SSL_CTX_free(client->ctx);
 }
 
-static void test_handshakes_end_as_the_certificate_deserves(void **state)
+/* own_digests - SHA-256 of the certificate and of its public key, in hex, as fingerprints and TLSA records have it */
+static void own_digests(struct str *cert, struct str *key)
 {
-    static const struct {
-        const char *host;
-        enum tls_verify verify;
-        bool know_ca;
-        int result;
-        const char *trust;
-    } cases[] = {
-        { "mx.example.com",    TLS_VERIFY,    true,  0,       "Verified"  },
-        { "192.0.2.1",         TLS_VERIFY,    true,  0,       "Verified"  },
-        { "mx.example.com",    TLS_NO_VERIFY, true,  0,       "Trusted"   },
-        { "other.example.com", TLS_NO_VERIFY, true,  0,       "Trusted"   },
-        { "mx.example.com",    TLS_NO_VERIFY, false, 0,       "Untrusted" },
-        { "other.example.com", TLS_VERIFY,    true,  -EPROTO, ""          },
-        { "192.0.2.2",         TLS_VERIFY,    true,  -EPROTO, ""          },
-        { "mx.example.com",    TLS_VERIFY,    false, -EPROTO, ""          },
-    };
+    _cleanup_(str_free) struct str of_cert = STR_INIT, of_key = STR_INIT;
+    FILE *f = fopen(cert_file, "r");
+    X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
+
+    fclose(f);
+    tls_fingerprints(x, EVP_sha256(), &of_cert, &of_key);
+    assert_int_equal(tls_fingerprint_parse(str_span(&of_cert), cert), 0);
+    assert_int_equal(tls_fingerprint_parse(str_span(&of_key), key), 0);
+    X509_free(x);
+}
+
+static void unhex(const char *hex, unsigned char bytes[32])
+{
+    for (size_t i = 0; i < 32; i++)
+        bytes[i] = (unsigned char)strtoul((char[]){ hex[2 * i], hex[2 * i + 1], '\0' }, NULL, 16);
+}
+
+/* What stands for the real digests in the table below */
+#define CERT "(cert)"
+#define KEY  "(key)"
+
+static const struct meeting {
+    enum tls_level level;
+    bool know_ca;
+    const char *match;
+    const char *trust;
+    bool enough;
+    unsigned tlsa[3];           /* usage, selector, matching; all 0: none */
+    const char *tlsa_of;
+} meetings[] = {
+    { TLS_LEVEL_MAY,         true,  "",                            "Trusted",   true,  { 0 }, NULL },
+    { TLS_LEVEL_MAY,         false, "",                            "Untrusted", true,  { 0 }, NULL },
+    { TLS_LEVEL_ENCRYPT,     false, "other.example.com",           "Untrusted", true,  { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "mx.example.com",              "Verified",  true,  { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "no.example.com .example.com", "Verified",  true,  { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "MX.Example.COM",              "Verified",  true,  { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "192.0.2.1",                   "Verified",  true,  { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "192.0.2.2",                   "Trusted",   false, { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "example.com x.example.com",   "Trusted",   false, { 0 }, NULL },
+    { TLS_LEVEL_VERIFY,      true,  "",                            "Trusted",   false, { 0 }, NULL },
+    { TLS_LEVEL_SECURE,      false, "mx.example.com",              "Untrusted", false, { 0 }, NULL },
+    { TLS_LEVEL_FINGERPRINT, false, "00ff " CERT,                  "Verified",  true,  { 0 }, NULL },
+    { TLS_LEVEL_FINGERPRINT, false, KEY,                           "Verified",  true,  { 0 }, NULL },
+    { TLS_LEVEL_FINGERPRINT, true,  "00ff",                        "Untrusted", false, { 0 }, NULL },
+    { TLS_LEVEL_DANE,        false, "other.example.com",           "Verified",  true,  { 3, 1, 1 }, KEY },
+    { TLS_LEVEL_DANE,        false, "other.example.com",           "Verified",  true,  { 3, 0, 1 }, CERT },
+    { TLS_LEVEL_DANE,        true,  "mx.example.com",              "Untrusted", false, { 3, 1, 1 }, CERT },
+    { TLS_LEVEL_DANE,        true,  "mx.example.com",              "Untrusted", false, { 2, 1, 1 }, CERT },
+};
+
+static void test_a_server_is_trusted_as_far_as_its_certificate_goes(void **state)
+{
+    _cleanup_(str_free) struct str cert = STR_INIT, key = STR_INIT;
 
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    own_digests(&cert, &key);
+    for (size_t i = 0; i < ARRAY_LEN(meetings); i++) {
+        const struct meeting *m = &meetings[i];
+        _cleanup_(str_free) struct str match = STR_INIT;
+        unsigned char digest[32];
+        struct tls_tlsa tlsa = { (uint8_t)m->tlsa[0], (uint8_t)m->tlsa[1], (uint8_t)m->tlsa[2], digest, 32 };
+        struct tls_need need = { .level = m->level, .digest = "sha256", .tlsa = &tlsa, .n_tlsa = m->tlsa_of ? 1 : 0 };
         struct side server = { .ctx = server_context("", "") };
-        struct side client = { .ctx = client_context(cases[i].know_ca ? cert_file : ""),
-                               .host = cases[i].host,
-                               .verify = cases[i].verify };
+        struct side client = { .ctx = client_context(m->know_ca ? cert_file : ""), .need = &need };
+        struct span list = span_of(m->match), word;
 
+        while (span_word(&list, " ", &word))
+            str_addf(&match, "%s" SPAN_FMT, match.len ? " " : "",
+                     SPAN_ARG(span_eq_str(word, CERT) ? str_span(&cert) : span_eq_str(word, KEY) ? str_span(&key) : word));
+        need.match = str_cstr(&match);
+        if (m->tlsa_of)
+            unhex(strcmp(m->tlsa_of, KEY) == 0 ? key.data : cert.data, digest);
         meet(&server, &client);
-        if (client.result != cases[i].result || strcmp(client.trust, cases[i].trust) != 0)
-            fail_msg("row %zu: %d %s %s", i, client.result, client.trust, client.error);
-        if (client.result == 0) {
-            assert_string_equal(server.trust, "Anonymous");
-            assert_string_equal(client.description,
-                                "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 "
-                                "server-signature ECDSA (P-256) server-digest SHA256");
-        } else {
+        if (client.result != 0 || strcmp(client.trust, m->trust) != 0 || client.enough != m->enough)
+            fail_msg("row %zu: %d %s %d %s", i, client.result, client.trust, client.enough, client.error);
+        if (!client.enough)
             assert_true(strlen(client.error) > 0);
-            assert_true(server.result < 0);
-        }
+        assert_string_equal(server.trust, "Anonymous");
+        assert_string_equal(client.description,
+                            "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519 "
+                            "server-signature ECDSA (P-256) server-digest SHA256");
     }
 }
 
 static void test_an_older_protocol_is_spoken_when_only_that_is_allowed(void **state)
 {
+    static const struct tls_need need = { .level = TLS_LEVEL_MAY };
     struct side server = { .ctx = server_context("TLSv1.2", cert_file) };
-    struct side client = { .ctx = client_context(cert_file), .host = "mx.example.com" };
+    struct side client = { .ctx = client_context(cert_file), .need = &need };
 
     (void)state;
     meet(&server, &client);
     assert_int_equal(client.result, 0);
     assert_true(strncmp(server.description, "TLSv1.2 with cipher ", 20) == 0);
     assert_string_equal(server.trust, "Anonymous");
+}
+
+static void test_a_protocol_that_the_policy_excludes_is_not_spoken(void **state)
+{
+    struct tls_need need = { .level = TLS_LEVEL_MAY };
+    struct side server = { .ctx = server_context("TLSv1.2", "") };
+    struct side client = { .ctx = client_context(""), .need = &need };
+
+    (void)state;
+    assert_int_equal(tls_protocols_parse(span_of("!TLSv1.2"), &need.protocols_off), 0);
+    meet(&server, &client);
+    assert_int_equal(client.result, -EPROTO);
+    assert_true(strlen(client.error) > 0);
+}
+
+/* Both versions of TLS, since their tickets come at different times. */
+static void test_a_session_is_resumed_only_if_its_server_was_good_enough(void **state)
+{
+    static const struct {
+        const char *protocols;
+        struct tls_need need;
+        bool resumed;
+    } cases[] = {
+        { "TLSv1.2", { .level = TLS_LEVEL_VERIFY, .match = "mx.example.com" }, true  },
+        { "TLSv1.3", { .level = TLS_LEVEL_VERIFY, .match = "mx.example.com" }, true  },
+        { "TLSv1.2", { .level = TLS_LEVEL_VERIFY, .match = "x.example.com" },  false },
+        { "TLSv1.3", { .level = TLS_LEVEL_VERIFY, .match = "x.example.com" },  false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct tls_sessions *sessions = tls_sessions_new(10, 60);
+        SSL_CTX *server_ctx = server_context(cases[i].protocols, ""), *client_ctx = client_context(cert_file);
+
+        for (int round = 0; round < 2; round++) {
+            struct side server = { .ctx = server_ctx };
+            struct side client = { .ctx = client_ctx, .need = &cases[i].need, .sessions = sessions };
+
+            SSL_CTX_up_ref(server_ctx), SSL_CTX_up_ref(client_ctx);
+            meet(&server, &client);
+            if (client.result != 0 || client.enough != cases[i].resumed ||
+                client.resumed != (round == 1 && cases[i].resumed))
+                fail_msg("row %zu, round %d: %d %d %s", i, round, client.resumed, client.enough, client.error);
+        }
+        SSL_CTX_free(server_ctx), SSL_CTX_free(client_ctx);
+        tls_sessions_free(sessions);
+    }
+}
+
+static void test_fingerprints_are_hexadecimal_with_colons_or_without(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        { "AB:cd:09", "abcd09" }, { "abcd09", "abcd09" }, { "", NULL },       { "a", NULL },   { "ab:", NULL },
+        { ":ab", NULL },          { "abc:d", NULL },      { "ab:c", NULL },   { "gg", NULL },  { "ab::cd", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_(str_free) struct str got = STR_INIT;
+        int r = tls_fingerprint_parse(span_of(cases[i].text), &got);
+
+        if (cases[i].want ? r != 0 || strcmp(str_cstr(&got), cases[i].want) != 0 : r != -EINVAL || got.len != 0)
+            fail_msg("row %zu: %d %s", i, r, str_cstr(&got));
+    }
+}
+
+static void test_tlsa_records_that_mean_nothing_to_smtp_are_unusable(void **state)
+{
+    static const struct {
+        struct span rdata;
+        bool usable;
+    } cases[] = {
+#define D32 "0123456789abcdef0123456789abcdef"
+        { SPAN("\3\1\1" D32), true },  { SPAN("\2\0\1" D32), true },   { SPAN("\3\1\2" D32 D32), true },
+        { SPAN("\0\1\1" D32), false }, { SPAN("\1\0\1" D32), false },  { SPAN("\4\1\1" D32), false },
+        { SPAN("\3\2\1" D32), false }, { SPAN("\3\1\3" D32), false },  { SPAN("\3\1\2" D32), false },
+        { SPAN("\3\1\1x" D32), false }, { SPAN("\3\0\0" D32), false }, { SPAN("\3\1\0" D32), false },
+        { SPAN("\3\1\1"), false },     { SPAN(""), false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct tls_tlsa t;
+        bool usable = tls_tlsa_parse((const unsigned char *)cases[i].rdata.ptr, cases[i].rdata.len, &t) == 0 &&
+                      tls_tlsa_usable(&t);
+        if (usable != cases[i].usable)
+            fail_msg("row %zu", i);
+    }
 }
 
 /* chatter - what a peer that speaks no TLS sends */
@@ -338,8 +481,12 @@ int main(void)
         cmocka_unit_test(test_protocol_lists_mean_what_they_mean_to_postfix),
         cmocka_unit_test(test_unusable_files_are_named),
         cmocka_unit_test(test_key_and_chain_may_be_in_one_file_or_in_two),
-        cmocka_unit_test(test_handshakes_end_as_the_certificate_deserves),
+        cmocka_unit_test(test_a_server_is_trusted_as_far_as_its_certificate_goes),
         cmocka_unit_test(test_an_older_protocol_is_spoken_when_only_that_is_allowed),
+        cmocka_unit_test(test_a_protocol_that_the_policy_excludes_is_not_spoken),
+        cmocka_unit_test(test_a_session_is_resumed_only_if_its_server_was_good_enough),
+        cmocka_unit_test(test_fingerprints_are_hexadecimal_with_colons_or_without),
+        cmocka_unit_test(test_tlsa_records_that_mean_nothing_to_smtp_are_unusable),
         cmocka_unit_test(test_a_peer_that_speaks_no_tls_fails_the_handshake_with_a_reason),
     };
 
