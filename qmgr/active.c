@@ -73,8 +73,9 @@ static struct active *active_new(struct qmgr *q, struct message *m)
     a->active_us = clock_real_us();
     list_init(&a->jobs);
     list_init(&a->removal);
-    m->active = a;
+    list_push_back(&q->actives, &a->link);
     m->state = QUEUE_STATE_ACTIVE;
+    m->active = a;
     q->n_active++;
     return a;
 }
@@ -86,6 +87,7 @@ void active_free(struct active *a)
     close_fd(a);
     if (a->journal_fd >= 0)
         close(a->journal_fd);
+    list_remove(&a->link);
     queue_envelope_done(&a->env);
     a->m->active = NULL;
     free(a);

@@ -14,15 +14,17 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mail/address.h"
 #include "qmgr/active.h"
 #include "qmgr/clock.h"
-#include "qmgr/list.h"
 #include "qmgr/message.h"
+#include "qmgr/scan.h"
 
 /* ---- one message that is in cur/; true: done, or noted for later ---- */
 
 static bool flush_message(struct qmgr *q, struct message *m)
 {
+    m->flushed = true;
     if (m->state != QUEUE_STATE_DEFERRED)
         return true; /* being tried, or about to */
     m->faults = 0;
@@ -34,7 +36,7 @@ static bool flush_message(struct qmgr *q, struct message *m)
 static bool later(struct message *m, enum message_want want)
 {
     m->want = (uint8_t)want;
-    if (m->active)
+    if (message_active(m))
         active_recall(m->active);
     return true;
 }
@@ -91,8 +93,10 @@ static bool expire_message(struct qmgr *q, struct message *m)
 {
     if (!expire_file(q, QUEUE_CUR, m->id))
         return false;
-    if (m->active)
+    if (message_active(m))
         m->active->env.expire = true;
+    else if (m->digest)
+        digest_set_expire(m->digest);
     return flush_message(q, m);
 }
 
@@ -144,6 +148,8 @@ static const struct action {
 
 static bool act_on(struct qmgr *q, const struct action *action, const char *id)
 {
+    if (!message_find(q, span_of(id)))
+        scan_one(q, id);
     struct message *m = message_find(q, span_of(id));
     bool done = m ? action->on_queued && action->on_queued(q, m)
                   : action->on_held && action->on_held(q, id);
@@ -153,7 +159,10 @@ static bool act_on(struct qmgr *q, const struct action *action, const char *id)
     return done;
 }
 
-/* ---- all messages of a state ---- */
+/* ---- many messages: the index is visited in pieces, with other work in between ---- */
+
+#define PIECE          1024
+#define SLOTS_PER_TURN 16384
 
 struct ids {
     char (*items)[QUEUE_ID_MAX + 1];
@@ -174,6 +183,38 @@ static int ids_add(const char *id, void *arg)
     return 0;
 }
 
+static uint32_t act_on_ids(struct qmgr *q, const struct action *action, struct ids *ids)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < ids->len; i++)
+        count += act_on(q, action, ids->items[i]);
+    ids->len = 0;
+    fiber_yield();
+    return count;
+}
+
+/* pick() may look at files. */
+static uint32_t act_on_picked(struct qmgr *q, const struct action *action,
+                              bool (*pick)(const struct qmgr *q, const struct message *m,
+                                           const struct queue_command *cmd),
+                              const struct queue_command *cmd)
+{
+    _cleanup_(ids_done) struct ids ids = { 0 };
+    uint32_t count = 0;
+
+    index_begin_visit(&q->messages);
+    for (size_t i = 0; i < q->messages.n_slots; i++) {
+        for (const struct message *m = index_slot(&q->messages, i); m; m = m->next)
+            if (pick(q, m, cmd))
+                ids_add(m->id, &ids);
+        if (ids.len >= PIECE || i % SLOTS_PER_TURN == SLOTS_PER_TURN - 1)
+            count += act_on_ids(q, action, &ids);
+    }
+    index_end_visit(&q->messages);
+    return count + act_on_ids(q, action, &ids);
+}
+
 static bool has_state(const char *wanted, uint32_t state)
 {
     static const char *const names[] = {
@@ -185,62 +226,84 @@ static bool has_state(const char *wanted, uint32_t state)
     return !wanted[0] || strcmp(wanted, names[state]) == 0;
 }
 
-static uint32_t act_on_all(struct qmgr *q, const struct action *action, const char *state)
+static bool is_in_state(const struct qmgr *q, const struct message *m,
+                        const struct queue_command *cmd)
 {
-    _cleanup_(ids_done) struct ids ids = { 0 };
-    struct hash_node *n = NULL;
+    (void)q;
+    return has_state(cmd->state, m->state);
+}
+
+static uint32_t act_on_all(struct qmgr *q, const struct action *action,
+                           const struct queue_command *cmd)
+{
+    _cleanup_(ids_done) struct ids held = { 0 };
     uint32_t count = 0;
 
-    while (action->on_queued && (n = hash_next(&q->messages, n))) {
-        const struct message *m = CONTAINER_OF(n, struct message, node);
+    if (action->on_queued)
+        count += act_on_picked(q, action, is_in_state, cmd);
+    if (action->on_held && has_state(cmd->state, QUEUE_STATE_HOLD))
+        queue_scan(&q->dirs, QUEUE_HOLD, ids_add, &held);
+    return count + act_on_ids(q, action, &held);
+}
 
-        if (has_state(state, m->state))
-            ids_add(m->id, &ids);
+/* postqueue -f: no list of ids is needed, and none is made. */
+static uint32_t flush_all(struct qmgr *q)
+{
+    uint32_t count = 0;
+
+    q->scan_flushes = q->scanning != NULL;
+    sched_resume_all(&q->sched);
+    index_begin_visit(&q->messages);
+    for (size_t i = 0; i < q->messages.n_slots; i++) {
+        for (struct message *m = index_slot(&q->messages, i); m; m = m->next)
+            count += flush_message(q, m);
+        if (i % SLOTS_PER_TURN == SLOTS_PER_TURN - 1)
+            fiber_yield();
     }
-    if (action->on_held && has_state(state, QUEUE_STATE_HOLD))
-        queue_scan(&q->dirs, QUEUE_HOLD, ids_add, &ids);
-    for (size_t i = 0; i < ids.len; i++)
-        count += act_on(q, action, ids.items[i]);
+    index_end_visit(&q->messages);
     return count;
 }
 
-static bool waits_for_site(struct qmgr *q, const char *id, struct span site)
+static bool file_waits_for(const struct qmgr *q, const char *id, struct span site)
 {
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
     _cleanup_close_ int fd = queue_open(&q->dirs, QUEUE_CUR, id, O_RDONLY);
 
-    return fd >= 0 && queue_read(fd, id, &queue_default_limits, &e, NULL) == 0 &&
-           list_concerns_site(&e, site);
+    if (fd < 0 || queue_read(fd, id, &queue_default_limits, &e, NULL) < 0)
+        return false;
+    for (size_t i = 0; i < e.n_rcpts; i++)
+        if (digest_is_listed(&e.rcpts[i]) &&
+            span_eq_nocase(address_domain(span_of(e.rcpts[i].address)), site))
+            return true;
+    return false;
 }
 
-static uint32_t flush_site(struct qmgr *q, struct span site)
+static bool waits_for_site(const struct qmgr *q, const struct message *m,
+                           const struct queue_command *cmd)
 {
-    _cleanup_(ids_done) struct ids ids = { 0 };
-    struct hash_node *n = NULL;
-    uint32_t count = 0;
+    struct span site = span_of(cmd->site);
 
-    while ((n = hash_next(&q->messages, n)))
-        ids_add(CONTAINER_OF(n, struct message, node)->id, &ids);
-    sched_resume_all(&q->sched);
-    for (size_t i = 0; i < ids.len; i++) {
-        if (i % 64 == 0)
-            fiber_yield();
-        if (waits_for_site(q, ids.items[i], site))
-            count += act_on(q, &actions[QUEUE_DO_FLUSH_SITE], ids.items[i]);
-    }
-    return count;
+    if (m->state == QUEUE_STATE_ACTIVE)
+        return false;
+    enum digest_answer answer =
+        m->digest ? digest_concerns(&q->digests, m->digest, site) : DIGEST_PERHAPS;
+
+    return answer == DIGEST_YES || (answer == DIGEST_PERHAPS && file_waits_for(q, m->id, site));
 }
 
 static uint32_t perform(struct qmgr *q, const struct queue_command *cmd)
 {
     const struct action *action = &actions[cmd->action];
 
-    if (cmd->action == QUEUE_DO_FLUSH_SITE)
-        return flush_site(q, span_of(cmd->site));
+    if (cmd->action == QUEUE_DO_FLUSH_SITE) {
+        scan_wait(q);
+        sched_resume_all(&q->sched);
+        return act_on_picked(q, action, waits_for_site, cmd);
+    }
+    if (strcmp(cmd->queue_id, "ALL") == 0)
+        return cmd->action == QUEUE_DO_FLUSH ? flush_all(q) : act_on_all(q, action, cmd);
     if (cmd->action == QUEUE_DO_FLUSH)
         sched_resume_all(&q->sched);
-    if (strcmp(cmd->queue_id, "ALL") == 0)
-        return act_on_all(q, action, cmd->state);
     return queue_id_valid(span_of(cmd->queue_id)) && act_on(q, action, cmd->queue_id);
 }
 

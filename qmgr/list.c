@@ -2,8 +2,9 @@
 /*
  * list.c - telling postqueue what is in the queue
  *
- * Ids are noted first, then looked up one by one, since the queue goes on while the caller reads. What
- * is not in memory is read from its file.
+ * The queue goes on while the caller reads. So the index is visited in pieces: the ids of a piece are noted
+ * and sorted, then looked up one by one. What waits is told from its digest, without opening a
+ * file; what is being delivered, on hold or in maildrop/ is read from its file.
  *
  * Runs in: qmgr. The caller may be any local user, and slow; it holds nothing but its own fiber.
  */
@@ -14,31 +15,37 @@
 
 #include "mail/address.h"
 #include "qmgr/message.h"
+#include "qmgr/scan.h"
+
+#define PIECE          16384  /* ids noted at once; a queue that is no larger is listed in order of arrival */
+#define SLOTS_PER_TURN 16384
+#define RCPTS_MAX      16     /* of a digest */
 
 struct listing {
     struct qmgr *q;
     struct ipc *c;
-    struct span site;
     uint32_t count;
     char (*ids)[QUEUE_ID_MAX + 1]; /* of one state at a time */
     size_t n_ids, cap;
+    struct str sender;             /* of one message; kept for the next */
+    struct queue_entry_rcpt rcpts[RCPTS_MAX];
 };
 
-static bool is_listed(const struct queue_rcpt *r)
+static bool gone(const struct listing *l)
 {
-    return r->state != RCPT_SENT && r->state != RCPT_REPORTED;
+    return stream_error(ipc_stream(l->c)) != 0;
 }
 
-bool list_concerns_site(const struct queue_envelope *e, struct span site)
+/* ---- from the file ---- */
+
+static void send_entry(struct listing *l, struct queue_entry *entry, const char *id)
 {
-    for (size_t i = 0; i < e->n_rcpts; i++)
-        if (is_listed(&e->rcpts[i]) &&
-            (site.len == 0 || span_eq_nocase(address_domain(span_of(e->rcpts[i].address)), site)))
-            return true;
-    return site.len == 0;
+    snprintf(entry->queue_id, sizeof entry->queue_id, "%s", id);
+    ipc_send(l->c, &queue_entry_shape, entry);
+    l->count++;
 }
 
-static void send_entry(struct listing *l, uint32_t state, const struct queue_envelope *e)
+static void send_envelope(struct listing *l, uint32_t state, const struct queue_envelope *e)
 {
     struct queue_entry entry = {
         .state = state,
@@ -48,42 +55,84 @@ static void send_entry(struct listing *l, uint32_t state, const struct queue_env
         .sender = str_borrow(e->sender),
     };
 
-    if (!list_concerns_site(e, l->site))
-        return;
-    snprintf(entry.queue_id, sizeof entry.queue_id, "%s", e->id);
     for (size_t i = 0; i < e->n_rcpts; i++)
-        entry.n_rcpt += is_listed(&e->rcpts[i]);
-    ipc_send(l->c, &queue_entry_shape, &entry);
-    l->count++;
+        entry.n_rcpt += digest_is_listed(&e->rcpts[i]);
+    send_entry(l, &entry, e->id);
+    for (size_t i = 0; i < e->n_rcpts; i++) {
+        const struct queue_rcpt *r = &e->rcpts[i];
+        struct queue_entry_rcpt rcpt = { .address = str_borrow(r->address),
+                                         .orig = str_borrow(r->orig),
+                                         .reason = str_borrow(r->text) };
+
+        if (digest_is_listed(r))
+            ipc_send(l->c, &queue_entry_rcpt_shape, &rcpt);
+    }
 }
 
-static void send_rcpt(struct listing *l, const struct queue_rcpt *r)
-{
-    struct queue_entry_rcpt entry = {
-        .address = str_borrow(r->address),
-        .orig = str_borrow(r->orig),
-        .reason = str_borrow(r->text),
-    };
-
-    ipc_send(l->c, &queue_entry_rcpt_shape, &entry);
-}
-
-/* Sending may wait, and e may change meanwhile: what is sent comes from a copy read from the file. */
+/* Sending may wait, and an active message's envelope may change meanwhile: it is read from the file. */
 static void send_file(struct listing *l, enum queue_place place, uint32_t state, const char *id)
 {
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
     _cleanup_close_ int fd = queue_open(&l->q->dirs, place, id, O_RDONLY);
-    uint32_t before = l->count;
 
     if (fd < 0 || queue_read(fd, id, &queue_default_limits, &e, NULL) < 0)
         return; /* delivered meanwhile, or unreadable, which is found out at its next attempt */
-    send_entry(l, state, &e);
-    if (l->count == before)
-        return;
-    for (size_t i = 0; i < e.n_rcpts; i++)
-        if (is_listed(&e.rcpts[i]))
-            send_rcpt(l, &e.rcpts[i]);
+    send_envelope(l, state, &e);
 }
+
+/* ---- from the digest ---- */
+
+static void unpack_rcpt(const struct digests *ds, const struct digest_rcpt *r,
+                        struct queue_entry_rcpt *ret)
+{
+    str_reset(&ret->address);
+    str_reset(&ret->orig);
+    str_reset(&ret->reason);
+    digest_add_address(ds, r, &ret->address);
+    str_add(&ret->orig, r->orig);
+    digest_add_reason(ds, r, &ret->reason);
+}
+
+/* All is unpacked before anything is sent: the digest may be gone when sending has waited. */
+static void send_digest(struct listing *l, const struct message *m)
+{
+    const struct digests *ds = &l->q->digests;
+    struct digest_view v;
+    struct digest_rcpt r;
+
+    digest_open(ds, m->digest, &v, &l->sender);
+    if (v.partial) {
+        send_file(l, QUEUE_CUR, m->state, m->id);
+        return;
+    }
+    for (uint32_t i = 0; digest_next(&v, &r); i++)
+        unpack_rcpt(ds, &r, &l->rcpts[i]);
+    struct queue_entry entry = {
+        .state = m->state,
+        .arrival = (uint64_t)v.arrival,
+        .size = v.size,
+        .forced_expire = v.expire,
+        .sender = l->sender,
+        .n_rcpt = v.n_rcpts,
+    };
+
+    send_entry(l, &entry, m->id);
+    for (uint32_t i = 0; i < v.n_rcpts; i++)
+        ipc_send(l->c, &queue_entry_rcpt_shape, &l->rcpts[i]);
+}
+
+static void listing_done(struct listing *l)
+{
+    free(l->ids);
+    str_free(&l->sender);
+    for (size_t i = 0; i < RCPTS_MAX; i++) {
+        str_free(&l->rcpts[i].address);
+        str_free(&l->rcpts[i].orig);
+        str_free(&l->rcpts[i].reason);
+    }
+}
+
+/* ---- the pieces ---- */
 
 static int note_id(const char *id, void *arg)
 {
@@ -99,33 +148,75 @@ static int by_id(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static void send_noted(struct listing *l, enum queue_place place, uint32_t state)
+static void sort_noted(struct listing *l)
 {
     if (l->n_ids > 0)
         qsort(l->ids, l->n_ids, sizeof *l->ids, by_id); /* ids sort by time */
-    for (size_t i = 0; i < l->n_ids && stream_error(ipc_stream(l->c)) == 0; i++)
-        send_file(l, place, state, l->ids[i]);
+}
+
+/* Those that are still in this state. */
+static void send_noted(struct listing *l, uint32_t state)
+{
+    sort_noted(l);
+    for (size_t i = 0; i < l->n_ids && !gone(l); i++) {
+        const struct message *m = message_find(l->q, span_of(l->ids[i]));
+
+        if (!m || m->state != state)
+            continue;
+        if (m->digest && state != QUEUE_STATE_ACTIVE)
+            send_digest(l, m);
+        else
+            send_file(l, QUEUE_CUR, state, l->ids[i]);
+    }
     l->n_ids = 0;
 }
 
+static void send_active(struct listing *l)
+{
+    const struct active *a;
+
+    LIST_FOREACH(a, &l->q->actives, const struct active, link)
+        note_id(a->m->id, l);
+    send_noted(l, QUEUE_STATE_ACTIVE);
+}
+
+/* All messages that are in the index and in this state. */
 static void send_state(struct listing *l, uint32_t state)
 {
-    struct hash_node *n = NULL;
+    const struct index *ix = &l->q->messages;
 
-    while ((n = hash_next(&l->q->messages, n))) {
-        const struct message *m = CONTAINER_OF(n, struct message, node);
-
-        if (m->state == state)
-            note_id(m->id, l);
+    for (size_t i = 0; i < ix->n_slots && !gone(l); i++) {
+        for (const struct message *m = index_slot(ix, i); m; m = m->next)
+            if (m->state == state)
+                note_id(m->id, l);
+        if (l->n_ids >= PIECE)
+            send_noted(l, state);
+        if (i % SLOTS_PER_TURN == SLOTS_PER_TURN - 1)
+            fiber_yield();
     }
-    send_noted(l, QUEUE_CUR, state);
+    send_noted(l, state);
 }
 
 /* Messages that are not in memory. */
 static void send_place(struct listing *l, enum queue_place place, uint32_t state)
 {
     queue_scan(&l->q->dirs, place, note_id, l);
-    send_noted(l, place, state);
+    sort_noted(l);
+    for (size_t i = 0; i < l->n_ids && !gone(l); i++)
+        send_file(l, place, state, l->ids[i]);
+    l->n_ids = 0;
+}
+
+static void send_all(struct listing *l)
+{
+    send_place(l, QUEUE_MAILDROP, QUEUE_STATE_MAILDROP);
+    index_begin_visit(&l->q->messages);
+    send_active(l);
+    if (l->q->messages.len > l->q->n_active + l->q->deferred.len) /* spares a walk over all that is deferred */
+        send_state(l, QUEUE_STATE_INCOMING);
+    send_state(l, QUEUE_STATE_DEFERRED);
+    index_end_visit(&l->q->messages);
+    send_place(l, QUEUE_HOLD, QUEUE_STATE_HOLD);
 }
 
 int list_serve(struct qmgr *q, struct ipc *c)
@@ -133,18 +224,16 @@ int list_serve(struct qmgr *q, struct ipc *c)
     struct queue_list request = { 0 };
     int r = ipc_recv(c, &queue_list_shape, &request);
 
+    if (r == 0)
+        r = scan_wait(q);
     if (r < 0)
         return r;
-    struct listing l = { .q = q, .c = c, .site = span_of(request.site) };
+    struct listing l = { .q = q, .c = c };
 
-    send_place(&l, QUEUE_MAILDROP, QUEUE_STATE_MAILDROP);
-    send_state(&l, QUEUE_STATE_ACTIVE);
-    send_state(&l, QUEUE_STATE_INCOMING);
-    send_state(&l, QUEUE_STATE_DEFERRED);
-    send_place(&l, QUEUE_HOLD, QUEUE_STATE_HOLD);
-    free(l.ids);
-    struct queue_list_end end = { .count = l.count };
+    send_all(&l);
+    struct queue_list_end end = { .status = SUBMIT_OK, .count = l.count };
 
+    listing_done(&l);
     ipc_send(c, &queue_list_end_shape, &end);
     return ipc_flush(c);
 }

@@ -11,7 +11,4 @@
  * 0, -EPROTO or the stream's error. */
 MAY_WAIT int list_serve(struct qmgr *q, struct ipc *c);
 
-/* Has the envelope an unsettled recipient in this domain (case folded)? An empty site matches all. */
-bool list_concerns_site(const struct queue_envelope *e, struct span site);
-
 #endif

@@ -113,8 +113,10 @@ static int start(struct server *sv)
     struct qmgr *q = mem_new(struct qmgr);
 
     q->sv = sv;
-    q->messages = HASH_INIT;
+    q->digests = (struct digests){ NAMES_INIT, NAMES_INIT };
     list_init(&q->incoming);
+    list_init(&q->actives);
+    waitq_init(&q->scanned);
     list_init(&q->removals);
     waitq_init(&q->clock);
     q->active_max = (size_t)p->qmgr_message_active_limit;
@@ -156,7 +158,7 @@ static int ready(struct server *sv)
     if (r < 0)
         return r;
     scan_new(q);
-    fiber_start(scan_cur_fiber, q);
+    scan_cur(q);
     fiber_start(clock_fiber, q);
     return 0;
 }
@@ -167,16 +169,11 @@ static int ready(struct server *sv)
 static void stop(struct server *sv)
 {
     struct qmgr *q = sv->state;
-    struct hash_node *next;
+    struct active *a;
 
     q->stopping = true;
     remove_all_now(q);
-    for (struct hash_node *n = hash_next(&q->messages, NULL); n; n = next) {
-        next = hash_next(&q->messages, n);
-        struct active *a = CONTAINER_OF(n, struct message, node)->active;
-
-        if (!a)
-            continue;
+    LIST_FOREACH(a, &q->actives, struct active, link) {
         if (a->fd >= 0 && flock(a->fd, LOCK_EX | LOCK_NB) < 0)
             log_warn_errno(-errno, "%s: cannot lock; it may be delivered twice", a->m->id);
         active_recall(a);

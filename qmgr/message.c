@@ -15,7 +15,7 @@
 
 struct message *message_find(const struct qmgr *q, struct span id)
 {
-    return HASH_ENTRY(hash_get(&q->messages, id), struct message, node);
+    return index_get(&q->messages, id);
 }
 
 struct message *message_new(struct qmgr *q, const char *id)
@@ -24,39 +24,60 @@ struct message *message_new(struct qmgr *q, const char *id)
     struct message *m = mem_calloc(1, sizeof *m + len + 1);
 
     memcpy(m->id, id, len + 1);
+    m->state = QUEUE_STATE_INCOMING;
     list_init(&m->link);
-    m->node.key = span_make(m->id, len);
-    hash_put(&q->messages, &m->node);
+    index_put(&q->messages, m);
     return m;
+}
+
+void message_describe(struct qmgr *q, struct message *m, const struct queue_envelope *e)
+{
+    digest_free(&q->digests, m->digest);
+    m->digest = e ? digest_new(&q->digests, e) : NULL;
 }
 
 /* Out of the list or heap that its state keeps it in. */
 static void detach(struct qmgr *q, struct message *m)
 {
-    list_remove(&m->link);
-    heap_remove(&q->deferred, &m->retry);
+    if (m->state == QUEUE_STATE_INCOMING)
+        list_remove(&m->link);
+    else if (m->state == QUEUE_STATE_DEFERRED)
+        heap_remove(&q->deferred, &m->retry);
 }
 
 void message_drop(struct qmgr *q, struct message *m)
 {
     detach(q, m);
-    hash_remove(&q->messages, &m->node);
+    message_describe(q, m, NULL);
+    index_remove(&q->messages, m);
     free(m);
+}
+
+static void make_incoming(struct qmgr *q, struct message *m, struct list *before)
+{
+    detach(q, m);
+    m->state = QUEUE_STATE_INCOMING;
+    list_init(&m->link);
+    list_insert_before(before, &m->link);
 }
 
 void message_enqueue(struct qmgr *q, struct message *m)
 {
-    detach(q, m);
-    m->state = QUEUE_STATE_INCOMING;
-    list_push_back(&q->incoming, &m->link);
+    make_incoming(q, m, &q->incoming);
     if (q->n_active < q->active_max)
         clock_wake(q);
+}
+
+void message_park(struct qmgr *q, struct message *m, struct list *where)
+{
+    make_incoming(q, m, where);
 }
 
 void message_defer(struct qmgr *q, struct message *m, int64_t due)
 {
     detach(q, m);
     m->state = QUEUE_STATE_DEFERRED;
+    m->retry = (struct heap_node){ 0 };
     heap_put(&q->deferred, &m->retry, (uint64_t)due * 1000);
     clock_wake_at_real(q, due * 1000);
 }

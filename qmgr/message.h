@@ -15,8 +15,13 @@ struct message *message_new(struct qmgr *q, const char *id);
 /* Take it out of the index and free it; it has no `active`. */
 void message_drop(struct qmgr *q, struct message *m);
 
+/* Note for listings what they say of m while it waits; e NULL: forget it. */
+void message_describe(struct qmgr *q, struct message *m, const struct queue_envelope *e);
+
 /* Wait for a place in the active set. */
 void message_enqueue(struct qmgr *q, struct message *m);
+/* Wait in another list, to be given to message_enqueue() one day. */
+void message_park(struct qmgr *q, struct message *m, struct list *where);
 /* Sleep until real time `due` (seconds; 0: as soon as there is a place). */
 void message_defer(struct qmgr *q, struct message *m, int64_t due);
 /* The message that shall become active now, taken out of its list; NULL if none is due or all places are taken. */

@@ -4,14 +4,15 @@
  *
  *            queue_new                      a place in the active set
  *     new/ ------------> [ incoming ] --------------------> [ active ] --- all settled ---> unlinked
- *                                              ^                |
- *                              due, a place    |                | some must be tried again
- *                                              +-- [ deferred ] <
+ *                          ^   |  parked: too many wait        |
+ *                          +---+  for its destination          | some must be tried again
+ *                              ^                               |
+ *                              +-- due ----- [ deferred ] <----+
  *
- * An index record (struct message) exists for each file in cur/, and holds little more than the id and the
- * time of the next attempt, so that a million deferred messages cost some 150 MB. Envelope, routes and jobs
- * (struct active) are read when a message becomes active and dropped when it is deferred. Files in
- * hold/ are not in memory at all.
+ * An index record (struct message) exists for each file in cur/. With what listings show (digest.h) and its
+ * place among the retries it costs some 170 bytes, so that a million deferred messages take 170 MB. Envelope,
+ * routes and jobs (struct active) are read when a message becomes active and dropped when it is deferred or
+ * parked. Files in hold/ are not in memory at all.
  *
  * One process, one thread: fibers share all this without locks. After a wait (MAY_WAIT) a message may be
  * gone; it is looked up again by id, or kept in memory by active->pending.
@@ -19,13 +20,14 @@
 #ifndef QMGR_QMGR_H
 #define QMGR_QMGR_H
 
-#include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "daemon/daemon.h"
 #include "io/fiber.h"
 #include "ipc/msg_queue.h"
 #include "mail/route.h"
+#include "qmgr/digest.h"
+#include "qmgr/index.h"
 #include "qmgr/retry.h"
 #include "qmgr/schedule.h"
 #include "queue/queue.h"
@@ -37,14 +39,19 @@ struct qmgr {
     struct sched sched;
     struct retry_policy retry;
     struct ipc_pool *bounce;
-    struct hash messages;       /* struct message by id */
+    struct index messages;
+    struct digests digests;
     struct heap deferred;       /* struct message by next attempt, real milliseconds */
     struct list incoming; /* struct message waiting for a place in the active set, oldest first */
     bool incoming_had_last;     /* incoming and deferred take turns */
+    struct list actives;        /* struct active */
     size_t n_active, active_max;
     size_t n_open, open_max;    /* descriptors of active messages */
     struct list removals;       /* struct active whose files go next; see remove.c */
     bool remover_runs;
+    struct walk *scanning;      /* cur/ is still being read after the start; see scan.c */
+    struct waitq scanned;       /* for the end of that */
+    bool scan_flushes;          /* what they find is due at once: a flush came meanwhile */
     struct waitq clock;         /* the fiber of clock.c waits here */
     uint64_t clock_wakes;       /* until this clock_ms(), unless woken */
     bool stopping;              /* no new deliveries */
@@ -54,21 +61,31 @@ struct qmgr {
 enum message_want { WANT_NOTHING, WANT_DELETE, WANT_HOLD, WANT_REQUEUE };
 
 struct message {
-    struct hash_node node;
-    struct heap_node retry; /* in qmgr->deferred */
-    struct list link;       /* in qmgr->incoming, or alone */
-    struct active *active;  /* while state is ACTIVE and its file has been read */
+    struct message *next;       /* in the index */
+    struct digest *digest;      /* while it waits; NULL: not known, it is in the file */
+    union {                     /* by state */
+        struct list link;       /* INCOMING: in qmgr->incoming, a destination's parked ones, or alone */
+        struct heap_node retry; /* DEFERRED: in qmgr->deferred, or alone */
+        struct active *active;  /* ACTIVE; NULL before its file has been read */
+    };
     uint8_t state;          /* enum queue_state: INCOMING, ACTIVE, DEFERRED */
     uint8_t want;           /* enum message_want */
     uint8_t faults;         /* attempts in a row that failed by a fault of our own */
-    bool inherited;         /* was in cur/ at start: a predecessor may still be delivering it */
+    bool inherited : 1;     /* was in cur/ at start: a predecessor may still be delivering it */
+    bool flushed : 1;       /* an operator wants it tried now, defer_transports or not */
     char id[];
 };
+
+static inline struct active *message_active(const struct message *m)
+{
+    return m->state == QUEUE_STATE_ACTIVE ? m->active : NULL;
+}
 
 /* A message in delivery. */
 struct active {
     struct qmgr *q;
     struct message *m;
+    struct list link;           /* in qmgr->actives */
     int fd;                     /* read-only, given to agents; -1: closed to save descriptors */
     int journal_fd;             /* -1 until something must be written */
     struct queue_envelope env;

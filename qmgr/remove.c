@@ -98,10 +98,9 @@ void remove_message(struct active *a)
 
 void remove_all_now(struct qmgr *q)
 {
-    for (struct hash_node *n = hash_next(&q->messages, NULL); n; n = hash_next(&q->messages, n)) {
-        const struct message *m = CONTAINER_OF(n, struct message, node);
+    const struct active *a;
 
-        if (m->active && m->active->removing)
-            queue_unlink(&q->dirs, QUEUE_CUR, m->id); /* removed() tells when that fails */
-    }
+    LIST_FOREACH(a, &q->actives, struct active, link)
+        if (a->removing)
+            queue_unlink(&q->dirs, QUEUE_CUR, a->m->id); /* removed() tells when that fails */
 }

@@ -13,7 +13,13 @@
  */
 MAY_WAIT void scan_new(struct qmgr *q);
 
-/* A fiber that reads cur/ into the index (arg: struct qmgr) and ends. */
-void scan_cur_fiber(void *arg);
+/* Start reading cur/ into the index, in fibers and on helper threads; q->scanning until that has ended. */
+void scan_cur(struct qmgr *q);
+
+/* Wait for the end of it. 0 or -ECANCELED. */
+MAY_WAIT int scan_wait(struct qmgr *q);
+
+/* Read one file of cur/ into the index now, if the scan may not have got to it yet. */
+void scan_one(struct qmgr *q, const char *id);
 
 #endif

@@ -383,6 +383,7 @@ static void retry_later(struct active *a)
         if (r < 0)
             log_warn_errno(r, "%s: cannot write the time of the next attempt", m->id);
     }
+    message_describe(q, m, &a->env);
     active_free(a);
     message_defer(q, m, due);
 }

@@ -4,6 +4,7 @@
  *
  *     cleanup:     queue_new (no answer)
  *     postqueue:   queue_list       -> { queue_entry, queue_entry_rcpt * n_rcpt } ... queue_list_end
+ *                                   or queue_destination ... queue_list_end
  *     postqueue, postsuper, sendmail -q:
  *                  queue_command    -> queue_command_done
  */
@@ -19,9 +20,10 @@ struct queue_new {
 IPC_SHAPE(queue_new, IPC_STR(queue_new, queue_id),);
 
 struct queue_list {
-    char site[256];             /* only messages with recipients in this domain; empty: all */
+    uint32_t what;              /* enum queue_list_what */
 };
-IPC_SHAPE(queue_list, IPC_STR(queue_list, site),);
+enum queue_list_what { QUEUE_LIST_MESSAGES, QUEUE_LIST_DESTINATIONS, QUEUE_LIST_LAST = QUEUE_LIST_DESTINATIONS };
+IPC_SHAPE(queue_list, IPC_U32(queue_list, what, QUEUE_LIST_LAST),);
 
 enum queue_state { QUEUE_STATE_INCOMING, QUEUE_STATE_ACTIVE, QUEUE_STATE_DEFERRED, QUEUE_STATE_HOLD,
                    QUEUE_STATE_MAILDROP, /* left by postdrop or requeued, for pickup */
@@ -48,10 +50,34 @@ struct queue_entry_rcpt {
 IPC_SHAPE(queue_entry_rcpt, IPC_DYN(queue_entry_rcpt, address, SUBMIT_ADDRESS_MAX),
     IPC_DYN(queue_entry_rcpt, orig, SUBMIT_ADDRESS_MAX), IPC_DYN(queue_entry_rcpt, reason, 1024),);
 
-struct queue_list_end {
-    uint32_t count;
+/* Recipients that wait for a destination, by the age of their messages in minutes: up to 5, 10, 20 ... 1280, older. */
+#define QUEUE_AGES 10
+struct queue_destination {
+    char transport[64];
+    struct str nexthop;
+    uint64_t age[QUEUE_AGES];
+    uint32_t active;            /* deliveries in flight */
+    uint32_t window;            /* as many may be at once */
+    uint64_t suspended_s;       /* seconds until it is tried again; 0: it is not suspended */
+    struct str reason;          /* why it was suspended, else of the latest deferral; may be empty */
 };
-IPC_SHAPE(queue_list_end, IPC_U32(queue_list_end, count, UINT32_MAX),);
+IPC_SHAPE(queue_destination, IPC_STR(queue_destination, transport),
+    IPC_DYN(queue_destination, nexthop, 1024),
+    IPC_U64(queue_destination, age[0], UINT64_MAX), IPC_U64(queue_destination, age[1], UINT64_MAX),
+    IPC_U64(queue_destination, age[2], UINT64_MAX), IPC_U64(queue_destination, age[3], UINT64_MAX),
+    IPC_U64(queue_destination, age[4], UINT64_MAX), IPC_U64(queue_destination, age[5], UINT64_MAX),
+    IPC_U64(queue_destination, age[6], UINT64_MAX), IPC_U64(queue_destination, age[7], UINT64_MAX),
+    IPC_U64(queue_destination, age[8], UINT64_MAX), IPC_U64(queue_destination, age[9], UINT64_MAX),
+    IPC_U32(queue_destination, active, UINT32_MAX), IPC_U32(queue_destination, window, UINT32_MAX),
+    IPC_U64(queue_destination, suspended_s, UINT64_MAX), IPC_DYN(queue_destination, reason, 2048),);
+
+struct queue_list_end {
+    uint32_t status;            /* enum submit_status; PERMANENT: refused, text says why */
+    uint32_t count;
+    char text[512];
+};
+IPC_SHAPE(queue_list_end, IPC_U32(queue_list_end, status, SUBMIT_STATUS_LAST),
+    IPC_U32(queue_list_end, count, UINT32_MAX), IPC_STR(queue_list_end, text),);
 
 enum queue_action {
     QUEUE_DO_FLUSH,             /* id "ALL", or one id: try now */

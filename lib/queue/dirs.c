@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/mem.h"
 #include "queue/queue.h"
 
 static const char *const place_names[QUEUE_PLACES] = {
@@ -83,33 +84,60 @@ int queue_open(const struct queue_dirs *d, enum queue_place place, const char *i
     return fd < 0 ? -errno : fd;
 }
 
-static void close_dir(DIR **d)
+struct queue_walk {
+    DIR *dir;
+};
+
+int queue_walk_new(const struct queue_dirs *d, enum queue_place place, struct queue_walk **ret)
 {
-    if (*d)
-        closedir(*d);
+    int fd = openat(d->fd[place], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -errno;
+    DIR *dir = fdopendir(fd); /* fd is dir's now */
+
+    if (!dir) {
+        int r = -errno;
+
+        close(fd);
+        return r;
+    }
+    *ret = mem_new(struct queue_walk);
+    (*ret)->dir = dir;
+    return 0;
+}
+
+int queue_walk_next(struct queue_walk *w, char ret[static QUEUE_ID_MAX + 1])
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *e = readdir(w->dir);
+
+        if (!e)
+            return -errno;
+        if (queue_id_valid(span_of(e->d_name))) {
+            snprintf(ret, QUEUE_ID_MAX + 1, "%s", e->d_name);
+            return 1;
+        }
+    }
+}
+
+void queue_walk_free(struct queue_walk *w)
+{
+    if (!w)
+        return;
+    closedir(w->dir);
+    free(w);
 }
 
 int queue_scan(const struct queue_dirs *d, enum queue_place place,
                int (*fn)(const char *id, void *arg), void *arg)
 {
-    _cleanup_close_ int fd = openat(d->fd[place], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_(queue_walk_free_ptr_) struct queue_walk *w = NULL;
+    char id[QUEUE_ID_MAX + 1];
+    int r = queue_walk_new(d, place, &w);
 
-    if (fd < 0)
-        return -errno;
-    _cleanup_(close_dir) DIR *dir = fdopendir(fd);
-
-    if (!dir)
-        return -errno;
-    (void)TAKE_FD(fd); /* dir's now */
-    for (;;) {
-        errno = 0;
-        const struct dirent *e = readdir(dir);
-
-        if (!e)
-            return -errno;
-        int r = queue_id_valid(span_of(e->d_name)) ? fn(e->d_name, arg) : 0;
-
-        if (r < 0)
-            return r;
-    }
+    while (r >= 0 && (r = queue_walk_next(w, id)) > 0)
+        r = fn(id, arg);
+    return r < 0 ? r : 0;
 }

@@ -122,6 +122,13 @@ int queue_unlink(const struct queue_dirs *d, enum queue_place place, const char 
 int queue_scan(const struct queue_dirs *d, enum queue_place place, int (*fn)(const char *id, void *arg),
                void *arg);
 
+/* The same in pieces: next gives an id at a time, 1; 0 at the end; or -errno. One thread at a time. */
+struct queue_walk;
+int queue_walk_new(const struct queue_dirs *d, enum queue_place place, struct queue_walk **ret);
+int queue_walk_next(struct queue_walk *w, char ret[static QUEUE_ID_MAX + 1]);
+void queue_walk_free(struct queue_walk *w); /* NULL is allowed */
+DEFINE_CLEANUP(struct queue_walk, queue_walk_free);
+
 /* ---- reading: input may be a damaged file, so everything is bounded and checked ---- */
 
 struct queue_limits {

@@ -267,17 +267,33 @@ static int cut_torn_tail(int fd, uint64_t end)
     return ftruncate(fd, (off_t)end) < 0 ? -errno : 0;
 }
 
+/* All of a small file is in the first read. */
+static bool read_first(const struct file *f, uint64_t offset, struct queue_envelope *e,
+                       bool *torn, uint64_t *end)
+{
+    if (f->n_first == FIRST_READ)
+        return false;
+    struct span window = span_from(span_make(f->first, f->n_first), offset);
+    ssize_t used = apply_window(window, e, torn);
+
+    *end = offset + (uint64_t)used;
+    *torn = *torn || (size_t)used < window.len;
+    return true;
+}
+
 static int file_journal(const struct file *f, uint64_t max, struct queue_envelope *e,
                         struct str *err)
 {
     bool torn = false;
-    uint64_t end;
+    uint64_t end = 0;
+    int r = 0;
 
     if (f->size == e->journal_offset)
         return 0;
     if (f->size - e->journal_offset > max)
         return bad(err, "journal larger than allowed");
-    int r = read_journal(f->fd, e->journal_offset, e, &torn, &end);
+    if (!read_first(f, e->journal_offset, e, &torn, &end))
+        r = read_journal(f->fd, e->journal_offset, e, &torn, &end);
 
     return r == 0 && torn ? cut_torn_tail(f->fd, end) : r;
 }
