@@ -152,6 +152,10 @@ bool alias_deliver(struct message *m, struct recipient *r)
         outcome_set(&r->outcome, OUTCOME_DEFERRED, "4.3.0", "alias database lookup error");
         return true;
     }
+    if (m->request.flags & SUBMIT_PROBE) {
+        outcome_set(&r->outcome, OUTCOME_SENT, "2.0.0", "aliased to " SPAN_FMT, SPAN_ARG(str_span(&value)));
+        return true;
+    }
     alias_parse(m->agent->sv->params, str_span(&value), user, &l);
     deliver_to(m, r, &l);
     return true;

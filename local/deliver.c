@@ -130,6 +130,8 @@ void deliver_mailbox(struct message *m, struct recipient *r)
         location_failed(&r->outcome, found, str_cstr(&err));
     else if (found == 0)
         unknown_user(&r->outcome, user);
+    else if (m->request.flags & SUBMIT_PROBE)
+        outcome_set(&r->outcome, OUTCOME_SENT, "2.0.0", "delivers to maildir");
     else
         store(m, r, &where);
 }

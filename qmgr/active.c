@@ -106,8 +106,8 @@ static void release(struct active *a)
     if (--a->pending > 0)
         return;
     a->pending = 1; /* settling counts, so that it is not begun twice */
-    if (settle_waits(a))
-        fiber_start(settle_fiber, a); /* it asks bounce: not in the way of the next delivery */
+    if (settle_waits(a) || (a->env.flags & SUBMIT_PROBE))
+        fiber_start(settle_fiber, a); /* it asks bounce or verify: not in the way of the next delivery */
     else
         settle_message(a);
 }

@@ -325,3 +325,14 @@ int control_serve(struct qmgr *q, struct ipc *c, bool may_change)
     ipc_send(c, &queue_command_done_shape, &done);
     return ipc_flush(c);
 }
+
+uint32_t control_flush_site(struct qmgr *q, struct span site)
+{
+    struct queue_command cmd = { .action = QUEUE_DO_FLUSH_SITE };
+
+    snprintf(cmd.site, sizeof cmd.site, SPAN_FMT, SPAN_ARG(site));
+    uint32_t count = perform(q, &cmd);
+
+    clock_wake(q);
+    return count;
+}

@@ -20,6 +20,7 @@ struct request {
     struct qmgr *q;
     struct ipc *c;
     bool superuser;
+    bool front;
 };
 
 /* A new message. There is no answer: if the notice is lost, the next look into new/ finds the file. */
@@ -46,19 +47,34 @@ static int serve_command(struct request *rq)
     return control_serve(rq->q, rq->c, rq->superuser);
 }
 
+static int serve_flush_site(struct request *rq)
+{
+    struct queue_flush_site flush = { 0 };
+    struct queue_command_done done = { .status = SUBMIT_OK };
+    int r = ipc_recv(rq->c, &queue_flush_site_shape, &flush);
+
+    if (r < 0)
+        return r;
+    done.count = control_flush_site(rq->q, span_of(flush.site));
+    ipc_send(rq->c, &queue_command_done_shape, &done);
+    return ipc_flush(rq->c);
+}
+
 static const struct {
     struct span type;
+    bool for_fronts;    /* smtpd may ask this: one that was taken over learns nothing of the queue */
     int (*serve)(struct request *rq);
 } requests[] = {
-    { SPAN("queue_new"),     serve_new },
-    { SPAN("queue_list"),    serve_list },
-    { SPAN("queue_command"), serve_command },
+    { SPAN("queue_new"),        false, serve_new },
+    { SPAN("queue_list"),       false, serve_list },
+    { SPAN("queue_command"),    false, serve_command },
+    { SPAN("queue_flush_site"), true,  serve_flush_site },
 };
 
 static int serve(struct request *rq, struct span type)
 {
     for (size_t i = 0; i < ARRAY_LEN(requests); i++)
-        if (span_eq(type, requests[i].type))
+        if (span_eq(type, requests[i].type) && (requests[i].for_fronts || !rq->front))
             return requests[i].serve(rq);
     return -EPROTO;
 }
@@ -69,6 +85,7 @@ void qmgr_session(struct server *sv, struct stream *client, const struct peer *p
         .q = sv->state,
         .c = ipc_new(client),
         .superuser = daemon_is_superuser(sv, peer->uid),
+        .front = daemon_is_front(sv, peer->uid),
     };
     struct span type;
     int r = 0;

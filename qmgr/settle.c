@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "qmgr/active.h"
 #include "qmgr/message.h"
+#include "qmgr/probe.h"
 #include "qmgr/remove.h"
 #include "qmgr/report.h"
 #include "queue/delivery_line.h"
@@ -415,8 +416,19 @@ static void conclude(struct active *a)
     }
 }
 
+/* An address probe: whatever became of it, it is not tried again and nobody is sent a report. */
+static void settle_probe(struct active *a)
+{
+    probe_report(a);
+    remove_message(a);
+}
+
 void settle_message(struct active *a)
 {
+    if (a->env.flags & SUBMIT_PROBE) {
+        settle_probe(a);
+        return;
+    }
     report_success(a);
     if (a->m->want == WANT_NOTHING && !a->q->stopping)
         give_up_expired(a);

@@ -164,6 +164,15 @@ static bool acceptable(struct step *s)
     return true;
 }
 
+/* An address probe ends here: the reply to RCPT TO is its outcome. */
+static void take_probed(struct step *s, struct delivery_rcpt *r)
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+
+    str_addf(&text, "%d %s", s->reply.code, str_cstr(&s->reply.text));
+    delivery_result(s->d, r, s->k, OUTCOME_SENT, s->reply.dsn, str_span(&text), true);
+}
+
 static int read_rcpt(struct step *s, struct delivery_rcpt *r, int *accepted)
 {
     int e = read_reply(s, "sending RCPT TO", s->d->client->params->smtp_rcpt_timeout);
@@ -174,6 +183,8 @@ static int read_rcpt(struct step *s, struct delivery_rcpt *r, int *accepted)
     *accepted += r->accepted;
     if (!r->accepted)
         refuse_one(s, r, "RCPT TO command");
+    else if (s->d->request.flags & SUBMIT_PROBE)
+        take_probed(s, r);
     return 0;
 }
 
@@ -200,7 +211,7 @@ static int envelope(struct step *s, bool *mail_refused)
             put_rcpt(s, &d->rcpts[i]);
             sent++;
         }
-    if (s->pipelining)
+    if (s->pipelining && !(d->request.flags & SUBMIT_PROBE))
         stream_puts(s->k->stream, "DATA\r\n");
     int r = read_reply(s, "sending MAIL FROM", d->client->params->smtp_mail_timeout);
     if (r < 0)
@@ -277,6 +288,8 @@ static int converse(struct step *s)
 
     if (accepted < 0)
         return broken(s, accepted);
+    if (s->d->request.flags & SUBMIT_PROBE)
+        return -EPIPE;                        /* a transaction is open, and another probe unlikely */
     if (!s->pipelining && accepted == 0)
         return mail_refused ? 0 : -EPIPE;     /* a transaction is open: not worth an RSET */
     if (!s->pipelining)

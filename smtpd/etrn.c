@@ -20,7 +20,7 @@
 static int flush_site(struct smtpd *s)
 {
     _cleanup_(ipc_free_ptr_) struct ipc *qmgr = NULL;
-    struct queue_command request = { .action = QUEUE_DO_FLUSH_SITE };
+    struct queue_flush_site request = { 0 };
     struct queue_command_done done = { 0 };
     int64_t timeout_ms = s->sv->params->ipc_timeout * 1000;
     int r = ipc_connect("qmgr", clock_deadline_ms(timeout_ms), &qmgr);
@@ -29,7 +29,7 @@ static int flush_site(struct smtpd *s)
         return r;
     stream_set_timeout(ipc_stream(qmgr), timeout_ms);
     snprintf(request.site, sizeof(request.site), SPAN_FMT, SPAN_ARG(s->etrn));
-    ipc_send(qmgr, &queue_command_shape, &request);
+    ipc_send(qmgr, &queue_flush_site_shape, &request);
     return ipc_recv(qmgr, &queue_command_done_shape, &done);
 }
 

@@ -55,12 +55,17 @@ static int choose_modes(struct service *sv)
     if (r < 0)
         return r;
     sv->bare_newline = (enum bare_newline)r;
-    r = choose("unknown_address_tempfail_action", p->unknown_address_tempfail_action, tempfails,
-               ARRAY_LEN(tempfails));
-    if (r < 0)
-        return r;
-    r = choose("unknown_helo_hostname_tempfail_action", p->unknown_helo_hostname_tempfail_action, tempfails,
-               ARRAY_LEN(tempfails));
+    const struct {
+        const char *name, *value;
+    } actions[] = {
+        { "unknown_address_tempfail_action", p->unknown_address_tempfail_action },
+        { "unknown_helo_hostname_tempfail_action", p->unknown_helo_hostname_tempfail_action },
+        { "unverified_sender_tempfail_action", p->unverified_sender_tempfail_action },
+        { "unverified_recipient_tempfail_action", p->unverified_recipient_tempfail_action },
+    };
+
+    for (size_t i = 0; r >= 0 && i < ARRAY_LEN(actions); i++)
+        r = choose(actions[i].name, actions[i].value, tempfails, ARRAY_LEN(tempfails));
     return r < 0 ? r : 0;
 }
 
@@ -260,6 +265,7 @@ static int start(struct server *server)
     list_mechanisms(sv);
     sv->cleanup = ipc_pool_new(server->params->cleanup_service_name, idle_ms, KEPT_CONNECTIONS);
     sv->auth = ipc_pool_new("auth", idle_ms, KEPT_CONNECTIONS);
+    sv->verify = ipc_pool_new(server->params->address_verify_service_name, idle_ms, KEPT_CONNECTIONS);
     server->state = sv;
     return 0;
 }

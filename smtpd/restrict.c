@@ -361,6 +361,10 @@ static enum verdict run_delayed(struct smtpd *s)
 enum verdict restrict_rcpt(struct smtpd *s)
 {
     bool relay_first = s->sv->params->smtpd_relay_before_recipient_restrictions;
+
+    if (restrict_is_probe_sender(s))
+        return VERDICT_PERMIT;
+
     enum verdict v = s->sv->params->smtpd_delay_reject ? run_delayed(s) : VERDICT_NONE;
 
     if (v != VERDICT_REFUSED)

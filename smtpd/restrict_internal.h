@@ -95,6 +95,9 @@ MAY_WAIT
 enum verdict access_act(struct smtpd *s, const char *source, struct span value,
                         const struct subject *about);
 
+/* Is the recipient address_verify_sender? Servers that we probe may ask whether it exists. */
+bool restrict_is_probe_sender(const struct smtpd *s);
+
 /* ---- DNS: restrict_dns.c ---- */
 
 /* DNS_OK, or why not. name need not be ASCII. */

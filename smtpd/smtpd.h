@@ -43,7 +43,7 @@ struct service {
     enum tls_level tls_level;
     enum bare_newline bare_newline;
     struct str auth_mechanisms;     /* "PLAIN LOGIN" */
-    struct ipc_pool *cleanup, *auth;
+    struct ipc_pool *cleanup, *auth, *verify;
     struct anvil_link *anvil;
 };
 

@@ -114,6 +114,10 @@ void daemon_allow(const struct server *sv, unsigned sandbox_flags);
  * (pickup, qmgr) look at peer->uid themselves. */
 bool daemon_is_superuser(const struct server *sv, uid_t uid);  /* root, mail_owner, or single user */
 
+/* Is it the account of the processes that talk to strangers (net_owner)? Never so in single-user mode. A public service
+ * that the caller table opens to one of them as well answers it no more than it needs. */
+bool daemon_is_front(const struct server *sv, uid_t uid);
+
 /*
  * Become a mailbox owner for good (SANDBOX_SETUID; imapd, pop3d, pipe's child): group, supplementary
  * groups, user, and no capability left. In single-user mode it only checks that uid is one's own.

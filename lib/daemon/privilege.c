@@ -205,6 +205,11 @@ bool caller_is_allowed(const struct running *rd, uid_t uid)
     return rd->sv.single_user || (uid != rd->accounts.net.uid && uid != rd->accounts.auth.uid);
 }
 
+bool daemon_is_front(const struct server *sv, uid_t uid)
+{
+    return !sv->single_user && uid == RUNNING(sv)->accounts.net.uid;
+}
+
 bool daemon_is_superuser(const struct server *sv, uid_t uid)
 {
     const struct running *rd = RUNNING(sv);

@@ -12,7 +12,7 @@
 
 const struct caller_row caller_table[] = {
     /* callee       callers                                                              public */
-    { "cleanup",    { "smtpd", "pickup", "bounce", "local", "virtual" },                 false },
+    { "cleanup",    { "smtpd", "pickup", "bounce", "local", "virtual", "verify" },       false },
     { "pickup",     { NULL },                                                            true  },
     { "qmgr",       { "cleanup", "smtpd" },                                              true  },
     { "auth",       { "smtpd", "imapd-login", "pop3d-login", "imapd", "pop3d" },         false },
@@ -25,6 +25,7 @@ const struct caller_row caller_table[] = {
     { "discard",    { "qmgr" },                                                          false },
     { "bounce",     { "qmgr" },                                                          false },
     { "anvil",      { "smtpd" },                                                         false },
+    { "verify",     { "smtpd", "qmgr" },                                                 false },
     { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "local", "virtual", "auth" },  false },
 };
 const size_t caller_table_len = ARRAY_LEN(caller_table);
@@ -42,6 +43,7 @@ const struct program_row program_table[] = {
     { "pickup",       RUN_AS_QUEUE },
     { "qmgr",         RUN_AS_QUEUE },
     { "bounce",       RUN_AS_QUEUE },
+    { "verify",       RUN_AS_QUEUE },
     { "error",        RUN_AS_QUEUE },
     { "discard",      RUN_AS_QUEUE },
     { "local",        RUN_AS_QUEUE },

@@ -25,7 +25,7 @@ struct deliver {
     char transport[64];         /* service name, as in transport_maps */
     struct str nexthop;
     struct str sender;
-    uint32_t flags;             /* SUBMIT_8BIT, SUBMIT_SMTPUTF8 */
+    uint32_t flags;             /* SUBMIT_8BIT, SUBMIT_SMTPUTF8, SUBMIT_PROBE */
     uint32_t dsn_ret;
     struct str dsn_envid;
     uint64_t content_offset;    /* in the file */

@@ -3,6 +3,7 @@
  * msg_queue.h - what others say to qmgr: a new message is there, list, act
  *
  *     cleanup:     queue_new (no answer)
+ *     smtpd:       queue_flush_site -> queue_command_done     all that a process that talks to strangers may say
  *     postqueue:   queue_list       -> { queue_entry, queue_entry_rcpt * n_rcpt } ... queue_list_end
  *                                   or queue_destination ... queue_list_end
  *     postqueue, postsuper, sendmail -q:
@@ -94,6 +95,12 @@ struct queue_command {
 };
 IPC_SHAPE(queue_command, IPC_U32(queue_command, action, QUEUE_ACTION_LAST),
     IPC_STR(queue_command, queue_id), IPC_STR(queue_command, state), IPC_STR(queue_command, site),);
+
+/* Try now what waits for a domain (ETRN). */
+struct queue_flush_site {
+    char site[256];
+};
+IPC_SHAPE(queue_flush_site, IPC_STR(queue_flush_site, site),);
 
 struct queue_command_done {
     uint32_t status;            /* enum submit_status; PERMANENT: refused, text says why */

@@ -34,7 +34,8 @@ enum submit_flags {
     SUBMIT_EXTRACT   = 1 << 4,  /* recipients are taken from To/Cc/Bcc as well (sendmail -t) */
     SUBMIT_HOLD      = 1 << 5,  /* put it on hold */
     SUBMIT_DISCARD   = 1 << 6,  /* take it, answer for it, and throw it away */
-    SUBMIT_FLAGS_MAX = (1 << 7) - 1,
+    SUBMIT_PROBE     = 1 << 7,  /* an address probe (verify): an agent delivers nothing, it says what would become of it */
+    SUBMIT_FLAGS_MAX = (1 << 8) - 1,
 };
 
 /* RFC 3461 section 4.1: NOTIFY, and section 4.3: RET */

@@ -100,6 +100,8 @@ void delivery_line_of(struct str *ret, const struct deliver *request, const stru
         .text = str_span(&outcome->text),
     };
 
+    if (request->flags & SUBMIT_PROBE)
+        l.status = outcome->status == OUTCOME_SENT ? "deliverable" : "undeliverable";
     l.times.arrival_us = (int64_t)request->arrival_us;
     l.times.active_us = (int64_t)request->active_us;
     delivery_line_add(ret, &l);

@@ -26,7 +26,7 @@ SETUID_SETGID = 1 << 7 | 1 << 6
 # chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap, net_bind_service
 OF_MASTER = sum(1 << n for n in (0, 1, 2, 3, 5, 6, 7, 8, 10))
 SERVERS = ("smtpd", "imapd-login", "pop3d-login", "auth", "cleanup", "pickup", "qmgr", "smtp", "local", "virtual",
-           "bounce", "error", "discard", "imapd", "pop3d", "proxymap", "anvil")
+           "bounce", "error", "discard", "verify", "imapd", "pop3d", "proxymap", "anvil")
 
 
 # ---- what the page promises, and what /proc shows ----
@@ -74,6 +74,7 @@ def busy(make_instance):
         "mydestination": "here.test",
         "smtpd_client_event_limit_exceptions": "",       # so that anvil is called
         "local_recipient_maps": "proxy:unix:passwd.byname",
+        "smtpd_sender_restrictions": "reject_unverified_sender",
         "transport_maps": "inline:{ {gone.test = discard:}, {bad.test = error:no such place}, "
                           "{away.test = smtp:[127.0.0.1]:1} }",
     })
@@ -165,9 +166,9 @@ def probed(make_instance, probes):
 
 FRONTS = {"smtpd": "smtp", "imapd-login": "imap", "pop3d-login": "pop3"}
 OWN_TABLES = {"smtpd": ("vmailbox", "transport")}
-SERVICES = ("pickup", "cleanup", "qmgr", "auth", "bounce", "error", "retry", "discard", "local", "virtual", "smtp",
-            "relay", "imapd", "pop3d", "proxymap", "anvil")
-MAY_CALL = {"smtpd": {"cleanup", "auth", "anvil", "proxymap"}, "imapd-login": {"auth", "imapd"},
+SERVICES = ("pickup", "cleanup", "qmgr", "auth", "bounce", "verify", "error", "retry", "discard", "local", "virtual",
+            "smtp", "relay", "imapd", "pop3d", "proxymap", "anvil")
+MAY_CALL = {"smtpd": {"cleanup", "qmgr", "auth", "verify", "anvil", "proxymap"}, "imapd-login": {"auth", "imapd"},
             "pop3d-login": {"auth", "pop3d"}}
 
 each_front = pytest.mark.parametrize("program", FRONTS)
@@ -260,8 +261,10 @@ def test_who_asks_the_system_for_names_reads_its_files_and_only_then(make_instan
 ALLOWED = {                     # callee: accounts of its callers
     "cleanup": {"postern-net", "postern"}, "auth": {"postern-net", "postern"}, "imapd": {"postern-net"},
     "pop3d": {"postern-net"}, "smtp": {"postern"}, "local": {"postern"}, "virtual": {"postern"}, "error": {"postern"},
-    "discard": {"postern"}, "bounce": {"postern"}, "anvil": {"postern-net"}, "proxymap": {"postern-net", "postern", "postern-auth"},
-    "qmgr": {"postern", "nobody"}, "pickup": {"postern", "nobody"},      # public: for people, not for fronts
+    "discard": {"postern"}, "bounce": {"postern"}, "verify": {"postern-net", "postern"},
+    "anvil": {"postern-net"}, "proxymap": {"postern-net", "postern", "postern-auth"},
+    "pickup": {"postern", "nobody"},                                     # public: for people, not for fronts
+    "qmgr": {"postern", "nobody", "postern-net"},                        # of smtpd it takes one request, for ETRN
 }
 CALL = """
 import os, socket, sys
