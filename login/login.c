@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "io/haproxy.h"
 #include "tls/tls.h"
 
 enum { USER_LOG_MAX = 128, POOL_IDLE = 100 };
@@ -62,6 +63,12 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
     struct login_server *s = mem_new(struct login_server);
 
     s->protocol = protocol;
+    s->behind_proxy = strcmp(sv->params->imap_upstream_proxy_protocol, "haproxy") == 0;
+    if (*sv->params->imap_upstream_proxy_protocol && !s->behind_proxy) {
+        log_error("imap_upstream_proxy_protocol = %s: not one of nothing, haproxy",
+                  sv->params->imap_upstream_proxy_protocol);
+        return -EINVAL;
+    }
     if (open_tls(sv, s, &err) < 0 ||
         match_list_open(sv->params->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok, &err) < 0) {
         log_error("%s", str_cstr(&err));
@@ -129,16 +136,53 @@ void login_log_failure(const struct login *l, const char *reason)
                  l->session_id);
 }
 
+/* What a proxy in front of us says instead of its own addresses; false: nothing */
+static bool ask_proxy(struct login *l, union sockaddr_any *remote, union sockaddr_any *local)
+{
+    uint64_t deadline = clock_deadline_ms(l->sv->params->imap_upstream_proxy_timeout * 1000);
+    char from[INET6_ADDRSTRLEN];
+    struct haproxy said = { 0 };
+
+    if (!l->server->behind_proxy)
+        return true;
+    int r = haproxy_read(stream_fd(l->client), deadline, &said);
+    if (r < 0) {
+        log_warn("%s-login: no PROXY header from proxy %s: %s", l->server->protocol->name,
+                 socket_addr_print(remote, from), strerror(-r));
+        return false;
+    }
+    if (!said.is_local) {
+        *remote = said.client;
+        *local = said.server;
+        socket_addr_unmap(remote);
+        socket_addr_unmap(local);
+    }
+    return true;
+}
+
+static bool identify(struct login *l, const struct peer *peer)
+{
+    union sockaddr_any remote = peer->remote, local = peer->local;
+
+    if (!ask_proxy(l, &remote, &local))
+        return false;
+    socket_addr_print(&remote, l->remote);
+    socket_addr_print(&local, l->local);
+    l->remote_port = socket_addr_port(&remote);
+    l->local_port = socket_addr_port(&local);
+    make_session_id(l);
+    return true;
+}
+
 void login_session(struct server *sv, struct stream *client, const struct peer *peer,
                    void (*talk)(struct login *l))
 {
     struct login l = { .sv = sv, .server = sv->state, .client = client, .started_ms = clock_ms() };
 
-    socket_addr_print(&peer->remote, l.remote);
-    socket_addr_print(&peer->local, l.local);
-    l.remote_port = socket_addr_port(&peer->remote);
-    l.local_port = socket_addr_port(&peer->local);
-    make_session_id(&l);
+    if (!identify(&l, peer)) {
+        stream_free(l.client);
+        return;
+    }
     l.plaintext_ok =
         match_list_has_client(l.server->plaintext_ok, span_of("unknown"), span_of(l.remote)) > 0;
     stream_set_deadline(client, clock_deadline_ms(sv->params->imap_login_timeout * 1000));

@@ -29,6 +29,7 @@ struct login_server {
     const struct login_protocol *protocol;
     SSL_CTX *tls;                   /* NULL: no certificate configured */
     bool wrapper;                   /* TLS from the first byte */
+    bool behind_proxy;              /* imap_upstream_proxy_protocol */
     struct match_list *plaintext_ok;
     struct ipc_pool *auth;
 };

@@ -31,7 +31,7 @@ static int choose(const char *parameter, const char *value, const char *const *n
     for (size_t i = 0; i < n; i++) {
         if (span_eq_nocase_str(span_of(value), names[i]))
             return (int)i;
-        str_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
+        str_addf(&list, "%s%s", i > 0 ? ", " : "", *names[i] ? names[i] : "nothing");
     }
     log_error("%s = %s: not one of %s", parameter, value, str_cstr(&list));
     return -EINVAL;
@@ -41,6 +41,7 @@ static int choose_modes(struct service *sv)
 {
     static const char *const levels[] = { "none", "may", "encrypt" };
     static const char *const tempfails[] = { "defer_if_permit", "defer" };
+    static const char *const proxies[] = { "", "haproxy" };
     static const char *const newlines[] = { "no", "normalize", "reject" };
     const struct params *p = sv->params;
     const char *level = *p->smtpd_tls_security_level ? p->smtpd_tls_security_level : "none";
@@ -55,6 +56,10 @@ static int choose_modes(struct service *sv)
     if (r < 0)
         return r;
     sv->bare_newline = (enum bare_newline)r;
+    r = choose("smtpd_upstream_proxy_protocol", p->smtpd_upstream_proxy_protocol, proxies, ARRAY_LEN(proxies));
+    if (r < 0)
+        return r;
+    sv->behind_proxy = r > 0;
     const struct {
         const char *name, *value;
     } actions[] = {

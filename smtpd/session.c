@@ -18,6 +18,7 @@
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
 #include "smtpd/submit.h"
+#include "smtpd/upstream.h"
 
 static void session_done(struct smtpd *s)
 {
@@ -176,9 +177,15 @@ void smtpd_session(struct server *server, struct stream *client, const struct pe
     _cleanup_(session_done) struct smtpd s = {
         .sv = server->state, .client = owned, .state = SMTP_CONNECTED, .where = "CONNECT"
     };
+    struct peer from = *peer;
 
     stream_set_timeout(client, server->params->smtpd_timeout * 1000);
-    client_identify(&s, peer);
+    if (!upstream_identify(&s, &from)) {
+        reply_uncounted(&s, "421 4.3.0 %s Server local error", server->params->myhostname);
+        stream_flush(client);
+        return;
+    }
+    client_identify(&s, &from);
     serve_client(&s);
     limits_leave(&s);
 }

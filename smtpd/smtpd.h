@@ -39,6 +39,7 @@ struct service {
     struct maps *sender_logins, *rbl_replies;
     bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */
     const char *reject_footer;      /* raw, "" none */
+    bool behind_proxy;              /* smtpd_upstream_proxy_protocol */
     SSL_CTX *tls;                   /* NULL: not offered */
     enum tls_level tls_level;
     enum bare_newline bare_newline;
