@@ -13,44 +13,79 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "io/haproxy.h"
-#include "tls/tls.h"
 
 enum { USER_LOG_MAX = 128, POOL_IDLE = 100 };
+
+static void warn(const char *text)
+{
+    log_warn("%s", text);
+}
+
+static void watch(const char *path, void *arg)
+{
+    daemon_watch_file(arg, path);
+}
+
+/* read_level - imap_tls_security_level; *ret_off: no TLS at all */
+static int read_level(const struct params *p, struct login_server *s, bool *ret_off, struct str *err)
+{
+    const char *level = p->imap_tls_security_level;
+
+    s->wrapper = strcmp(level, "wrapper") == 0;
+    *ret_off = strcmp(level, "none") == 0;
+    if (s->wrapper || *ret_off || strcmp(level, "may") == 0)
+        return 0;
+    str_addf(err, "bad value for parameter imap_tls_security_level: \"%s\": expected none, may or wrapper",
+             level);
+    return -EINVAL;
+}
+
+/* The certificate of the fronts may be one of their own; all else is smtpd's */
+static int open_server(const struct server *sv, struct login_server *s, struct str *err)
+{
+    const struct params *p = sv->params;
+    struct tls_server_config cfg;
+    int r = tls_server_settings(p, true, &cfg, err);
+
+    if (r < 0)
+        return r;
+    if (strcmp(p->imap_tls_cert_file, p->smtpd_tls_cert_file) != 0)
+        cfg.ec_cert_file = cfg.ec_key_file = "";
+    cfg.protocol = s->protocol->name;
+    cfg.service = sv->service;
+    cfg.chain_files = p->imap_tls_chain_files;
+    cfg.cert_file = p->imap_tls_cert_file;
+    cfg.key_file = p->imap_tls_key_file;
+    cfg.ask = TLS_ASK_NOTHING;
+    r = tls_server_open(&cfg, &s->tls, err);
+    tls_server_config_done(&cfg);
+    return r;
+}
 
 static int open_tls(struct server *sv, struct login_server *s, struct str *err)
 {
     const struct params *p = sv->params;
-    struct tls_server_config cfg = {
-        .cert_file = p->imap_tls_cert_file,
-        .key_file = p->imap_tls_key_file,
-        .protocols = p->smtpd_tls_mandatory_protocols,
-    };
+    bool off;
+    int r = read_level(p, s, &off, err);
 
-    s->wrapper = strcmp(p->imap_tls_security_level, "wrapper") == 0;
-    if (strcmp(p->imap_tls_security_level, "none") == 0)
-        return 0;
-    if (!s->wrapper && strcmp(p->imap_tls_security_level, "may") != 0) {
-        str_addf(err, "bad value for parameter imap_tls_security_level: \"%s\": expected none, may or wrapper",
-                 p->imap_tls_security_level);
-        return -EINVAL;
-    }
-    if (!*p->imap_tls_cert_file) {
+    if (r < 0 || off)
+        return r;
+    if (!*p->imap_tls_cert_file && !*p->imap_tls_chain_files && !*p->smtpd_tls_eccert_file) {
         str_add_str(err, "wrapper mode needs a certificate: set imap_tls_cert_file");
         return s->wrapper ? -EINVAL : 0;
     }
-    SSL_CTX *tls;
-    int r = tls_server_context(&cfg, &tls, err);
-    if (r < 0)
-        return r;
-    SSL_CTX_free(s->tls);       /* sessions have their own hold on the old one */
-    s->tls = tls;
-    return 0;
+    tls_server_on_problem(warn);
+    r = open_server(sv, s, err);
+    if (r == 0)
+        tls_server_foreach_file(s->tls, watch, sv);
+    return r;
 }
 
 int login_reread(struct server *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
-    int r = open_tls(sv, sv->state, &err);
+    struct login_server *s = sv->state;
+    int r = tls_server_reread(s->tls, &err);
 
     if (r < 0)
         log_error("%s", str_cstr(&err));
@@ -74,10 +109,6 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
         log_error("%s", str_cstr(&err));
         return -1;
     }
-    if (s->tls) {
-        daemon_watch_file(sv, sv->params->imap_tls_cert_file);
-        daemon_watch_file(sv, sv->params->imap_tls_key_file);
-    }
     s->auth = ipc_pool_new("auth", sv->params->ipc_idle * 1000, POOL_IDLE);
     sv->state = s;
     return 0;
@@ -95,7 +126,7 @@ int login_start_tls(struct login *l)
     if (early > 0)
         log_warn("%s-login: discarded %zu bytes of plaintext before TLS: rip=%s",
                  l->server->protocol->name, early, l->remote);
-    int r = stream_start_tls(l->client, tls_accept(l->server->tls));
+    int r = tls_server_handshake(l->server->tls, l->client);
     if (r < 0)
         log_info("%s-login: Disconnected: TLS handshake failed: %s: rip=%s, lip=%s, session=<%s>",
                  l->server->protocol->name, stream_tls_error(l->client), l->remote, l->local, l->session_id);

@@ -10,11 +10,10 @@
 #ifndef LOGIN_LOGIN_H
 #define LOGIN_LOGIN_H
 
-#include <openssl/types.h>
-
 #include "daemon/daemon.h"
 #include "ipc/msg_auth.h"
 #include "table/table.h"
+#include "tls/server.h"
 
 /* Longest command line before sign-in; RFC 5034 section 4 and RFC 4954 need 12288 for an AUTH exchange. */
 enum { LOGIN_LINE_MAX = 16384 };
@@ -27,7 +26,7 @@ struct login_protocol {
 /* The process: what start() opened. */
 struct login_server {
     const struct login_protocol *protocol;
-    SSL_CTX *tls;                   /* NULL: no certificate configured */
+    struct tls_server *tls;         /* NULL: no certificate configured */
     bool wrapper;                   /* TLS from the first byte */
     bool behind_proxy;              /* imap_upstream_proxy_protocol */
     struct match_list *plaintext_ok;

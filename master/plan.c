@@ -23,8 +23,7 @@ static const struct {
 };
 
 /* Postfix's internal services that our processes do without. */
-static const char *const needless[] = { "trivial-rewrite", "showq",   "flush",
-                                        "scache",          "tlsmgr", "postlogd" };
+static const char *const needless[] = { "trivial-rewrite", "showq", "flush", "scache", "postlogd" };
 
 static const char *const type_names[] = {
     [SERVICE_INET] = "inet", [SERVICE_UNIX] = "unix",             [SERVICE_FIFO] = "fifo",

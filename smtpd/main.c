@@ -19,7 +19,7 @@
 #include "base/own.h"
 #include "dns/dns.h"
 #include "smtpd/smtpd.h"
-#include "tls/tls.h"
+#include "smtpd/starttls.h"
 
 #define KEPT_CONNECTIONS 16 /* to cleanup and auth, when idle */
 
@@ -39,20 +39,14 @@ static int choose(const char *parameter, const char *value, const char *const *n
 
 static int choose_modes(struct service *sv)
 {
-    static const char *const levels[] = { "none", "may", "encrypt" };
     static const char *const tempfails[] = { "defer_if_permit", "defer" };
     static const char *const proxies[] = { "", "haproxy" };
     static const char *const newlines[] = { "no", "normalize", "reject" };
     const struct params *p = sv->params;
-    const char *level = *p->smtpd_tls_security_level ? p->smtpd_tls_security_level : "none";
     const char *bare = p->smtpd_forbid_bare_newline;
-    int r = choose("smtpd_tls_security_level", level, levels, ARRAY_LEN(levels));
+    int r = choose("smtpd_forbid_bare_newline", strcmp(bare, "yes") == 0 ? "normalize" : bare, newlines,
+                   ARRAY_LEN(newlines));
 
-    if (r < 0)
-        return r;
-    sv->tls_level = (enum tls_level)r;
-    r = choose("smtpd_forbid_bare_newline", strcmp(bare, "yes") == 0 ? "normalize" : bare, newlines,
-               ARRAY_LEN(newlines));
     if (r < 0)
         return r;
     sv->bare_newline = (enum bare_newline)r;
@@ -167,63 +161,6 @@ static int open_restrictions(struct service *sv)
     return 0;
 }
 
-/* watch_certificates - a renewed one is read while we run */
-static void watch_certificates(struct service *sv)
-{
-    const struct params *p = sv->params;
-    struct span files = span_of(p->smtpd_tls_chain_files), word;
-
-    daemon_watch_file(sv->server, p->smtpd_tls_cert_file);
-    daemon_watch_file(sv->server, p->smtpd_tls_key_file);
-    while (span_word(&files, ", \t\r\n", &word)) {
-        _cleanup_free_ char *path = mem_dup_span(word);
-
-        daemon_watch_file(sv->server, path);
-    }
-}
-
-static int open_tls(struct service *sv)
-{
-    _cleanup_(str_free) struct str err = STR_INIT;
-    const struct params *p = sv->params;
-    bool mandatory = p->smtpd_tls_wrappermode || sv->tls_level == TLS_LEVEL_ENCRYPT;
-    const struct tls_server_config cfg = {
-        .chain_files = p->smtpd_tls_chain_files,
-        .cert_file = p->smtpd_tls_cert_file,
-        .key_file = p->smtpd_tls_key_file,
-        .protocols = mandatory ? p->smtpd_tls_mandatory_protocols : p->smtpd_tls_protocols,
-        .ciphers = "",
-        .ca_file = "",
-    };
-
-    if (!mandatory && sv->tls_level == TLS_LEVEL_NONE)
-        return 0;
-    if (!*p->smtpd_tls_chain_files && !*p->smtpd_tls_cert_file) {
-        if (!mandatory) {
-            log_warn("no smtpd_tls_cert_file or smtpd_tls_chain_files: STARTTLS is not offered");
-            return 0;
-        }
-        log_error("TLS is required, but neither smtpd_tls_cert_file nor smtpd_tls_chain_files is set");
-        return -EINVAL;
-    }
-
-    SSL_CTX *tls;
-    int r = tls_server_context(&cfg, &tls, &err);
-
-    if (r < 0) {
-        log_error("%s", str_cstr(&err));
-        return r;
-    }
-    SSL_CTX_free(sv->tls); /* sessions have their own hold on the old one */
-    sv->tls = tls;
-    return 0;
-}
-
-static int reread(struct server *server)
-{
-    return open_tls(server->state);
-}
-
 static int open_dns(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -251,7 +188,7 @@ static void list_mechanisms(struct service *sv)
 static int start(struct server *server)
 {
     static int (*const steps[])(struct service *sv) = {
-        choose_modes, open_lists, open_maps, open_restrictions, open_tls, open_dns,
+        choose_modes, open_lists, open_maps, open_restrictions, starttls_open, open_dns,
     };
     struct service *sv = mem_new(struct service);
     int64_t idle_ms = server->params->ipc_idle * 1000;
@@ -265,8 +202,6 @@ static int start(struct server *server)
         if (r < 0)
             return r; /* the process ends */
     }
-    if (sv->tls)
-        watch_certificates(sv);
     list_mechanisms(sv);
     sv->cleanup = ipc_pool_new(server->params->cleanup_service_name, idle_ms, KEPT_CONNECTIONS);
     sv->auth = ipc_pool_new("auth", idle_ms, KEPT_CONNECTIONS);
@@ -283,7 +218,7 @@ int main(int argc, char **argv)
         .sandbox = { .user = RUN_AS_NET, .flags = SANDBOX_INET_CLIENT },
         .start = start,
         .session = smtpd_session,
-        .reread = reread,
+        .reread = starttls_reread,
     };
 
     return daemon_main(&smtpd, argc, argv);

@@ -264,14 +264,15 @@ static void add_message(struct smtpd *s, struct str *ret)
 static void add_security(const struct smtpd *s, struct str *ret)
 {
     SSL *ssl = stream_ssl(s->client);
+    const struct tls_peer *peer = &s->tls_peer;
 
     add(ret, "sasl_method", span_of(s->sasl_method));
     add(ret, "sasl_username", str_span(&s->sasl_username));
     add(ret, "sasl_sender", s->sasl_username.len > 0 ? str_span(&s->mail.auth) : SPAN_NULL);
-    add(ret, "ccert_subject", SPAN_NULL); /* client certificates are not asked for */
-    add(ret, "ccert_issuer", SPAN_NULL);
-    add(ret, "ccert_fingerprint", SPAN_NULL);
-    add(ret, "ccert_pubkey_fingerprint", SPAN_NULL);
+    add(ret, "ccert_subject", peer->trusted ? str_span(&peer->subject_cn) : SPAN_NULL);
+    add(ret, "ccert_issuer", peer->trusted ? str_span(&peer->issuer_cn) : SPAN_NULL);
+    add(ret, "ccert_fingerprint", str_span(&peer->cert_fingerprint));
+    add(ret, "ccert_pubkey_fingerprint", str_span(&peer->key_fingerprint));
     add(ret, "encryption_protocol", span_of(ssl ? SSL_get_version(ssl) : ""));
     add(ret, "encryption_cipher", span_of(ssl ? SSL_get_cipher_name(ssl) : ""));
     add_number(ret, "encryption_keysize", ssl ? (uint64_t)SSL_get_cipher_bits(ssl, NULL) : 0);

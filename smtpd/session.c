@@ -28,6 +28,7 @@ static void session_done(struct smtpd *s)
     str_free(&s->reverse_name);
     str_free(&s->helo);
     str_free(&s->tls_info);
+    tls_peer_done(&s->tls_peer);
     str_free(&s->sasl_username);
     str_free(&s->sender);
     str_free(&s->rcpt);
@@ -113,7 +114,8 @@ static void greet(struct smtpd *s)
 
 static int serve(struct smtpd *s)
 {
-    greet(s);
+    if (s->state != SMTP_CLOSED) /* by a handshake without the certificate that is required */
+        greet(s);
     while (s->state != SMTP_CLOSED) {
         if (s->errors >= (uint64_t)s->sv->params->smtpd_hard_error_limit) {
             refuse_too_many_errors(s);

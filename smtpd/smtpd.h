@@ -12,8 +12,6 @@
 #ifndef SMTPD_SMTPD_H
 #define SMTPD_SMTPD_H
 
-#include <openssl/ssl.h>
-
 #include "daemon/daemon.h"
 #include "ipc/ipc.h"
 #include "mail/route.h"
@@ -21,6 +19,7 @@
 #include "smtpd/dotstuff.h"
 #include "smtpd/mail_args.h"
 #include "smtpd/restrict.h"
+#include "tls/server.h"
 
 #define HELO_MAX      255   /* RFC 5321 section 4.5.3.1.2 */
 #define ADDRESS_BYTES 1024  /* of an envelope address; section 4.5.3.1.3 asks for 256, UTF-8 needs more */
@@ -40,8 +39,10 @@ struct service {
     bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */
     const char *reject_footer;      /* raw, "" none */
     bool behind_proxy;              /* smtpd_upstream_proxy_protocol */
-    SSL_CTX *tls;                   /* NULL: not offered */
+    struct tls_server *tls;         /* NULL: not offered */
     enum tls_level tls_level;
+    enum tls_ask tls_ask;
+    const EVP_MD *fingerprint_digest;
     enum bare_newline bare_newline;
     struct str auth_mechanisms;     /* "PLAIN LOGIN" */
     struct ipc_pool *cleanup, *auth, *verify;
@@ -100,6 +101,7 @@ struct smtpd {
     struct anvil_client anvil;      /* as whom it is counted; limits.h */
     bool denied;                    /* by smtpd_client_restrictions at once: only QUIT is obeyed */
     struct str tls_info;            /* empty: no TLS */
+    struct tls_peer tls_peer;       /* its certificate */
     char sasl_method[32];
     struct str sasl_username;
 

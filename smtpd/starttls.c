@@ -4,21 +4,172 @@
  *
  * RFC 3207. What the client has sent after STARTTLS in plain text may come from
  * somebody in between, so it is discarded, and what was said before is forgotten
- * (section 4.2).
+ * (section 4.2). A client certificate is asked for where smtpd_tls_ask_ccert says so; the handshake
+ * does not fail for want of one, so that the client can be told what is missing.
  *
  * Runs in: smtpd (input is hostile). Logs handshakes.
  */
 #include "smtpd/starttls.h"
 
+#include <errno.h>
+
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "smtpd/command.h"
 #include "smtpd/limits.h"
 #include "smtpd/reply.h"
-#include "tls/tls.h"
+
+/* ---- the process ---- */
+
+/* find_level - smtpd_tls_security_level, or the two switches of before Postfix 2.3 */
+static int find_level(struct service *sv)
+{
+    static const char *const names[] = {"none", "may", "encrypt"};
+    const struct params *p = sv->params;
+    const char *level = p->smtpd_tls_security_level;
+
+    if (!*level)
+        level = p->smtpd_enforce_tls ? "encrypt" : p->smtpd_use_tls ? "may" : "none";
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (span_eq_nocase_str(span_of(level), names[i])) {
+            sv->tls_level = (enum tls_level)i;
+            return 0;
+        }
+    log_error("smtpd_tls_security_level = %s: not one of none, may, encrypt", level);
+    return -EINVAL;
+}
+
+static bool is_mandatory(const struct service *sv)
+{
+    return sv->params->smtpd_tls_wrappermode || sv->tls_level == TLS_LEVEL_ENCRYPT;
+}
+
+static bool has_certificate(const struct params *p)
+{
+    return *p->smtpd_tls_chain_files || *p->smtpd_tls_cert_file || *p->smtpd_tls_eccert_file;
+}
+
+static void warn(const char *text)
+{
+    log_warn("%s", text);
+}
+
+static void watch(const char *path, void *arg)
+{
+    daemon_watch_file(arg, path);
+}
+
+/* open_server - sv->tls is what main.cf says */
+static int open_server(struct service *sv, struct str *err)
+{
+    struct tls_server_config cfg;
+    int r = tls_server_settings(sv->params, is_mandatory(sv), &cfg, err);
+
+    if (r < 0)
+        return r;
+    cfg.protocol = "smtp";
+    cfg.service = sv->server->service;
+    sv->tls_ask = cfg.ask;
+    r = tls_server_open(&cfg, &sv->tls, err);
+    tls_server_config_done(&cfg);
+    return r;
+}
+
+int starttls_open(struct service *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = find_level(sv);
+
+    if (r < 0 || (!is_mandatory(sv) && sv->tls_level == TLS_LEVEL_NONE))
+        return r;
+    if (!has_certificate(sv->params) && !is_mandatory(sv)) {
+        log_warn("no smtpd_tls_cert_file or smtpd_tls_chain_files: STARTTLS is not offered");
+        return 0;
+    }
+    if (sv->params->smtpd_tls_req_ccert && !is_mandatory(sv))
+        log_warn("smtpd_tls_req_ccert = yes has no effect where TLS is not required");
+    sv->fingerprint_digest = EVP_get_digestbyname(sv->params->smtpd_tls_fingerprint_digest);
+    if (!sv->fingerprint_digest) {
+        log_error("smtpd_tls_fingerprint_digest = %s: no such digest",
+                  sv->params->smtpd_tls_fingerprint_digest);
+        return -EINVAL;
+    }
+    tls_server_on_problem(warn);
+    if (!has_certificate(sv->params)) {
+        str_add_str(&err, "TLS is required, but neither smtpd_tls_cert_file nor smtpd_tls_chain_files is set");
+        r = -EINVAL;
+    } else {
+        r = open_server(sv, &err);
+    }
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    else
+        tls_server_foreach_file(sv->tls, watch, (void *)sv->server);
+    return r;
+}
+
+int starttls_reread(struct server *server)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct service *sv = server->state;
+    int r = tls_server_reread(sv->tls, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
+}
+
+/* ---- a session ---- */
+
+static void log_certificate(const struct smtpd *s, SSL *ssl)
+{
+    const struct tls_peer *p = &s->tls_peer;
+
+    if (!p->presented || s->sv->params->smtpd_tls_loglevel < 1)
+        return;
+    log_info("%s: %s: subject_CN=" SPAN_FMT ", issuer=" SPAN_FMT ", fingerprint=" SPAN_FMT
+             ", pkey_fingerprint=" SPAN_FMT, s->namaddr, tls_trust(ssl),
+             SPAN_ARG(str_span(&p->subject_cn)), SPAN_ARG(str_span(&p->issuer_cn)),
+             SPAN_ARG(str_span(&p->cert_fingerprint)), SPAN_ARG(str_span(&p->key_fingerprint)));
+    if (!p->trusted && s->sv->params->smtpd_tls_loglevel >= 2)
+        log_info("certificate verification failed for %s: %s", s->namaddr,
+                 X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
+}
+
+static void log_handshake(const struct smtpd *s, SSL *ssl)
+{
+    int64_t level = s->sv->params->smtpd_tls_loglevel;
+
+    log_certificate(s, ssl);
+    if (level >= 2 && SSL_session_reused(ssl))
+        log_info("%s: reusing a TLS session", s->namaddr);
+    if (level >= 1)
+        log_info("%s TLS connection established from %s: " SPAN_FMT, tls_trust(ssl), s->namaddr,
+                 SPAN_ARG(str_span(&s->tls_info)));
+}
+
+/* refuse_certificate - smtpd_tls_req_ccert; tells the client inside of TLS what was missing */
+static bool refuse_certificate(struct smtpd *s)
+{
+    const struct tls_peer *p = &s->tls_peer;
+    const char *why = p->presented ? "Client certificate not trusted" : "No client certificate presented";
+
+    if (s->sv->tls_ask != TLS_REQUIRE_CERT || p->trusted)
+        return false;
+    log_info("NOQUEUE: abort: TLS from %s: %s", s->namaddr, why);
+    reply_uncounted(s, "421 4.7.1 %s Error: %s", s->sv->params->myhostname, why);
+    s->state = SMTP_CLOSED;
+    return true;
+}
 
 int starttls_handshake(struct smtpd *s)
 {
-    int r = stream_start_tls(s->client, tls_accept(s->sv->tls));
+    if (s->sv->params->smtpd_tls_loglevel >= 2)
+        log_info("setting up TLS connection from %s", s->namaddr);
+    stream_set_deadline(s->client, clock_deadline_ms(s->sv->params->smtpd_starttls_timeout * 1000));
+
+    int r = tls_server_handshake(s->sv->tls, s->client);
 
     if (r < 0) {
         const char *why = stream_tls_error(s->client);
@@ -26,13 +177,38 @@ int starttls_handshake(struct smtpd *s)
         log_info("SSL_accept error from %s: %s", s->namaddr, *why ? why : strerror(-r));
         return r;
     }
+    stream_set_deadline(s->client, CLOCK_NEVER);
     str_reset(&s->tls_info);
     tls_describe(stream_ssl(s->client), &s->tls_info);
-    if (s->sv->params->smtpd_tls_loglevel >= 1)
-        log_info("%s TLS connection established from %s: " SPAN_FMT,
-                 tls_trust(stream_ssl(s->client)), s->namaddr, SPAN_ARG(str_span(&s->tls_info)));
+    tls_peer_fill(stream_ssl(s->client), s->sv->fingerprint_digest, &s->tls_peer);
+    log_handshake(s, stream_ssl(s->client));
+    refuse_certificate(s);
     return 0;
 }
+
+void starttls_describe(const struct smtpd *s, struct str *ret)
+{
+    struct span info = str_span(&s->tls_info);
+    ptrdiff_t more = span_find(info, (struct span)SPAN(" key-exchange "));
+    struct span first = more < 0 ? info : span_first(info, (size_t)more);
+    const struct tls_peer *p = &s->tls_peer;
+
+    if (info.len == 0)
+        return;
+    str_addf(ret, "(using " SPAN_FMT, SPAN_ARG(first));
+    if (more >= 0)
+        str_addf(ret, "\n" SPAN_FMT, SPAN_ARG(span_from(info, first.len + 1)));
+    str_add_str(ret, ")\n");
+    if (p->presented)
+        str_addf(ret, "(Client CN \"" SPAN_FMT "\", Issuer \"" SPAN_FMT "\" (%s))",
+                 SPAN_ARG(str_span(&p->subject_cn)), SPAN_ARG(str_span(&p->issuer_cn)),
+                 p->trusted ? "verified OK" : "not verified");
+    else
+        str_add_str(ret, s->sv->tls_ask == TLS_ASK_NOTHING ? "(No client certificate requested)"
+                                                           : "(Client did not present a certificate)");
+}
+
+/* ---- the command ---- */
 
 static void forget_plaintext(struct smtpd *s)
 {

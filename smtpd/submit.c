@@ -18,6 +18,7 @@
 #include "ipc/msg_submit.h"
 #include "smtpd/client.h"
 #include "smtpd/reply.h"
+#include "smtpd/starttls.h"
 
 void submit_begin(struct smtpd *s, unsigned dotstuff_flags)
 {
@@ -56,14 +57,6 @@ static uint32_t submit_flags(const struct smtpd *s)
            (client_is_local(s) ? SUBMIT_REWRITE : 0u) |
            (s->restrict_state.hold ? SUBMIT_HOLD : 0u) |
            (s->restrict_state.discard ? SUBMIT_DISCARD : 0u);
-}
-
-/* For the Received header, a line each */
-static void describe_tls(const struct smtpd *s, struct str *ret)
-{
-    if (s->tls_info.len > 0 && s->sv->params->smtpd_tls_received_header)
-        str_addf(ret, "(using " SPAN_FMT ")\n(No client certificate requested)",
-                 SPAN_ARG(str_span(&s->tls_info)));
 }
 
 /* What REDIRECT and BCC of access tables make of the recipients */
@@ -136,7 +129,8 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
 
     if (s->sasl_username.len > 0)
         m.sasl_sender = s->mail.auth;
-    describe_tls(s, &tls_info);
+    if (s->sv->params->smtpd_tls_received_header)
+        starttls_describe(s, &tls_info);
     m.tls_info = tls_info;
     snprintf(m.client_addr, sizeof(m.client_addr), "%s", s->addr);
     snprintf(m.service, sizeof(m.service), "%s", s->sv->server->service);

@@ -98,6 +98,12 @@ MAY_WAIT int stream_sendfile(struct stream *st, int fd, off_t offset, uint64_t n
  * must have been discarded before. 0, or the sticky error; stream_tls_error() has the reason.
  */
 MAY_WAIT int stream_start_tls(struct stream *st, SSL *ssl);
+/*
+ * The same for a server that has to look something up before it can choose its certificate: when the
+ * handshake stops for that (SSL_CTX_set_cert_cb), resolve(arg) is called between OpenSSL's calls, so that it
+ * may wait. It returns 0 to go on, or a negative errno, which ends the handshake.
+ */
+MAY_WAIT int stream_start_tls_resolving(struct stream *st, SSL *ssl, int (*resolve)(void *arg), void *arg);
 SSL *stream_ssl(const struct stream *st);                /* NULL without TLS */
 const char *stream_tls_error(const struct stream *st);   /* "" if none */
 /* Send close_notify, if TLS is on, and shut down the writing side. Does not wait for the peer. */

@@ -97,8 +97,8 @@ static void tls_reason(struct stream *st)
     st->tls_error = str_take(&text);
 }
 
-/* tls_result - translate the failure of an SSL call: -EAGAIN with *ret_wait, 0 at the end, -errno
- */
+/* tls_result - translate the failure of an SSL call: -EAGAIN with *ret_wait, -EINPROGRESS for the
+ * resolver, 0 at the end, -errno */
 static ssize_t tls_result(struct stream *st, int ret, unsigned *ret_wait)
 {
     switch (SSL_get_error(st->ssl, ret)) {
@@ -108,6 +108,8 @@ static ssize_t tls_result(struct stream *st, int ret, unsigned *ret_wait)
     case SSL_ERROR_WANT_WRITE:
         *ret_wait = EPOLLOUT;
         return -EAGAIN;
+    case SSL_ERROR_WANT_X509_LOOKUP:
+        return -EINPROGRESS;
     case SSL_ERROR_ZERO_RETURN:
         return 0;
     default: /* OpenSSL's numbers, an open set */
@@ -138,8 +140,8 @@ ssize_t tls_layer_write(struct stream *st, const void *buf, size_t len, unsigned
     return e == 0 ? -EPIPE : e;
 }
 
-/* handshake - to its end; 0 or the sticky error */
-static int handshake(struct stream *st)
+/* handshake - to its end; 0 or the sticky error. resolve may be NULL */
+static int handshake(struct stream *st, int (*resolve)(void *arg), void *arg)
 {
     for (;;) {
         unsigned events = EPOLLIN;
@@ -151,6 +153,8 @@ static int handshake(struct stream *st)
         int r = (int)tls_result(st, ret, &events);
         if (r == -EAGAIN)
             r = stream_wait(st, events);
+        else if (r == -EINPROGRESS && resolve)
+            r = resolve(arg);
         else if (r == 0)
             r = -EPROTO;
         if (r < 0)
@@ -159,6 +163,11 @@ static int handshake(struct stream *st)
 }
 
 int stream_start_tls(struct stream *st, SSL *ssl)
+{
+    return stream_start_tls_resolving(st, ssl, NULL, NULL);
+}
+
+int stream_start_tls_resolving(struct stream *st, SSL *ssl, int (*resolve)(void *arg), void *arg)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -177,7 +186,7 @@ int stream_start_tls(struct stream *st, SSL *ssl)
     st->op_deadline = 0;
     if (r == 0)
         r = stream_error(st);
-    return r < 0 ? r : handshake(st);
+    return r < 0 ? r : handshake(st, resolve, arg);
 }
 
 SSL *stream_ssl(const struct stream *st)

@@ -26,6 +26,7 @@ const struct caller_row caller_table[] = {
     { "bounce",     { "qmgr" },                                                          false },
     { "anvil",      { "smtpd" },                                                         false },
     { "verify",     { "smtpd", "qmgr" },                                                 false },
+    { "tlsmgr",     { "smtpd", "imapd-login", "pop3d-login" },                           false },
     { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "local", "virtual", "auth" },  false },
 };
 const size_t caller_table_len = ARRAY_LEN(caller_table);
@@ -37,6 +38,7 @@ const struct program_row program_table[] = {
     { "pop3d-login",  RUN_AS_NET },
     { "smtp",         RUN_AS_NET },
     { "proxymap",     RUN_AS_NET },
+    { "tlsmgr",       RUN_AS_NET },
     { "auth",         RUN_AS_AUTH },
     { "anvil",        RUN_AS_QUEUE },
     { "cleanup",      RUN_AS_QUEUE },

@@ -11,12 +11,14 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include "base/file.h"
+#include "base/mem.h"
 #include "tls/internal.h"
 
 int tls_fail(struct str *err, const char *what, const char *file)
@@ -56,81 +58,82 @@ static int no_passphrase(char *buf, int size, int writing, void *arg)
     return -1;
 }
 
-/* What was read of the chain files and is not yet in the context. */
-struct chain {
-    EVP_PKEY *key;
-    X509 *leaf;
-    STACK_OF(X509) * above;
-    int loaded;
-};
+/* ---- chains: a key, its certificate, those above ---- */
 
-static void chain_done(struct chain *c)
+static void chain_done(struct tls_chain *c)
 {
     EVP_PKEY_free(c->key);
     X509_free(c->leaf);
     sk_X509_pop_free(c->above, X509_free);
-    *c = (struct chain){.loaded = c->loaded};
 }
 
-/* chain_use - put a complete chain into the context */
-static int chain_use(struct chain *c, SSL_CTX *ctx)
+void tls_chains_done(struct tls_chains *list)
 {
-    if (!c->key)
-        return 0;
-    if (!c->leaf || SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->above, 1) != 1)
-        return -EINVAL;
-    c->loaded++;
-    chain_done(c);
-    return 0;
+    for (size_t i = 0; i < list->len; i++)
+        chain_done(&list->items[i]);
+    free(list->items);
+    *list = (struct tls_chains){0};
+}
+
+static struct tls_chain *last(struct tls_chains *list)
+{
+    return list->len > 0 ? &list->items[list->len - 1] : NULL;
+}
+
+/* complete - a chain has its leaf, and that belongs to the key */
+static bool complete(struct tls_chain *c)
+{
+    return !c || (c->leaf && X509_check_private_key(c->leaf, c->key) == 1);
 }
 
 /* add_key - a new key begins a new chain */
-static int add_key(struct chain *c, SSL_CTX *ctx, EVP_PKEY *key)
+static int add_key(struct tls_chains *list, EVP_PKEY *key)
 {
-    int r = chain_use(c, ctx);
-
-    if (r < 0)
+    if (!complete(last(list))) {
         EVP_PKEY_free(key);
-    else
-        c->key = key;
-    return r;
+        return -EINVAL;
+    }
+    MEM_GROW(list->items, list->len, list->cap);
+    list->items[list->len++] = (struct tls_chain){.key = key};
+    return 0;
 }
 
-static int add_cert(struct chain *c, X509 *cert)
+static int add_cert(struct tls_chains *list, X509 *cert)
 {
-    if (c->key && !c->leaf) {
+    struct tls_chain *c = last(list);
+
+    if (c && !c->leaf) {
         c->leaf = cert;
         return 0;
     }
-    if (!c->above)
+    if (c && !c->above)
         c->above = sk_X509_new_null();
-    if (c->key && c->above && sk_X509_push(c->above, cert) > 0)
+    if (c && c->above && sk_X509_push(c->above, cert) > 0)
         return 0;
     X509_free(cert); /* a certificate before its key */
     return -EINVAL;
 }
 
 /* add_block - one PEM block; those that are neither key nor certificate (parameters) are skipped */
-static int add_block(struct chain *c, SSL_CTX *ctx, const char *name, const unsigned char *der,
-                     long len)
+static int add_block(struct tls_chains *list, const char *name, const unsigned char *der, long len)
 {
     struct span type = span_of(name);
 
     if (span_ends_nocase(type, (struct span)SPAN("PRIVATE KEY"))) {
         EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &der, len);
 
-        return key ? add_key(c, ctx, key) : -EINVAL;
+        return key ? add_key(list, key) : -EINVAL;
     }
     if (span_ends_nocase(type, (struct span)SPAN("CERTIFICATE"))) {
         X509 *cert = d2i_X509(NULL, &der, len);
 
-        return cert ? add_cert(c, cert) : -EINVAL;
+        return cert ? add_cert(list, cert) : -EINVAL;
     }
     return 0;
 }
 
-/* add_file - all blocks of one file */
-static int add_file(struct chain *c, SSL_CTX *ctx, BIO *in)
+/* add_blocks - all of one source */
+static int add_blocks(struct tls_chains *list, BIO *in)
 {
     char *name, *header;
     unsigned char *der;
@@ -138,36 +141,76 @@ static int add_file(struct chain *c, SSL_CTX *ctx, BIO *in)
     int r = 0;
 
     while (r == 0 && PEM_read_bio(in, &name, &header, &der, &len)) {
-        r = header[0] ? -EINVAL : add_block(c, ctx, name, der, len); /* a header: encrypted */
+        r = header[0] ? -EINVAL : add_block(list, name, der, len); /* a header: encrypted */
         OPENSSL_free(name);
         OPENSSL_free(header);
         OPENSSL_clear_free(der, (size_t)len);
     }
+    if (r == 0 && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+        return -EINVAL; /* the end of a broken block is not the end of the text */
     if (r == 0)
-        ERR_clear_error(); /* of the end of the file */
+        ERR_clear_error();
     return r;
 }
 
-int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err)
+int tls_chains_parse(struct span pem, struct tls_chains *ret)
 {
-    _cleanup_(chain_done) struct chain c = {0};
-    _cleanup_(str_free) struct str name = STR_INIT;
-    struct span list = span_of(files), file;
+    _cleanup_(tls_chains_done) struct tls_chains list = {0};
 
-    while (span_word(&list, " \t\r\n,", &file)) {
+    if (pem.len == 0 || pem.len > INT_MAX)
+        return -EINVAL;
+    ERR_clear_error();
+    _cleanup_(bio_drop) BIO *in = BIO_new_mem_buf(pem.ptr, (int)pem.len);
+
+    if (add_blocks(&list, in) < 0 || list.len == 0 || !complete(last(&list))) {
+        ERR_clear_error();
+        return -EINVAL;
+    }
+    *ret = list;
+    list = (struct tls_chains){0};
+    return 0;
+}
+
+int tls_chains_read(const char *files, struct tls_chains *ret, struct str *err)
+{
+    _cleanup_(tls_chains_done) struct tls_chains list = {0};
+    _cleanup_(str_free) struct str name = STR_INIT;
+    struct span rest = span_of(files), file;
+
+    ERR_clear_error();
+    while (span_word(&rest, " \t\r\n,", &file)) {
         _cleanup_(bio_drop) BIO *in = NULL;
 
         str_set(&name, file);
         int r = tls_open_pem("chain file", str_cstr(&name), &in, err);
+
         if (r < 0)
             return r;
-        if (add_file(&c, ctx, in) < 0)
+        if (add_blocks(&list, in) < 0)
             return tls_fail(err, "chain file", name.data);
     }
-    if (chain_use(&c, ctx) < 0 || c.loaded == 0)
+    if (list.len == 0 || !complete(last(&list)))
         return tls_fail(err, "chain file", str_cstr(&name));
+    *ret = list;
+    list = (struct tls_chains){0};
     return 0;
 }
+
+int tls_load_chain_files(SSL_CTX *ctx, const char *files, struct str *err)
+{
+    _cleanup_(tls_chains_done) struct tls_chains list = {0};
+    int r = tls_chains_read(files, &list, err);
+
+    for (size_t i = 0; r == 0 && i < list.len; i++) {
+        const struct tls_chain *c = &list.items[i];
+
+        if (SSL_CTX_use_cert_and_key(ctx, c->leaf, c->key, c->above, 1) != 1)
+            return tls_fail(err, "chain files", files);
+    }
+    return r;
+}
+
+/* ---- certificate and key in files of their own ---- */
 
 /* use_certificates - the server's own, then those above it */
 static bool use_certificates(SSL_CTX *ctx, BIO *in)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls.h - OpenSSL contexts for servers (client.h: for clients)
+ * tls.h - what servers (server.h) and clients (client.h) have in common
  */
 #ifndef TLS_TLS_H
 #define TLS_TLS_H
@@ -10,20 +10,6 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "conf/conf.h"
-
-struct tls_server_config {
-    const char *chain_files;    /* PEM list: key(s) and chain(s) together, as smtpd_tls_chain_files; or empty */
-    const char *cert_file, *key_file;
-    const char *protocols;      /* ">=TLSv1.2", Postfix syntax; empty: that */
-    const char *ciphers;        /* OpenSSL cipher list for TLS 1.2, empty: default */
-    const char *ca_file;        /* for client certificates; empty: none asked */
-};
-
-/* A context, or -EINVAL/-errno with *err naming the file and cause. Free with SSL_CTX_free. */
-int tls_server_context(const struct tls_server_config *cfg, SSL_CTX **ret, struct str *err);
-
-/* A fresh SSL for stream_start_tls(), accepting. For connecting: client.h. */
-SSL *tls_accept(SSL_CTX *ctx);
 
 /* ---- what is said of a connection ---- */
 

@@ -134,16 +134,20 @@ static void test_unusable_files_are_named(void **state)
         { { .cert_file = cert_file, .key_file = "/nowhere/k" },          "/nowhere/k"     },
         { { .cert_file = pem_file, .ciphers = "NOSUCH" },                "NOSUCH"         },
         { { .cert_file = pem_file, .protocols = "SSLv9" },               "SSLv9"          },
-        { { .cert_file = pem_file, .ca_file = key_file },                key_file         },
+        { { .cert_file = pem_file, .ask = TLS_ASK_CERT, .ca_file = key_file }, key_file   },
+        { { .cert_file = pem_file, .ask = TLS_ASK_CERT, .ca_path = "/nowhere" }, "/nowhere" },
+        { { .cert_file = pem_file, .groups = "P-1" },                    "P-1"            },
+        { { .cert_file = pem_file, .ec_cert_file = "/nowhere/e" },       "/nowhere/e"     },
+        { { .cert_file = pem_file, .sni_maps = "nosuch:type" },          "nosuch"         },
         { { 0 },                                                         "none"           },
     };
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _cleanup_(str_free) struct str err = STR_INIT;
-        SSL_CTX *ctx = NULL;
+        struct tls_server *srv = NULL;
 
-        if (tls_server_context(&cases[i].cfg, &ctx, &err) >= 0 || ctx ||
+        if (tls_server_open(&cases[i].cfg, &srv, &err) >= 0 || srv ||
             span_find(str_span(&err), span_of(cases[i].named)) < 0)
             fail_msg("row %zu: %s", i, str_cstr(&err));
     }
@@ -163,17 +167,18 @@ static void test_key_and_chain_may_be_in_one_file_or_in_two(void **state)
     str_addf(&two, "%s, %s", key_file, cert_file);
     cfgs[3].chain_files = two.data;
     for (size_t i = 0; i < ARRAY_LEN(cfgs); i++) {
-        SSL_CTX *ctx = NULL;
+        struct tls_server *srv = NULL;
 
-        if (tls_server_context(&cfgs[i], &ctx, &err) != 0)
+        if (tls_server_open(&cfgs[i], &srv, &err) != 0)
             fail_msg("row %zu: %s", i, str_cstr(&err));
-        SSL_CTX_free(ctx);
+        tls_server_free(srv);
     }
 }
 
 /* One side of a conversation, and what became of it. */
 struct side {
-    SSL_CTX *ctx;
+    SSL_CTX *ctx;               /* the client's */
+    struct tls_server *server;
     const struct tls_need *need;    /* NULL: the server */
     struct tls_sessions *sessions;
     int fd, result;
@@ -193,8 +198,8 @@ static void talk(void *arg)
     struct span line;
 
     stream_set_timeout(st, 5000);
-    s->result = stream_start_tls(st, s->need ? tls_client_new(s->ctx, s->need, s->sessions, "mx.example.com")
-                                             : tls_accept(s->ctx));
+    s->result = s->need ? stream_start_tls(st, tls_client_new(s->ctx, s->need, s->sessions, "mx.example.com"))
+                        : tls_server_handshake(s->server, st);
     snprintf(s->error, sizeof s->error, "%s", stream_tls_error(st));
     if (s->result < 0)
         return;
@@ -221,16 +226,19 @@ static void talk(void *arg)
     assert_int_equal(stream_getline(st, 100, &line), -ENODATA);
 }
 
-static SSL_CTX *server_context(const char *protocols, const char *ca_file)
+static struct tls_server *open_server(const char *protocols, const char *ca_file)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
-    SSL_CTX *ctx = NULL;
+    const struct tls_server_config cfg = { .chain_files = pem_file,
+                                           .protocols = protocols,
+                                           .ask = *ca_file ? TLS_ASK_CERT : TLS_ASK_NOTHING,
+                                           .ca_file = ca_file,
+                                           .verify_depth = 9,
+                                           .session_timeout_ms = 3600 * 1000 };
+    struct tls_server *srv = NULL;
 
-    assert_int_equal(tls_server_context(&(struct tls_server_config){ .chain_files = pem_file,
-                                                                      .protocols = protocols,
-                                                                      .ca_file = ca_file },
-                                        &ctx, &err), 0);
-    return ctx;
+    assert_int_equal(tls_server_open(&cfg, &srv, &err), 0);
+    return srv;
 }
 
 static SSL_CTX *client_context(const char *ca_file)
@@ -253,7 +261,6 @@ static void meet(struct side *server, struct side *client)
     fiber_start(talk, server);
     fiber_start(talk, client);
     assert_int_equal(loop_run(), 0);
-    SSL_CTX_free(server->ctx);
     SSL_CTX_free(client->ctx);
 }
 
@@ -322,7 +329,7 @@ static void test_a_server_is_trusted_as_far_as_its_certificate_goes(void **state
         unsigned char digest[32];
         struct tls_tlsa tlsa = { (uint8_t)m->tlsa[0], (uint8_t)m->tlsa[1], (uint8_t)m->tlsa[2], digest, 32 };
         struct tls_need need = { .level = m->level, .digest = "sha256", .tlsa = &tlsa, .n_tlsa = m->tlsa_of ? 1 : 0 };
-        struct side server = { .ctx = server_context("", "") };
+        struct side server = { .server = open_server("", "") };
         struct side client = { .ctx = client_context(m->know_ca ? cert_file : ""), .need = &need };
         struct span list = span_of(m->match), word;
 
@@ -333,6 +340,7 @@ static void test_a_server_is_trusted_as_far_as_its_certificate_goes(void **state
         if (m->tlsa_of)
             unhex(strcmp(m->tlsa_of, KEY) == 0 ? key.data : cert.data, digest);
         meet(&server, &client);
+        tls_server_free(server.server);
         if (client.result != 0 || strcmp(client.trust, m->trust) != 0 || client.enough != m->enough)
             fail_msg("row %zu: %d %s %d %s", i, client.result, client.trust, client.enough, client.error);
         if (!client.enough)
@@ -347,11 +355,12 @@ static void test_a_server_is_trusted_as_far_as_its_certificate_goes(void **state
 static void test_an_older_protocol_is_spoken_when_only_that_is_allowed(void **state)
 {
     static const struct tls_need need = { .level = TLS_LEVEL_MAY };
-    struct side server = { .ctx = server_context("TLSv1.2", cert_file) };
+    struct side server = { .server = open_server("TLSv1.2", cert_file) };
     struct side client = { .ctx = client_context(cert_file), .need = &need };
 
     (void)state;
     meet(&server, &client);
+    tls_server_free(server.server);
     assert_int_equal(client.result, 0);
     assert_true(strncmp(server.description, "TLSv1.2 with cipher ", 20) == 0);
     assert_string_equal(server.trust, "Anonymous");
@@ -360,12 +369,13 @@ static void test_an_older_protocol_is_spoken_when_only_that_is_allowed(void **st
 static void test_a_protocol_that_the_policy_excludes_is_not_spoken(void **state)
 {
     struct tls_need need = { .level = TLS_LEVEL_MAY };
-    struct side server = { .ctx = server_context("TLSv1.2", "") };
+    struct side server = { .server = open_server("TLSv1.2", "") };
     struct side client = { .ctx = client_context(""), .need = &need };
 
     (void)state;
     assert_int_equal(tls_protocols_parse(span_of("!TLSv1.2"), &need.protocols_off), 0);
     meet(&server, &client);
+    tls_server_free(server.server);
     assert_int_equal(client.result, -EPROTO);
     assert_true(strlen(client.error) > 0);
 }
@@ -387,19 +397,21 @@ static void test_a_session_is_resumed_only_if_its_server_was_good_enough(void **
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct tls_sessions *sessions = tls_sessions_new(10, 60);
-        SSL_CTX *server_ctx = server_context(cases[i].protocols, ""), *client_ctx = client_context(cert_file);
+        struct tls_server *srv = open_server(cases[i].protocols, "");
+        SSL_CTX *client_ctx = client_context(cert_file);
 
         for (int round = 0; round < 2; round++) {
-            struct side server = { .ctx = server_ctx };
+            struct side server = { .server = srv };
             struct side client = { .ctx = client_ctx, .need = &cases[i].need, .sessions = sessions };
 
-            SSL_CTX_up_ref(server_ctx), SSL_CTX_up_ref(client_ctx);
+            SSL_CTX_up_ref(client_ctx);
             meet(&server, &client);
             if (client.result != 0 || client.enough != cases[i].resumed ||
                 client.resumed != (round == 1 && cases[i].resumed))
                 fail_msg("row %zu, round %d: %d %d %s", i, round, client.resumed, client.enough, client.error);
         }
-        SSL_CTX_free(server_ctx), SSL_CTX_free(client_ctx);
+        tls_server_free(srv);
+        SSL_CTX_free(client_ctx);
         tls_sessions_free(sessions);
     }
 }
@@ -461,7 +473,7 @@ static void chatter(void *arg)
 
 static void test_a_peer_that_speaks_no_tls_fails_the_handshake_with_a_reason(void **state)
 {
-    struct side server = { .ctx = server_context("", "") };
+    struct side server = { .server = open_server("", "") };
     int sv[2];
 
     (void)state;
@@ -472,7 +484,7 @@ static void test_a_peer_that_speaks_no_tls_fails_the_handshake_with_a_reason(voi
     assert_int_equal(loop_run(), 0);
     assert_int_equal(server.result, -EPROTO);
     assert_true(strlen(server.error) > 0);
-    SSL_CTX_free(server.ctx);
+    tls_server_free(server.server);
 }
 
 int main(void)

@@ -10,6 +10,7 @@ import re
 import shutil
 import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ SETUID_SETGID = 1 << 7 | 1 << 6
 # chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap, net_bind_service
 OF_MASTER = sum(1 << n for n in (0, 1, 2, 3, 5, 6, 7, 8, 10))
 SERVERS = ("smtpd", "imapd-login", "pop3d-login", "auth", "cleanup", "pickup", "qmgr", "smtp", "local", "virtual",
-           "bounce", "error", "discard", "verify", "imapd", "pop3d", "proxymap", "anvil")
+           "bounce", "error", "discard", "verify", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
 
 
 # ---- what the page promises, and what /proc shows ----
@@ -79,6 +80,7 @@ def busy(make_instance):
                           "{away.test = smtp:[127.0.0.1]:1} }",
     })
     with smtplib.SMTP("127.0.0.1", instance.port["smtp"], "client.test", timeout=20 * SLOW) as s:
+        s.starttls(context=ssl._create_unverified_context())        # so that tlsmgr is called
         s.sendmail("alice@a.test", ["bob@a.test", "nobody@here.test", "x@gone.test", "x@bad.test", "x@away.test"],
                    "Subject: to everywhere\r\n\r\nbody\r\n")
     instance.wait_messages("bob", 1)
@@ -167,9 +169,9 @@ def probed(make_instance, probes):
 FRONTS = {"smtpd": "smtp", "imapd-login": "imap", "pop3d-login": "pop3"}
 OWN_TABLES = {"smtpd": ("vmailbox", "transport")}
 SERVICES = ("pickup", "cleanup", "qmgr", "auth", "bounce", "verify", "error", "retry", "discard", "local", "virtual",
-            "smtp", "relay", "imapd", "pop3d", "proxymap", "anvil")
-MAY_CALL = {"smtpd": {"cleanup", "qmgr", "auth", "verify", "anvil", "proxymap"}, "imapd-login": {"auth", "imapd"},
-            "pop3d-login": {"auth", "pop3d"}}
+            "smtp", "relay", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
+MAY_CALL = {"smtpd": {"cleanup", "qmgr", "auth", "verify", "anvil", "proxymap", "tlsmgr"}, "imapd-login": {"auth", "imapd", "tlsmgr"},
+            "pop3d-login": {"auth", "pop3d", "tlsmgr"}}
 
 each_front = pytest.mark.parametrize("program", FRONTS)
 
@@ -262,7 +264,7 @@ ALLOWED = {                     # callee: accounts of its callers
     "cleanup": {"postern-net", "postern"}, "auth": {"postern-net", "postern"}, "imapd": {"postern-net"},
     "pop3d": {"postern-net"}, "smtp": {"postern"}, "local": {"postern"}, "virtual": {"postern"}, "error": {"postern"},
     "discard": {"postern"}, "bounce": {"postern"}, "verify": {"postern-net", "postern"},
-    "anvil": {"postern-net"}, "proxymap": {"postern-net", "postern", "postern-auth"},
+    "anvil": {"postern-net"}, "tlsmgr": {"postern-net"}, "proxymap": {"postern-net", "postern", "postern-auth"},
     "pickup": {"postern", "nobody"},                                     # public: for people, not for fronts
     "qmgr": {"postern", "nobody", "postern-net"},                        # of smtpd it takes one request, for ETRN
 }
