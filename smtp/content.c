@@ -1,72 +1,166 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * content.c - the bytes of a message, dot-stuffed (RFC 5321 section 4.5.2)
+ * content.c - the bytes of a message as they leave
  *
- * Content in a queue file has CRLF lines, so only "LF ." needs a look; memchr finds the LFs. A
- * message that does not end in a line end gets one, since the end of DATA needs it. A bare CR
- * becomes a blank (cleanup_replace_stray_cr_lf): a next hop that takes it for a line end could be
- * made to see an end of DATA of the author's making. Mailboxes here get the message as it came.
+ * Content in a queue file has CRLF lines, so only "LF ." needs a look for DATA (RFC 5321 section 4.5.2); memchr finds
+ * the LFs. A bare CR becomes a blank (cleanup_replace_stray_cr_lf): a next hop that takes it for a line end could be
+ * made to see an end of DATA of the author's making. Mailboxes here get the message as it came. A line longer than
+ * smtp_line_length_limit is broken, since RFC 5321 section 4.5.3.1.6 lets servers refuse or cut it.
  *
  * Runs in: smtp.
  */
 #include <errno.h>
 
+#include "queue/facts.h"
 #include "smtp/smtp.h"
 
 enum { PIECE = 64 << 10 };
 
-/* One line, or a part of one: CR LF at its end stays, any other CR does not. */
+static void add_break(struct content_state *s, struct str *ret)
+{
+    str_add_str(ret, "\r\n ");
+    s->column = 1;
+}
+
+/* Bytes of one line without CR and LF */
+static void add_text(struct span text, struct content_state *s, struct str *ret)
+{
+    if (s->stuff && s->column == 0 && text.len > 0 && text.ptr[0] == '.')
+        str_add_char(ret, '.');
+    while (s->line_max > 0 && s->column + text.len > s->line_max) {
+        size_t n = s->line_max - s->column;
+        str_add(ret, span_first(text, n));
+        add_break(s, ret);
+        text = span_from(text, n);
+    }
+    str_add(ret, text);
+    s->column += text.len;
+}
+
+/* A CR that was held back, now that the byte behind it is known */
+static void add_cr(char next, struct content_state *s, struct str *ret)
+{
+    s->cr = false;
+    if (next == '\n') {
+        str_add_char(ret, '\r');
+        return;
+    }
+    if (s->line_max > 0 && s->column >= s->line_max)
+        add_break(s, ret);
+    str_add_char(ret, s->keep_bare_cr ? '\r' : ' ');
+    s->column++;
+}
+
+/* One line, or a part of one */
 static void add_line(struct span line, struct content_state *s, struct str *ret)
 {
     while (line.len > 0) {
+        if (s->cr)
+            add_cr(line.ptr[0], s, ret);
         ptrdiff_t cr = span_chr(line, '\r');
         size_t n = cr < 0 ? line.len : (size_t)cr;
-        str_add(ret, span_first(line, n));
+        bool ends = cr < 0 && line.ptr[n - 1] == '\n';
+        add_text(span_first(line, n - ends), s, ret);
+        if (ends) {
+            str_add_char(ret, '\n');
+            s->column = 0;
+        }
         line = span_from(line, n);
-        if (line.len == 0)
-            return;
+        s->cr = line.len > 0;
         line = span_from(line, 1);
-        if (line.len == 0)
-            s->cr = true;       /* the next piece tells what it is */
-        else
-            str_add_char(ret, line.ptr[0] == '\n' || s->keep_bare_cr ? '\r' : ' ');
     }
 }
 
-void content_stuff(struct span bytes, struct content_state *s, struct str *ret)
+void content_clean(struct span bytes, struct content_state *s, struct str *ret)
 {
     while (bytes.len > 0) {
-        if (s->cr)
-            str_add_char(ret, bytes.ptr[0] == '\n' || s->keep_bare_cr ? '\r' : ' ');
-        s->cr = false;
-        if (s->at_line_start && bytes.ptr[0] == '.')
-            str_add_char(ret, '.');
         ptrdiff_t lf = span_chr(bytes, '\n');
         size_t n = lf < 0 ? bytes.len : (size_t)lf + 1;
         add_line(span_first(bytes, n), s, ret);
-        s->at_line_start = lf >= 0;
         bytes = span_from(bytes, n);
     }
 }
 
-int content_send(struct stream *st, int fd, uint64_t offset, uint64_t size, bool keep_bare_cr)
+bool content_is_clean(struct span bytes, bool keep_bare_cr, size_t line_max)
 {
-    _cleanup_(str_free) struct str in = STR_INIT, out = STR_INIT;
-    struct content_state state = { .at_line_start = true, .keep_bare_cr = keep_bare_cr };
+    struct queue_facts f = { 0 };
 
-    while (size > 0 && stream_error(st) == 0) {
-        size_t want = size < PIECE ? (size_t)size : PIECE;
-        str_reset(&in);
-        str_reserve(&in, want);
-        ssize_t n = pread(fd, in.data, want, (off_t)offset);
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        str_reset(&out);
-        content_stuff(span_make(in.data, (size_t)n), &state, &out);
-        stream_write(st, str_span(&out));
-        offset += (uint64_t)n;
-        size -= (uint64_t)n;
+    queue_facts_add(&f, bytes);
+    queue_facts_end(&f);
+    return (keep_bare_cr || !f.bare_cr) && (line_max == 0 || f.longest_line <= line_max);
+}
+
+/* ---- from the file ---- */
+
+static struct content_state state_for(const struct delivery *d)
+{
+    const struct params *p = d->client->params;
+
+    return (struct content_state){ .keep_bare_cr = !p->cleanup_replace_stray_cr_lf,
+                                   .line_max = (size_t)p->smtp_line_length_limit };
+}
+
+/* The next at most PIECE bytes. 1, 0 at the end, or -errno. */
+static int read_piece(struct delivery *d, uint64_t *done, struct str *ret)
+{
+    const struct deliver *m = &d->request;
+    uint64_t left = m->content_size - *done;
+    size_t want = left < PIECE ? (size_t)left : PIECE;
+
+    if (want == 0)
+        return 0;
+    str_reset(ret);
+    str_reserve(ret, want);
+    ssize_t n = pread(d->fd, ret->data, want, (off_t)(m->content_offset + *done));
+    if (n <= 0)
+        return n < 0 ? -errno : -EIO;
+    str_advance(ret, (size_t)n);
+    *done += (uint64_t)n;
+    return 1;
+}
+
+int content_load(struct delivery *d, struct connection *k, struct str *ret)
+{
+    struct content_state state = state_for(d);
+    _cleanup_(str_free) struct str piece = STR_INIT;
+    uint64_t done = 0;
+    int r;
+
+    (void)k;
+    while ((r = read_piece(d, &done, &piece)) > 0) {
+        if (done == d->request.content_size && ret->len == 0 &&
+            content_is_clean(str_span(&piece), state.keep_bare_cr, state.line_max)) {
+            *ret = TAKE(piece, STR_INIT);
+            return 0;
+        }
+        content_clean(str_span(&piece), &state, ret);
     }
-    stream_puts(st, state.at_line_start ? ".\r\n" : "\r\n.\r\n");
-    return stream_flush(st);
+    return r;
+}
+
+bool content_goes_as_it_is(const struct delivery *d, const struct connection *k)
+{
+    struct content_state state = state_for(d);
+    struct queue_facts f;
+
+    (void)k;
+    return queue_facts_read(d->fd, &f) == 0 && (state.keep_bare_cr || !f.bare_cr) &&
+           (state.line_max == 0 || f.longest_line <= state.line_max);
+}
+
+int content_send(struct delivery *d, struct connection *k, bool *ends_line)
+{
+    struct content_state state = state_for(d);
+    _cleanup_(str_free) struct str in = STR_INIT, out = STR_INIT;
+    uint64_t done = 0;
+    int r = 0;
+
+    state.stuff = true;
+    while (stream_error(k->stream) == 0 && (r = read_piece(d, &done, &in)) > 0) {
+        str_reset(&out);
+        content_clean(str_span(&in), &state, &out);
+        stream_write(k->stream, str_span(&out));
+    }
+    *ends_line = state.column == 0 && !state.cr;
+    return r;
 }

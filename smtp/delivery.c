@@ -2,14 +2,17 @@
 /*
  * delivery.c - one message to its next hop: which address next, what became of each recipient
  *
- * A kept connection if there is one; else each address in order until every recipient is decided. A 2xx
- * or 5xx decides; a 4xx or a broken connection does not, and what the last server
- * said stands when no address is left (RFC 5321 section 5.1).
+ * The next hops that qmgr names, then those of smtp_fallback_relay; for each a kept connection if there is one, else
+ * its addresses in order until every recipient is decided. A 2xx or 5xx decides; a 4xx or a broken
+ * connection does not, and what the last server said stands when no address is left (RFC 5321 section 5.1).
  *
  * Runs in: smtp.
  */
+#include <sys/un.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
+#include "mail/address.h"
 #include "smtp/smtp.h"
 
 void delivery_result(struct delivery *d, struct delivery_rcpt *r, const struct connection *k,
@@ -22,6 +25,7 @@ void delivery_result(struct delivery *d, struct delivery_rcpt *r, const struct c
     str_reset(&r->result.relay);
     str_reset(&r->result.remote_mta);
     str_reset(&r->result.remote_reply);
+    r->conn_use = k ? k->uses : 0;
     if (k)
         str_add(&r->result.relay, span_first(str_span(&k->relay), 512));
     if (final)
@@ -36,13 +40,15 @@ static bool undecided(const struct delivery *d)
     return false;
 }
 
-/* The same failure for every undecided recipient */
-static void fail_all(struct delivery *d, const struct failure *why, bool final)
+/* The last failure as a whole, for every undecided recipient: it stands unless another server has its say. */
+static void fail_all(struct delivery *d)
 {
+    const struct failure *why = &d->last;
+
     for (uint32_t i = 0; i < d->request.n_rcpt; i++)
         if (d->rcpts[i].state == RCPT_UNDECIDED)
-            delivery_result(d, &d->rcpts[i], NULL, why->permanent && final ? OUTCOME_BOUNCED : OUTCOME_DEFERRED,
-                            why->dsn, str_span(&why->text), final);
+            delivery_result(d, &d->rcpts[i], NULL, why->permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED, why->dsn,
+                            str_span(&why->text), why->final);
 }
 
 /* Transfer over k. True if the server has had its say, false if the connection was lost. */
@@ -59,59 +65,228 @@ static bool use(struct delivery *d, struct connection *k)
     return heard;
 }
 
-static void try_targets(struct delivery *d, const struct targets *t)
-{
-    int64_t limit = d->client->params->smtp_mx_address_limit;
-    bool reached = false;
+/* ---- the addresses of one next hop ---- */
 
-    for (size_t i = 0; i < t->len && undecided(d); i++) {
-        struct connection *k;
-        if (limit > 0 && (int64_t)i >= limit)
-            break;
-        if (connection_open(d, t, &t->items[i], &k, &d->last) < 0) {
-            /* A server that answered 5xx to EHLO decides only when it was the last one. */
-            fail_all(d, &d->last, d->last.permanent && i + 1 == t->len);
-            continue;
-        }
-        reached = true;
-        use(d, k);
-    }
-    d->dead = !reached;
+/* The first untried address; targets->len: none */
+static size_t next_target(const struct targets *t)
+{
+    size_t i = 0;
+
+    while (i < t->len && t->items[i].tried)
+        i++;
+    return i;
 }
 
-/* The next hop's servers, found anew */
-static void deliver_anew(struct delivery *d)
+static size_t count_tried(const struct targets *t)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < t->len; i++)
+        n += t->items[i].tried;
+    return n;
+}
+
+static size_t limit_of(int64_t param)
+{
+    return param > 0 ? (size_t)param : SIZE_MAX;
+}
+
+static void try_targets(struct delivery *d, struct targets *t, bool *reached)
+{
+    const struct params *p = d->client->params;
+    size_t addresses = limit_of(p->smtp_mx_address_limit), sessions = limit_of(p->smtp_mx_session_limit);
+    size_t next, tried;
+
+    while (undecided(d) && sessions > 0 && (next = next_target(t)) < t->len && (tried = count_tried(t)) < addresses) {
+        struct target *target;
+        struct connection *k;
+        int fd = race_connect(d, t, next, addresses - tried, &target, &d->last);
+        if (fd < 0) {
+            fail_all(d);
+            continue;
+        }
+        sessions--;
+        if (connection_open(d, t, target, fd, &k, &d->last) < 0) {
+            fail_all(d);
+            continue;
+        }
+        *reached = true;
+        use(d, k);
+    }
+}
+
+static int unix_target(struct delivery *d, struct targets *ret)
+{
+    const struct nexthop *hop = &d->hop;
+    const struct params *p = d->client->params;
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    _cleanup_(str_free) struct str path = STR_INIT;
+
+    if (hop->host.data[0] != '/')
+        str_addf(&path, "%s/", p->queue_directory);
+    str_add(&path, str_span(&hop->host));
+    if (path.len >= sizeof addr.sun_path) {
+        failure_set(&d->last, true, "5.3.5", "path of socket %s is too long", str_cstr(&path));
+        return -1;
+    }
+    memcpy(addr.sun_path, path.data, path.len);
+    MEM_GROW(ret->items, ret->len, ret->cap);
+    struct target *t = &ret->items[ret->len++];
+    *t = (struct target){ .host = mem_strdup(p->myhostname) };
+    memcpy(&t->addr, &addr, sizeof addr);
+    return 0;
+}
+
+/* ---- what the connections of a delivery have in common ---- */
+
+/* Addresses to send from, "192.0.2.1, 2001:db8::1": the first of each family that parses */
+static void take_bind_addresses(struct delivery *d, struct span list)
+{
+    struct span word;
+
+    while (span_word(&list, ", \t\r\n", &word)) {
+        union sockaddr_any a;
+        if (socket_addr_parse(word, 0, &a) < 0)
+            continue;
+        union sockaddr_any *of = &d->bind[a.sa.sa_family == AF_INET6];
+        if (of->sa.sa_family == AF_UNSPEC)
+            *of = a;
+    }
+}
+
+/* By table for the destination, else for the sender (*value: what it says); then the parameters. */
+static int find_bind_addresses(struct delivery *d, const struct nexthop *hop, struct str *value)
+{
+    const struct params *p = d->client->params;
+    struct maps *maps = d->client->tables.bind_address;
+    struct span sender = str_span(&d->request.sender);
+    int r = 0;
+
+    if (!maps_empty(maps)) {
+        r = maps_get(maps, str_span(&hop->host), value);
+        if (r == 0)
+            r = sender.len == 0 ? maps_get(maps, span_of("<>"), value)
+                                : maps_get_address(maps, sender, p->recipient_delimiter, MAPS_FULL | MAPS_AT_DOMAIN,
+                                                   value, NULL);
+    }
+    if (r < 0)
+        return r;
+    take_bind_addresses(d, str_span(value));
+    take_bind_addresses(d, span_of(p->smtp_bind_address));
+    take_bind_addresses(d, span_of(p->smtp_bind_address6));
+    return 0;
+}
+
+static bool is_kept(struct delivery *d, struct span text, const struct nexthop *hop)
+{
+    struct match_list *l = d->client->kept_destinations;
+
+    return d->client->params->smtp_connection_cache_on_demand || match_list_has(l, text) > 0 ||
+           match_list_has(l, str_span(&hop->host)) > 0;
+}
+
+/* Set d->tls, d->bind and d->key for the next hop `text`, which is d->hop. 0, or negative with d->last. */
+static int agree(struct delivery *d, struct span text)
+{
+    const struct nexthop *hop = &d->hop;
+    _cleanup_(str_free) struct str from = STR_INIT, destination = STR_INIT;
+
+    str_add(&destination, text);
+    if (smtp_tls_destination(d, str_cstr(&destination), &d->last) < 0)
+        return -1;
+
+    memset(d->bind, 0, sizeof d->bind);
+    str_reset(&d->key);
+    if (find_bind_addresses(d, hop, &from) < 0) {
+        failure_set(&d->last, false, "4.3.0", "smtp_bind_address_maps: lookup error");
+        return -1;
+    }
+    if (!is_kept(d, text, hop))
+        return 0;
+    str_add(&d->key, text);
+    str_add_char(&d->key, ' ');
+    str_add(&d->key, str_span(&d->tls.identity));
+    if (from.len > 0) {
+        str_add_char(&d->key, '\n');
+        str_add(&d->key, str_span(&from));
+    }
+    return 0;
+}
+
+/* ---- next hops ---- */
+
+enum go_on { GO_ON, STOP };
+
+/* This next hop did not work; perhaps another one does. */
+static enum go_on pass_on(struct delivery *d)
+{
+    fail_all(d);
+    return GO_ON;
+}
+
+/* Over a kept connection, if there is one. *ret_used: the address whose server has had its say, family 0: none.
+ * The connection may have been closed meanwhile, which says nothing about the server. */
+static void try_kept(struct delivery *d, union sockaddr_any *ret_used)
+{
+    struct connection *k = d->key.len > 0 ? cache_take(d->client, str_span(&d->key)) : NULL;
+
+    if (!k)
+        return;
+    smtp_tls_log(d, k);
+    union sockaddr_any remote = k->remote;
+    if (use(d, k))
+        *ret_used = remote;
+}
+
+static void leave_out(struct targets *t, const union sockaddr_any *used)
+{
+    for (size_t i = 0; i < t->len; i++)
+        if (memcmp(&t->items[i].addr, used, sizeof *used) == 0)
+            t->items[i].tried = true;
+}
+
+static enum go_on try_nexthop(struct delivery *d, struct span text, bool *reached)
 {
     _cleanup_(targets_done) struct targets targets = { 0 };
+    union sockaddr_any used = { 0 };
 
-    if (targets_find(d->client, &d->hop, &targets, &d->last) < 0) {
-        fail_all(d, &d->last, true);
-        d->dead = !d->last.permanent;
-    } else {
-        try_targets(d, &targets);
+    if (nexthop_parse(text, d->client->default_port, &d->hop) < 0) {
+        failure_set(&d->last, true, "5.4.4", "bad next hop \"" SPAN_FMT "\": expected host, [host] or host:port",
+                    SPAN_ARG(text));
+        return pass_on(d);
     }
+    if (agree(d, text) < 0)
+        return pass_on(d);
+    try_kept(d, &used);
+    if (used.sa.sa_family != AF_UNSPEC)
+        *reached = true;
+    if (!undecided(d))
+        return STOP;
+    int r = d->hop.is_unix ? unix_target(d, &targets) : targets_find(d->client, &d->hop, &targets, &d->last);
+    if (r < 0)
+        return *reached ? GO_ON : pass_on(d);
+    leave_out(&targets, &used);
+    try_targets(d, &targets, reached);
+    return targets.we_are_mx || d->last.final ? STOP : GO_ON;
+}
+
+/* Every next hop of a list, while there are recipients. STOP: the fallback relays must not see this mail. */
+static enum go_on try_list(struct delivery *d, struct span list, bool *reached)
+{
+    enum go_on next = GO_ON;
+    struct span word;
+
+    while (next == GO_ON && undecided(d) && span_word(&list, ", \t\r\n", &word))
+        next = try_nexthop(d, word, reached);
+    return next;
 }
 
 void delivery_run(struct delivery *d)
 {
-    const char *nexthop = str_cstr(&d->request.nexthop);
-    struct connection *k;
+    bool reached = false;
+    enum go_on next = try_list(d, str_span(&d->request.nexthop), &reached);
 
-    if (nexthop_parse(str_span(&d->request.nexthop), d->client->default_port, &d->hop) < 0) {
-        failure_set(&d->last, true, "5.4.4", "bad next hop \"%s\": expected host, [host] or host:port", nexthop);
-        fail_all(d, &d->last, true);
-        return;
-    }
-    if (smtp_tls_destination(d, &d->last) < 0) {
-        fail_all(d, &d->last, true);
-        return;
-    }
-    str_addf(&d->key, "%s %s", nexthop, str_cstr(&d->tls.identity));
-    k = cache_take(d->client, str_cstr(&d->key));
-    if (k)
-        smtp_tls_log(d, k);
-    bool heard = k && use(d, k);
-    /* A kept connection may have been closed meanwhile: that says nothing about the server. */
-    if (!heard && undecided(d))
-        deliver_anew(d);
+    if (next == GO_ON && !d->client->lmtp)
+        try_list(d, span_of(d->client->params->smtp_fallback_relay), &reached);
+    d->dead = !reached && !d->last.permanent;
 }

@@ -29,7 +29,11 @@ static void test_each_form_of_a_nexthop_gives_host_port_and_whether_mx_counts(vo
         { "x:", NULL, 0, false },
         { "x:0", NULL, 0, false },
         { "x:65536", NULL, 0, false },
-        { "x:smtp", NULL, 0, false },
+        { "x:smtp", "x", 25, false },
+        { "[x]:submission", "x", 587, true },
+        { "inet:x:24", "x", 24, false },
+        { "x:nosuchservice", NULL, 0, false },
+        { "unix:", NULL, 0, false },
         { ":25", NULL, 0, false },
     };
 

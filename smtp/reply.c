@@ -2,14 +2,13 @@
 /*
  * reply.c - what a server answers, line by line
  *
- * RFC 5321 section 4.2 (replies) and section 4.1.1.1 (the keywords of EHLO). Reading is
- * connection.c's matter, so that this can be tested and fuzzed without a connection.
+ * RFC 5321 section 4.2. Reading is connection.c's matter, so that this can be tested and fuzzed
+ * without a connection.
  *
  * Runs in: smtp. Every byte is hostile: replies are bounded in lines and length.
  */
 #include <errno.h>
 
-#include "base/mem.h"
 #include "smtp/smtp.h"
 
 enum { REPLY_LINES_MAX = 200, REPLY_TEXT_MAX = 8192 };
@@ -39,22 +38,7 @@ void reply_set_dsn(struct smtp_reply *reply)
         snprintf(reply->dsn, sizeof reply->dsn, "%d.0.0", reply->code / 100);
 }
 
-void ehlo_note_feature(struct span line, unsigned *features, uint64_t *size_limit)
+void reply_done(struct smtp_reply *reply)
 {
-    static const struct {
-        struct span keyword;
-        unsigned feature;
-    } known[] = {
-        { SPAN("PIPELINING"), FEATURE_PIPELINING }, { SPAN("8BITMIME"), FEATURE_8BITMIME },
-        { SPAN("SIZE"), FEATURE_SIZE },             { SPAN("STARTTLS"), FEATURE_STARTTLS },
-        { SPAN("SMTPUTF8"), FEATURE_SMTPUTF8 },     { SPAN("DSN"), FEATURE_DSN },
-        { SPAN("CHUNKING"), FEATURE_CHUNKING },     { SPAN("ENHANCEDSTATUSCODES"), FEATURE_ENHANCED },
-    };
-    struct span keyword = span_cut(&line, ' ');
-
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (span_eq_nocase(keyword, known[i].keyword))
-            *features |= known[i].feature;
-    if (span_eq_nocase_str(keyword, "SIZE"))
-        span_u64(line, INT64_MAX, size_limit);
+    str_free(&reply->text);
 }

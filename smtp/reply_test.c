@@ -77,42 +77,11 @@ static void test_a_reply_that_never_ends_is_refused_and_its_text_stays_small(voi
     str_free(&reply.text);
 }
 
-static void test_keywords_of_ehlo_are_known_in_any_case_and_others_are_passed_over(void **state)
-{
-    static const struct {
-        const char *line;
-        unsigned features;
-        uint64_t size;
-    } cases[] = {
-        { "PIPELINING", FEATURE_PIPELINING, 0 },
-        { "pipelining", FEATURE_PIPELINING, 0 },
-        { "SIZE 1000", FEATURE_SIZE, 1000 },
-        { "SIZE", FEATURE_SIZE, 0 },
-        { "SIZE 99999999999999999999", FEATURE_SIZE, 0 },
-        { "SIZE -1", FEATURE_SIZE, 0 },
-        { "STARTTLS x", FEATURE_STARTTLS, 0 },
-        { "STARTTLSX", 0, 0 },
-        { "AUTH PLAIN", 0, 0 },
-        { "", 0, 0 },
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        unsigned features = 0;
-        uint64_t size = 0;
-
-        ehlo_note_feature(span_of(cases[i].line), &features, &size);
-        if (features != cases[i].features || size != cases[i].size)
-            fail_msg("%s: %x %llu", cases[i].line, features, (unsigned long long)size);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_reply_gives_its_code_its_text_and_a_dsn_of_the_same_class),
         cmocka_unit_test(test_a_reply_that_never_ends_is_refused_and_its_text_stays_small),
-        cmocka_unit_test(test_keywords_of_ehlo_are_known_in_any_case_and_others_are_passed_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

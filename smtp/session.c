@@ -20,9 +20,9 @@ static void delivery_done(struct delivery *d)
     free(d->rcpts);
     deliver_msg_done(&d->request);
     str_free(&d->last.text);
-    str_free(&d->hop.host);
-    str_free(&d->key);
+    nexthop_done(&d->hop);
     tls_site_done(&d->tls);
+    str_free(&d->key);
     if (d->fd >= 0)
         close(d->fd);
 }
@@ -44,9 +44,12 @@ static int receive(struct ipc *c, struct delivery *d)
 static void log_outcome(const struct delivery *d, const struct delivery_rcpt *r)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
+    struct delivery_line l;
 
-    delivery_line_of(&line, &d->request, &r->r, &r->result, &d->times,
-                     d->client->params->delay_logging_resolution_limit);
+    delivery_line_fill(&l, &d->request, &r->r, &r->result, &d->times,
+                       d->client->params->delay_logging_resolution_limit);
+    l.conn_use = r->conn_use;
+    delivery_line_add(&line, &l);
     log_info("%s", str_cstr(&line));
 }
 

@@ -91,9 +91,11 @@ int smtp_tls_reread(struct server *sv)
 
 /* ---- the policy of a delivery ---- */
 
-int smtp_tls_destination(struct delivery *d, struct failure *why)
+int smtp_tls_destination(struct delivery *d, const char *destination, struct failure *why)
 {
-    return tls_site_find(&d->client->tls->engine, str_cstr(&d->request.nexthop), &d->tls, why);
+    tls_site_done(&d->tls);
+    d->tls = (struct tls_site){ 0 };
+    return tls_site_find(&d->client->tls->engine, destination, &d->tls, why);
 }
 
 int smtp_tls_decide(struct delivery *d, const struct targets *targets, const struct target *t, struct tls_policy *ret,
@@ -228,7 +230,7 @@ static enum tls_start ask_for_tls(struct delivery *d, struct connection *k, stru
 
 enum tls_start smtp_tls_start(struct delivery *d, struct connection *k, struct failure *why)
 {
-    bool offered = k->features & FEATURE_STARTTLS;
+    bool offered = k->ehlo.features & FEATURE_STARTTLS;
 
     if (k->policy.level == TLS_LEVEL_NONE) {
         if (offered && d->client->params->smtp_tls_note_starttls_offer)

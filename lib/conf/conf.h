@@ -91,6 +91,12 @@ struct params {
  * The params belong to the caller (params_free) and do not point into c.
  */
 int conf_params(const struct conf *c, struct params **ret, struct str *err);
+/*
+ * The same; for the LMTP client, each smtp_NAME member has the value of lmtp_NAME. A parameter lmtp_NAME without
+ * a row of its own has type, default and bounds of smtp_NAME, and is not moved by what that is set to.
+ */
+enum conf_client { CONF_SMTP, CONF_LMTP };
+int conf_params_for(const struct conf *c, enum conf_client client, struct params **ret, struct str *err);
 void params_free(struct params *p);
 DEFINE_CLEANUP(struct params, params_free);
 
@@ -103,7 +109,7 @@ struct param_row {
 };
 extern const struct param_row param_rows[]; /* sorted by name */
 extern const size_t param_rows_len;
-const struct param_row *param_find(const char *name);
+const struct param_row *param_find(const char *name); /* lmtp_NAME: perhaps the row of smtp_NAME */
 
 /* Visit what main.cf sets, in file order (for postconf -n and warnings). */
 void conf_foreach_set(const struct conf *c, void (*fn)(const char *name, const char *raw, void *arg), void *arg);

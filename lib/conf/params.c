@@ -29,9 +29,38 @@ static int compare_row(const void *key, const void *row)
     return strcmp(key, ((const struct param_row *)row)->name);
 }
 
-const struct param_row *param_find(const char *name)
+static const struct param_row *find_row(const char *name)
 {
     return bsearch(name, param_rows, param_rows_len, sizeof param_rows[0], compare_row);
+}
+
+/* ---- lmtp_NAME: smtp_NAME of the LMTP client ---- */
+
+/* Those whose names say the command of the protocol */
+static const struct {
+    const char *smtp, *lmtp;
+} renamed[] = { { "smtp_helo_name", "lmtp_lhlo_name" }, { "smtp_helo_timeout", "lmtp_lhlo_timeout" } };
+
+static void lmtp_name(const char *smtp, struct str *ret)
+{
+    str_reset(ret);
+    for (size_t i = 0; i < ARRAY_LEN(renamed); i++)
+        if (strcmp(renamed[i].smtp, smtp) == 0) {
+            str_add_str(ret, renamed[i].lmtp);
+            return;
+        }
+    str_addf(ret, "lmtp_%s", smtp + strlen("smtp_"));
+}
+
+const struct param_row *param_find(const char *name)
+{
+    const struct param_row *row = find_row(name);
+    _cleanup_(str_free) struct str smtp = STR_INIT;
+
+    if (row || strncmp(name, "lmtp_", strlen("lmtp_")) != 0)
+        return row;
+    str_addf(&smtp, "smtp_%s", name + strlen("lmtp_"));
+    return find_row(str_cstr(&smtp));
 }
 
 int conf_parse_time(struct span text, char unit, int64_t *ret_seconds)
@@ -153,24 +182,48 @@ static int set_member(const struct param_row *row, struct span value, void *memb
     return -EINVAL;
 }
 
-int conf_params(const struct conf *c, struct params **ret, struct str *err)
+static int set_from(const struct conf *c, const struct param_row *row, void *member, struct str *err)
+{
+    _cleanup_(str_free) struct str value = STR_INIT, why = STR_INIT;
+    int r = conf_get(c, row->name, &value, &why);
+
+    if (r == 0)
+        r = set_member(row, str_span(&value), member, &why);
+    if (r < 0) {
+        conf_add_place(c, row->name, err);
+        str_add(err, str_span(&why));
+    }
+    return r;
+}
+
+/* An smtp_NAME member with the value of lmtp_NAME */
+static int set_from_lmtp(const struct conf *c, const struct param_row *row, void *member, struct str *err)
+{
+    _cleanup_(str_free) struct str name = STR_INIT;
+
+    lmtp_name(row->name, &name);
+    struct param_row lmtp = *param_find(str_cstr(&name));
+    lmtp.name = str_cstr(&name);
+    return set_from(c, &lmtp, member, err);
+}
+
+int conf_params_for(const struct conf *c, enum conf_client client, struct params **ret, struct str *err)
 {
     _cleanup_(params_free_ptr_) struct params *p = mem_new(struct params);
-    _cleanup_(str_free) struct str why = STR_INIT;
 
     for (size_t i = 0; i < param_rows_len; i++) {
-        _cleanup_(str_free) struct str value = STR_INIT;
-        int r = conf_get(c, param_rows[i].name, &value, &why);
-        if (r == 0)
-            r = set_member(&param_rows[i], str_span(&value), (char *)p + param_offsets[i], &why);
-        if (r < 0) {
-            conf_add_place(c, param_rows[i].name, err);
-            str_add(err, str_span(&why));
+        bool of_lmtp = client == CONF_LMTP && strncmp(param_rows[i].name, "smtp_", strlen("smtp_")) == 0;
+        int r = (of_lmtp ? set_from_lmtp : set_from)(c, &param_rows[i], (char *)p + param_offsets[i], err);
+        if (r < 0)
             return r;
-        }
     }
     *ret = TAKE_PTR(p);
     return 0;
+}
+
+int conf_params(const struct conf *c, struct params **ret, struct str *err)
+{
+    return conf_params_for(c, CONF_SMTP, ret, err);
 }
 
 void params_free(struct params *p)

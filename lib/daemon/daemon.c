@@ -74,7 +74,7 @@ static void load_settings(struct running *rd)
     if (main_cf < 0)
         log_fatal("no settings in the environment: this program is started by master(8)");
     if (conf_load_copy(NULL, main_cf, &conf, &err) < 0 || daemon_args_apply(&rd->args, conf, &err) < 0 ||
-        conf_params(conf, &params, &err) < 0)
+        conf_params_for(conf, rd->sv.daemon->client, &params, &err) < 0)
         log_fatal("%s", str_cstr(&err));
     rd->sv.conf = conf;
     rd->sv.params = params;

@@ -77,6 +77,7 @@ enum daemon_mode {
 struct daemon {
     const char *name;
     enum daemon_mode mode;
+    enum conf_client client;                              /* whose smtp_ or lmtp_ parameters it goes by */
     struct sandbox sandbox;
     /* Open tables, keys, directories. sv->state = ... Returns 0, or negative after having logged why. */
     int (*start)(struct server *sv);

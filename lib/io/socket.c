@@ -162,18 +162,26 @@ int socket_listen_unix(const char *path, mode_t mode, int backlog)
     return TAKE_FD(fd);
 }
 
-/* finish_connect - wait for the connection begun on fd */
-static int finish_connect(int fd, uint64_t deadline)
+/* connect_error - of a connection begun on fd that is writable */
+static int connect_error(int fd)
 {
     int error = 0;
     socklen_t len = sizeof error;
-    int r = fiber_wait_fd(fd, EPOLLOUT, deadline);
 
-    if (r < 0)
-        return r;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
         return -errno;
     return -error;
+}
+
+int socket_connect_state(int fd)
+{
+    union sockaddr_any peer;
+    socklen_t len = sizeof peer;
+    int error = connect_error(fd);
+
+    if (error < 0 || getpeername(fd, &peer.sa, &len) == 0)
+        return error;
+    return errno == ENOTCONN ? -EINPROGRESS : -errno;
 }
 
 /* bind_local - our end's address; its port is chosen at connect, from all that are free there */
@@ -184,8 +192,8 @@ static int bind_local(int fd, const union sockaddr_any *from)
     return bind(fd, &from->sa, socket_addr_len(from)) < 0 ? -errno : 0;
 }
 
-int socket_connect(const union sockaddr_any *to, const union sockaddr_any *bind_to,
-                   uint64_t deadline)
+int socket_connect_begin(const union sockaddr_any *to, const union sockaddr_any *bind_to,
+                         bool *ret_connected)
 {
     _cleanup_close_ int fd =
         socket(to->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -195,11 +203,22 @@ int socket_connect(const union sockaddr_any *to, const union sockaddr_any *bind_
         r = bind_local(fd, bind_to);
     if (r < 0)
         return r;
-    if (connect(fd, &to->sa, socket_addr_len(to)) < 0)
-        r = errno == EINPROGRESS ? finish_connect(fd, deadline) : -errno;
-    if (r < 0)
-        return r;
+    *ret_connected = connect(fd, &to->sa, socket_addr_len(to)) == 0;
+    if (!*ret_connected && errno != EINPROGRESS)
+        return -errno;
     return TAKE_FD(fd);
+}
+
+int socket_connect(const union sockaddr_any *to, const union sockaddr_any *bind_to,
+                   uint64_t deadline)
+{
+    bool connected = false;
+    _cleanup_close_ int fd = socket_connect_begin(to, bind_to, &connected);
+    int r = fd < 0 || connected ? 0 : fiber_wait_fd(fd, EPOLLOUT, deadline);
+
+    if (fd >= 0 && r > 0)
+        r = connect_error(fd);
+    return r < 0 ? r : TAKE_FD(fd);
 }
 
 int socket_connect_unix(const char *path, uint64_t deadline)

@@ -35,6 +35,10 @@ int socket_listen_unix(const char *path, mode_t mode, int backlog);     /* repla
 /* Connect; bind_to may be NULL. The connected non-blocking descriptor or -errno. */
 MAY_WAIT int socket_connect(const union sockaddr_any *to, const union sockaddr_any *bind_to,
                             uint64_t deadline);
+/* The same without waiting: *ret_connected tells whether it is over; else the descriptor becomes writable when
+ * it is, and socket_connect_state() gives 0, -EINPROGRESS or what went wrong. */
+int socket_connect_begin(const union sockaddr_any *to, const union sockaddr_any *bind_to, bool *ret_connected);
+int socket_connect_state(int fd);
 MAY_WAIT int socket_connect_unix(const char *path, uint64_t deadline);
 /* Connect to the socket behind an O_PATH descriptor (through /proc/self/fd). */
 MAY_WAIT int socket_connect_path_fd(int path_fd, uint64_t deadline);

@@ -19,6 +19,7 @@ const struct caller_row caller_table[] = {
     { "imapd",      { "imapd-login" },                                                   false },
     { "pop3d",      { "pop3d-login" },                                                   false },
     { "smtp",       { "qmgr" },                                                          false },
+    { "lmtp",       { "qmgr" },                                                          false },
     { "local",      { "qmgr" },                                                          false },
     { "virtual",    { "qmgr" },                                                          false },
     { "error",      { "qmgr" },                                                          false },
@@ -27,7 +28,7 @@ const struct caller_row caller_table[] = {
     { "anvil",      { "smtpd" },                                                         false },
     { "verify",     { "smtpd", "qmgr" },                                                 false },
     { "tlsmgr",     { "smtpd", "imapd-login", "pop3d-login" },                           false },
-    { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "local", "virtual", "auth" },  false },
+    { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "lmtp", "local", "virtual", "auth" },  false },
 };
 const size_t caller_table_len = ARRAY_LEN(caller_table);
 
@@ -37,6 +38,7 @@ const struct program_row program_table[] = {
     { "imapd-login",  RUN_AS_NET },
     { "pop3d-login",  RUN_AS_NET },
     { "smtp",         RUN_AS_NET },
+    { "lmtp",         RUN_AS_NET },
     { "proxymap",     RUN_AS_NET },
     { "tlsmgr",       RUN_AS_NET },
     { "auth",         RUN_AS_AUTH },

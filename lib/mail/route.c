@@ -12,85 +12,22 @@
 #include "mail/route.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <netdb.h>
 #include <stdio.h>
 
 #include "base/mem.h"
 #include "mail/address.h"
 #include "mail/idna.h"
+#include "mail/interfaces.h"
 
 struct router {
     const struct params *params;
     struct match_list *destinations, *alias_domains, *mailbox_domains, *relay_domains;
     struct maps *aliases, *transports, *local_rcpts, *mailboxes, *relay_rcpts;
     struct maps *sender_transports, *sender_relayhosts;
-    union sockaddr_any *own_addrs;  /* what user@[literal] is local for */
-    size_t n_own_addrs, cap_own_addrs;
+    struct interfaces *own;         /* what user@[literal] is local for */
 };
 
 /* ---- opening ---- */
-
-static void add_own_addr(struct router *r, const struct sockaddr *sa)
-{
-    union sockaddr_any a = { 0 };
-
-    if (!sa || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
-        return;
-    memcpy(&a, sa, sa->sa_family == AF_INET ? sizeof(a.in) : sizeof(a.in6));
-    MEM_GROW(r->own_addrs, r->n_own_addrs, r->cap_own_addrs);
-    r->own_addrs[r->n_own_addrs++] = a;
-}
-
-static int add_all_interfaces(struct router *r)
-{
-    struct ifaddrs *list;
-
-    if (getifaddrs(&list) < 0)
-        return -errno;
-    for (struct ifaddrs *i = list; i; i = i->ifa_next)
-        add_own_addr(r, i->ifa_addr);
-    freeifaddrs(list);
-    return 0;
-}
-
-/* A host name or address in inet_interfaces */
-static void add_interface(struct router *r, struct span word)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    struct addrinfo *list = NULL;
-    _cleanup_free_ char *name = NULL;
-
-    if (span_take(&word, '[') && word.len > 0)
-        word.len--;
-    name = mem_dup_span(word);
-    if (getaddrinfo(name, NULL, &hints, &list) != 0)
-        return; /* master says so, which cannot bind it */
-    for (struct addrinfo *i = list; i; i = i->ai_next)
-        add_own_addr(r, i->ai_addr);
-    freeaddrinfo(list);
-}
-
-static int open_interfaces(struct router *r)
-{
-    struct span list = span_of(r->params->inet_interfaces);
-    struct span word;
-
-    while (span_word(&list, ", \t\r\n", &word)) {
-        if (span_eq_nocase_str(word, "all")) {
-            int e = add_all_interfaces(r);
-
-            if (e < 0)
-                return e;
-        } else if (span_eq_nocase_str(word, "loopback-only")) {
-            add_interface(r, span_of("127.0.0.1"));
-            add_interface(r, span_of("::1"));
-        } else {
-            add_interface(r, word);
-        }
-    }
-    return 0;
-}
 
 /* Is `word` in the parameter's list of words? */
 static bool lists_word(const char *list, const char *word)
@@ -179,7 +116,7 @@ void router_free(struct router *r)
     maps_free(r->relay_rcpts);
     maps_free(r->sender_transports);
     maps_free(r->sender_relayhosts);
-    free(r->own_addrs);
+    interfaces_free(r->own);
     free(r);
 }
 
@@ -191,6 +128,7 @@ int router_open(const struct conf *c, const struct params *p, struct router **re
 
     (void)c;
     r->params = p;
+    r->own = interfaces_new();
 
     int e = open_match_lists(r, err);
 
@@ -198,7 +136,9 @@ int router_open(const struct conf *c, const struct params *p, struct router **re
         e = open_maps(r, err);
     if (e < 0)
         return e;
-    e = open_interfaces(r);
+    e = interfaces_add(r->own, p->inet_interfaces);
+    if (e == 0)
+        e = interfaces_add(r->own, p->proxy_interfaces);
     if (e < 0) {
         str_addf(err, "inet_interfaces: cannot list this system's addresses: %s", strerror(-e));
         return e;
@@ -211,18 +151,7 @@ int router_open(const struct conf *c, const struct params *p, struct router **re
 
 bool router_has_interface(const struct router *r, const union sockaddr_any *addr)
 {
-    for (size_t i = 0; i < r->n_own_addrs; i++) {
-        const union sockaddr_any *own = &r->own_addrs[i];
-
-        if (own->sa.sa_family != addr->sa.sa_family)
-            continue;
-        if (own->sa.sa_family == AF_INET && own->in.sin_addr.s_addr == addr->in.sin_addr.s_addr)
-            return true;
-        if (own->sa.sa_family == AF_INET6 &&
-            memcmp(&own->in6.sin6_addr, &addr->in6.sin6_addr, sizeof(own->in6.sin6_addr)) == 0)
-            return true;
-    }
-    return false;
+    return interfaces_have(r->own, addr);
 }
 
 static bool is_own_literal(const struct router *r, struct span domain)

@@ -85,10 +85,10 @@ void delivery_line_add(struct str *ret, const struct delivery_line *l)
     str_add_char(ret, ')');
 }
 
-void delivery_line_of(struct str *ret, const struct deliver *request, const struct deliver_rcpt *rcpt,
-                      const struct outcome *outcome, const struct delivery_times *times, int64_t resolution)
+void delivery_line_fill(struct delivery_line *ret, const struct deliver *request, const struct deliver_rcpt *rcpt,
+                        const struct outcome *outcome, const struct delivery_times *times, int64_t resolution)
 {
-    struct delivery_line l = {
+    *ret = (struct delivery_line){
         .queue_id = request->queue_id,
         .to = str_span(&rcpt->address),
         .orig = str_span(&rcpt->orig),
@@ -99,10 +99,17 @@ void delivery_line_of(struct str *ret, const struct deliver *request, const stru
         .status = outcome_status_name(outcome->status),
         .text = str_span(&outcome->text),
     };
-
     if (request->flags & SUBMIT_PROBE)
-        l.status = outcome->status == OUTCOME_SENT ? "deliverable" : "undeliverable";
-    l.times.arrival_us = (int64_t)request->arrival_us;
-    l.times.active_us = (int64_t)request->active_us;
+        ret->status = outcome->status == OUTCOME_SENT ? "deliverable" : "undeliverable";
+    ret->times.arrival_us = (int64_t)request->arrival_us;
+    ret->times.active_us = (int64_t)request->active_us;
+}
+
+void delivery_line_of(struct str *ret, const struct deliver *request, const struct deliver_rcpt *rcpt,
+                      const struct outcome *outcome, const struct delivery_times *times, int64_t resolution)
+{
+    struct delivery_line l;
+
+    delivery_line_fill(&l, request, rcpt, outcome, times, resolution);
     delivery_line_add(ret, &l);
 }

@@ -38,6 +38,10 @@ struct delivery_line {
 /* Append the line (without a line end) to ret. */
 void delivery_line_add(struct str *ret, const struct delivery_line *line);
 
+/* Fill in what the messages between qmgr and the agent say; the rest (conn_use, tls) is left zero. The line borrows. */
+void delivery_line_fill(struct delivery_line *ret, const struct deliver *request, const struct deliver_rcpt *rcpt,
+                        const struct outcome *outcome, const struct delivery_times *times, int64_t resolution);
+
 /*
  * The line of one recipient: what qmgr asked and what became of it. times: of the agent, arrival_us and active_us
  * are taken from the request. An outcome without a relay shows "none".

@@ -100,6 +100,7 @@ void queue_header_put(const struct queue_header *h, char out[static QUEUE_HEADER
     memcpy(out, magic, sizeof magic);
     le16_put(out + 4, QUEUE_VERSION);
     le32_put(out + 8, h->n_rcpts);
+    le32_put(out + 12, h->facts);
     le64_put(out + 16, h->content_offset);
     le64_put(out + 24, h->content_size);
     le64_put(out + 32, h->content_offset + h->content_size);
@@ -119,6 +120,7 @@ const char *queue_header_get(struct span in, uint64_t file_size, struct queue_he
         return "queue file of another version";
     struct queue_header h = {
         .n_rcpts = le32_get(in.ptr + 8),
+        .facts = le32_get(in.ptr + 12),
         .content_offset = le64_get(in.ptr + 16),
         .content_size = le64_get(in.ptr + 24),
         .envelope_sum = le64_get(in.ptr + 40),

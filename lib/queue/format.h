@@ -5,7 +5,7 @@
  * The fixed header, numbers little-endian:
  *
  *      0  "PSTQ"                    4  u16 version    6  u16 zero
- *      8  u32 recipients           12  u32 zero
+ *      8  u32 recipients           12  u32 facts about the content (facts.h)
  *     16  u64 content offset       24  u64 content size
  *     32  u64 journal offset (= content offset + size)
  *     40  u64 sum of the envelope  48  u64 sum of the content   56  u64 zero
@@ -104,7 +104,7 @@ void queue_sum_add(struct queue_sum *s, struct span bytes);
 uint64_t queue_sum_end(const struct queue_sum *s);
 
 struct queue_header {
-    uint32_t n_rcpts;
+    uint32_t n_rcpts, facts;
     uint64_t content_offset, content_size, envelope_sum, content_sum;
 };
 void queue_header_put(const struct queue_header *h, char out[static QUEUE_HEADER_SIZE]);

@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "queue/facts.h"
 #include "queue/format.h"
 
 #define WRITER_BUFFER 65536
@@ -32,6 +33,7 @@ struct queue_writer {
     uint64_t written;
     struct queue_header header;
     struct queue_sum sum;
+    struct queue_facts facts;
 };
 
 /* ---- the envelope ---- */
@@ -176,6 +178,7 @@ int queue_write(struct queue_writer *w, struct span bytes)
     if (w->error < 0)
         return w->error;
     queue_sum_add(&w->sum, bytes);
+    queue_facts_add(&w->facts, bytes);
     w->header.content_size += bytes.len;
     if (w->buf.len + bytes.len <= WRITER_BUFFER) {
         str_add(&w->buf, bytes);
@@ -202,6 +205,8 @@ static int write_rest(struct queue_writer *w)
     char header[QUEUE_HEADER_SIZE];
 
     w->header.content_sum = queue_sum_end(&w->sum);
+    queue_facts_end(&w->facts);
+    w->header.facts = queue_facts_pack(&w->facts);
     queue_header_put(&w->header, header);
     if (w->written == 0) {
         memcpy(w->buf.data, header, sizeof header);

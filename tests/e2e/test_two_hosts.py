@@ -45,7 +45,7 @@ def test_the_first_mx_is_dead_the_second_answers_and_both_logs_show_the_message(
     send(a, "carol@b.test")
     b.wait_messages("carol", 1)
     sent = a.wait_log(r"(\w+): to=<carol@b\.test>, relay=mx\.b\.test\[127\.0\.0\.1\]:\d+, .*status=sent "
-                      r"\(250 2\.0\.0 Ok: queued as (\w+)\)")
+                      r"\(250 2\.0\.0 Ok: (?:\d+ bytes )?queued as (\w+)\)")
     assert a.log_lines(rf"{sent[1]}: message-id=<one@a\.test>")
     assert b.log_lines(rf"{sent[2]}: message-id=<one@a\.test>")
     b.wait_log(rf"{sent[2]}: to=<carol@b\.test>, relay=virtual, .*status=sent")

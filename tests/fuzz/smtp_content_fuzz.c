@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(str_free) struct str stored = STR_INIT, wire = STR_INIT, got = STR_INIT;
-    struct content_state s = { .at_line_start = true, .keep_bare_cr = true };
+    struct content_state s = { .stuff = true, .keep_bare_cr = true };
     struct dotstuff d;
 
     if (size < 1)
@@ -21,9 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     dotstuff_init(&d, DOTSTUFF_BDAT);       /* CRLF lines, as in a queue file */
     dotstuff_feed(&d, &in, &stored);
     dotstuff_finish(&d, &stored);
-    content_stuff(span_first(str_span(&stored), data[0]), &s, &wire);
-    content_stuff(span_from(str_span(&stored), data[0]), &s, &wire);
-    str_add_str(&wire, s.at_line_start ? ".\r\n" : "\r\n.\r\n");
+    content_clean(span_first(str_span(&stored), data[0]), &s, &wire);
+    content_clean(span_from(str_span(&stored), data[0]), &s, &wire);
+    str_add_str(&wire, s.column == 0 ? ".\r\n" : "\r\n.\r\n");
 
     struct span rest = str_span(&wire);
     dotstuff_init(&d, 0);
