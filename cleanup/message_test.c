@@ -16,6 +16,7 @@
 
 static struct params params = {
     .append_at_myorigin = true,
+    .enable_original_recipient = true,
     .myorigin = "example.com",
     .myhostname = "mail.example.com",
     .mydestination = "example.com",

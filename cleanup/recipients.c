@@ -96,16 +96,18 @@ static char *dup_unless_empty(const struct str *s)
     return s->len > 0 ? mem_dup_span(str_span(s)) : NULL;
 }
 
-static void add_final(struct recipients *r, const struct submit_rcpt *given, struct span address)
+static void add_final(struct recipients *r, const struct params *p, const struct submit_rcpt *given,
+                      struct span address)
 {
     struct span orig = str_span(given->orig.len > 0 ? &given->orig : &given->address);
+    bool keep = p->enable_original_recipient && !span_eq(orig, address);
 
     if (!set_add(&r->known, address))
         return;
     MEM_GROW(r->items, r->len, r->cap);
     r->items[r->len++] = (struct queue_rcpt){
         .address = mem_dup_span(address),
-        .orig = span_eq(orig, address) ? NULL : mem_dup_span(orig),
+        .orig = keep ? mem_dup_span(orig) : NULL,
         .dsn_orcpt = dup_unless_empty(&given->dsn_orcpt),
         .dsn_notify = given->dsn_notify,
     };
@@ -234,7 +236,7 @@ static int expand_one(struct expansion *x, struct pending item, struct recipient
     if (pushed < 0)
         return pushed;
     if (x->len == before) /* no answer, or none that is an address: deliver as it is */
-        add_final(r, given, address);
+        add_final(r, x->aliases->params, given, address);
     return 0;
 }
 
@@ -245,7 +247,7 @@ int recipients_add(struct recipients *r, struct aliases *a, const struct submit_
     int err = push(&x, str_span(&given->address), 0);
 
     if (err == 0 && (mode == RECIPIENTS_AS_GIVEN || maps_empty(a->maps))) {
-        add_final(r, given, span_of(x.items[0].address));
+        add_final(r, a->params, given, span_of(x.items[0].address));
         return 0;
     }
     for (size_t i = 0; i < x.len && err == 0; i++)

@@ -17,6 +17,7 @@ static struct params params = {
     .mydomain = "example.com",
     .mydestination = "example.com, localhost",
     .recipient_delimiter = "+",
+    .enable_original_recipient = true,
     .propagate_unmatched_extensions = "canonical, virtual",
     .virtual_alias_expansion_limit = 20,
     .virtual_alias_recursion_limit = 5,

@@ -77,6 +77,7 @@ struct alias_list {
     size_t len, cap;
     bool self;                  /* the recipient's own mailbox is among them */
     char *refused;              /* a destination that is not supported, NULL if none */
+    struct str owner;           /* it is a list: owner-NAME, who gets the reports on its members; else empty */
 };
 void alias_list_done(struct alias_list *l);
 /* Parse the right-hand side of an alias (aliases(5)). user: the alias itself. */

@@ -22,6 +22,7 @@ void alias_list_done(struct alias_list *l)
     for (size_t i = 0; i < l->len; i++)
         str_free(&l->addresses[i]);
     free(l->addresses);
+    str_free(&l->owner);
     free(l->refused);
     *l = (struct alias_list){ 0 };
 }
@@ -113,6 +114,31 @@ static int find_alias(struct agent *a, struct span local, struct str *value, str
     return maps_get(a->aliases, base, value);
 }
 
+/* An alias for which there is an owner-NAME is a mailing list: reports on its members go to the owner. */
+static int find_owner(struct agent *a, struct span user, struct alias_list *l)
+{
+    static const struct span prefix = SPAN("owner-");
+    const struct params *p = a->sv->params;
+    _cleanup_(str_free) struct str name = STR_INIT, value = STR_INIT;
+    _cleanup_(alias_list_done) struct alias_list owners = { 0 };
+
+    if (span_starts_nocase(user, prefix))
+        return 0;
+    str_add(&name, prefix);
+    str_add(&name, user);
+    int found = maps_get(a->aliases, str_span(&name), &value);
+
+    if (found <= 0)
+        return found;
+    route_complete(p, str_span(&name), &l->owner);
+    if (!p->expand_owner_alias)
+        return 0;
+    alias_parse(p, str_span(&value), str_span(&name), &owners);
+    if (owners.len == 1 && !owners.self && !owners.refused)
+        str_set(&l->owner, str_span(&owners.addresses[0]));
+    return 0;
+}
+
 static void refuse(struct recipient *r, const char *destination)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
@@ -137,6 +163,9 @@ static void deliver_to(struct message *m, struct recipient *r, const struct alia
         deliver_mailbox(m, r);
     else
         outcome_set(&r->outcome, OUTCOME_SENT, "2.0.0", "forwarded as %s", id);
+    /* A list is where the message was to go (RFC 3461 section 5.2.7.2); behind an alias it goes on. */
+    if (l->len > 0 && l->owner.len == 0 && r->outcome.status == OUTCOME_SENT)
+        r->outcome.fate = FATE_EXPANDED;
 }
 
 bool alias_deliver(struct message *m, struct recipient *r)
@@ -148,15 +177,18 @@ bool alias_deliver(struct message *m, struct recipient *r)
 
     if (found == 0)
         return false;
+    if (found > 0 && (m->request.flags & SUBMIT_PROBE)) {
+        outcome_set(&r->outcome, OUTCOME_SENT, "2.0.0", "aliased to " SPAN_FMT, SPAN_ARG(str_span(&value)));
+        return true;
+    }
+    if (found > 0) {
+        alias_parse(m->agent->sv->params, str_span(&value), user, &l);
+        found = find_owner(m->agent, user, &l);
+    }
     if (found < 0) {
         outcome_set(&r->outcome, OUTCOME_DEFERRED, "4.3.0", "alias database lookup error");
         return true;
     }
-    if (m->request.flags & SUBMIT_PROBE) {
-        outcome_set(&r->outcome, OUTCOME_SENT, "2.0.0", "aliased to " SPAN_FMT, SPAN_ARG(str_span(&value)));
-        return true;
-    }
-    alias_parse(m->agent->sv->params, str_span(&value), user, &l);
     deliver_to(m, r, &l);
     return true;
 }

@@ -47,9 +47,12 @@ void deliver_prepend(const struct message *m, const struct recipient *r, bool re
         add_address(ret, str_span(&sender));
         str_add_str(ret, ">\n");
     }
-    str_add_str(ret, "X-Original-To: ");
-    add_address(ret, orig.len > 0 ? orig : address);
-    str_add_str(ret, "\nDelivered-To: ");
+    if (m->agent->sv->params->enable_original_recipient) {
+        str_add_str(ret, "X-Original-To: ");
+        add_address(ret, orig.len > 0 ? orig : address);
+        str_add_str(ret, "\n");
+    }
+    str_add_str(ret, "Delivered-To: ");
     add_address(ret, address);
     str_add_str(ret, "\n");
 }

@@ -75,7 +75,10 @@ static void test_the_trace_headers_are_those_of_postfix(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        _cleanup_(message_done) struct message m = { .request.sender = text_of(cases[i].sender) };
+        const struct params p = { .enable_original_recipient = true };
+        struct server sv = { .params = &p };
+        struct agent agent = { .sv = &sv };
+        _cleanup_(message_done) struct message m = { .agent = &agent, .request.sender = text_of(cases[i].sender) };
         _cleanup_(recipient_done) struct recipient r = {
             .rcpt.address = text_of(cases[i].address),
             .rcpt.orig = text_of(cases[i].orig),
@@ -120,6 +123,7 @@ static void test_a_message_lands_in_the_maildir_of_its_recipient(void **state)
     snprintf(maps, sizeof maps, "inline:{ {ann@example.com = ann/} {bob@example.com = bob} }");
     struct params p;
     memset(&p, 0, sizeof p);
+    p.enable_original_recipient = true;
     p.virtual_mailbox_base = base;
     p.virtual_mailbox_maps = maps;
     p.virtual_uid_maps = p.virtual_gid_maps = "static:5000";

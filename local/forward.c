@@ -2,7 +2,7 @@
 /*
  * forward.c - a message to other addresses, through cleanup (ipc/msg_submit.h)
  *
- * It keeps its sender, and gets a Delivered-To, by which a loop is known when it comes round.
+ * It keeps its sender (but a list's is its owner), and gets a Delivered-To, by which a loop is known when it comes round.
  *
  * Runs in: local.
  */
@@ -15,21 +15,41 @@
 
 #define CONNECT_TIMEOUT_MS 30000
 
-static void send_envelope(struct message *m, struct ipc *c, const struct alias_list *to)
+/*
+ * What the sender wants to hear of those whom an alias names: all but success, which is reported as "expanded" here
+ * (RFC 3461 section 5.2.7.3). A list has a sender of its own, who has asked for nothing in particular.
+ */
+static uint32_t notify_of_members(const struct recipient *r, const struct alias_list *to)
 {
+    uint32_t given = r->rcpt.dsn_notify, left = given & ~(uint32_t)DSN_SUCCESS;
+
+    if (to->owner.len > 0 || given == 0)
+        return 0;
+    return left ? left : DSN_NEVER;
+}
+
+static void send_envelope(struct message *m, const struct recipient *r, struct ipc *c, const struct alias_list *to)
+{
+    bool list = to->owner.len > 0;
     struct submit s = {
         .origin = SUBMIT_INTERNAL,
         .flags = m->request.flags & (SUBMIT_8BIT | SUBMIT_SMTPUTF8),
         .n_rcpt = (uint32_t)to->len,
-        .sender = m->request.sender,
+        .sender = list && m->request.sender.len > 0 ? to->owner : m->request.sender,
         .size_hint = m->request.content_size,
     };
 
+    if (!list) {
+        s.dsn_ret = m->request.dsn_ret;
+        s.dsn_envid = m->request.dsn_envid;
+    }
     snprintf(s.service, sizeof s.service, "%s", m->agent->sv->service);
     ipc_send(c, &submit_shape, &s);
     for (size_t i = 0; i < to->len; i++) {
-        struct submit_rcpt rcpt = { .address = to->addresses[i] };
+        struct submit_rcpt rcpt = { .address = to->addresses[i], .dsn_notify = notify_of_members(r, to) };
 
+        if (!list)
+            rcpt.dsn_orcpt = r->rcpt.dsn_orcpt;
         ipc_send(c, &submit_rcpt_shape, &rcpt);
     }
 }
@@ -66,7 +86,7 @@ static int send_content(struct message *m, struct recipient *r, struct ipc *c)
 static int converse(struct message *m, struct recipient *r, const struct alias_list *to, struct ipc *c,
                     struct submit_result *ret)
 {
-    send_envelope(m, c, to);
+    send_envelope(m, r, c, to);
     int e = send_content(m, r, c);
 
     return e < 0 ? e : ipc_recv(c, &submit_result_shape, ret);
