@@ -30,7 +30,7 @@ static void send_envelope(struct ipc *c, const struct notice *n, struct span pos
     };
     struct submit_rcpt rcpt = {
         .address = { .data = (char *)n->to, .len = strlen(n->to) },
-        .dsn_notify = DSN_NEVER,
+        .dsn_notify = n->audience == TO_SENDER ? DSN_NEVER : DSN_FAILURE,
     };
 
     if (n->audience != TO_SENDER)

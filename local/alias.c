@@ -115,7 +115,7 @@ static int find_alias(struct agent *a, struct span local, struct str *value, str
 }
 
 /* An alias for which there is an owner-NAME is a mailing list: reports on its members go to the owner. */
-static int find_owner(struct agent *a, struct span user, struct alias_list *l)
+static int find_owner(struct agent *a, struct span user, struct span domain, struct alias_list *l)
 {
     static const struct span prefix = SPAN("owner-");
     const struct params *p = a->sv->params;
@@ -130,7 +130,7 @@ static int find_owner(struct agent *a, struct span user, struct alias_list *l)
 
     if (found <= 0)
         return found;
-    route_complete(p, str_span(&name), &l->owner);
+    str_addf(&l->owner, "%s@" SPAN_FMT, str_cstr(&name), SPAN_ARG(domain));
     if (!p->expand_owner_alias)
         return 0;
     alias_parse(p, str_span(&value), str_span(&name), &owners);
@@ -183,7 +183,7 @@ bool alias_deliver(struct message *m, struct recipient *r)
     }
     if (found > 0) {
         alias_parse(m->agent->sv->params, str_span(&value), user, &l);
-        found = find_owner(m->agent, user, &l);
+        found = find_owner(m->agent, user, address_domain(str_span(&r->rcpt.address)), &l);
     }
     if (found < 0) {
         outcome_set(&r->outcome, OUTCOME_DEFERRED, "4.3.0", "alias database lookup error");
