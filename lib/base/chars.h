@@ -35,6 +35,14 @@ static inline char char_upper(char c)
     return c >= 'a' && c <= 'z' ? (char)(c - 32) : c;
 }
 
+/* The value of a hexadecimal digit, -1 for all else. */
+static inline int char_hex(char c)
+{
+    if (!char_is(c, CHAR_XDIGIT))
+        return -1;
+    return c <= '9' ? c - '0' : char_lower(c) - 'a' + 10;
+}
+
 #define CHAR_ALPHA (CHAR_UPPER | CHAR_LOWER)
 #define CHAR_ALNUM (CHAR_ALPHA | CHAR_DIGIT)
 

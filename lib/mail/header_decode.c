@@ -51,13 +51,6 @@ static bool parse_word(struct span s, struct word *ret)
            span_chr(ret->text, ' ') < 0;
 }
 
-static int hex_value(char c)
-{
-    if (char_is(c, CHAR_DIGIT))
-        return c - '0';
-    return char_is(c, CHAR_XDIGIT) ? char_upper(c) - 'A' + 10 : -1;
-}
-
 /* Section 4.2: "_" is a space, "=XX" a byte */
 static void add_q(struct span text, struct str *ret)
 {
@@ -66,9 +59,9 @@ static void add_q(struct span text, struct str *ret)
 
         if (c == '_') {
             c = ' ';
-        } else if (c == '=' && i + 2 < text.len && hex_value(text.ptr[i + 1]) >= 0 &&
-                   hex_value(text.ptr[i + 2]) >= 0) {
-            c = (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
+        } else if (c == '=' && i + 2 < text.len && char_hex(text.ptr[i + 1]) >= 0 &&
+                   char_hex(text.ptr[i + 2]) >= 0) {
+            c = (char)(char_hex(text.ptr[i + 1]) << 4 | char_hex(text.ptr[i + 2]));
             i += 2;
         }
         str_add_char(ret, c);

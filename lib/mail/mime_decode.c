@@ -48,14 +48,6 @@ static void decode_base64(struct span in, struct str *ret)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = char_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* One line, without its line end; true when it ends in a soft line break. */
 static bool decode_qp_line(struct span line, struct str *ret)
 {
@@ -65,9 +57,9 @@ static bool decode_qp_line(struct span line, struct str *ret)
         if (line.ptr[i] == '=') {
             if (i + 1 == line.len)
                 return true;
-            if (i + 2 < line.len && hex_value(line.ptr[i + 1]) >= 0 &&
-                hex_value(line.ptr[i + 2]) >= 0) {
-                int c = hex_value(line.ptr[i + 1]) * 16 + hex_value(line.ptr[i + 2]);
+            if (i + 2 < line.len && char_hex(line.ptr[i + 1]) >= 0 &&
+                char_hex(line.ptr[i + 2]) >= 0) {
+                int c = char_hex(line.ptr[i + 1]) * 16 + char_hex(line.ptr[i + 2]);
 
                 str_add_char(ret, (char)c);
                 i += 2;

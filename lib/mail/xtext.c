@@ -14,13 +14,6 @@
 
 #include "base/chars.h"
 
-static int hex_value(char c)
-{
-    if (char_is(c, CHAR_DIGIT))
-        return c - '0';
-    return char_is(c, CHAR_XDIGIT) ? char_upper(c) - 'A' + 10 : -1;
-}
-
 static bool is_xchar(char c)
 {
     return c >= '!' && c <= '~' && c != '+' && c != '=';
@@ -32,9 +25,9 @@ int xtext_decode(struct span text, struct str *ret)
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
 
-        if (c == '+' && text.len - i >= 3 && hex_value(text.ptr[i + 1]) >= 0 &&
-            hex_value(text.ptr[i + 2]) >= 0) {
-            c = (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
+        if (c == '+' && text.len - i >= 3 && char_hex(text.ptr[i + 1]) >= 0 &&
+            char_hex(text.ptr[i + 2]) >= 0) {
+            c = (char)(char_hex(text.ptr[i + 1]) << 4 | char_hex(text.ptr[i + 2]));
             i += 2;
         } else if (!is_xchar(c)) {
             str_reset(ret);
