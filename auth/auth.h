@@ -12,19 +12,75 @@
 #include "table/table.h"
 
 struct auth {
+    const struct params *params;
     struct maps *users;         /* auth_users */
     struct locator *locator;
     struct ticket_office *tickets;
     struct auth_cache *verified;
+    struct penalties *penalties;
+    struct match_list *trusted; /* auth_failure_exceptions */
+    struct str decoy;           /* what is stored of some user: who does not exist takes the time that he would */
+    uint32_t decoy_iterations;
+    unsigned char fake_salt_key[32];
 };
 
+/* ---- accounts (passdb.c) ---- */
+
+struct account {
+    struct str name;            /* as looked up: lower case */
+    struct str value;           /* "{SCHEME}hash:uid:gid:gecos:home:shell:extra" */
+    struct span stored;         /* "{SCHEME}hash", within value */
+    struct span extra;          /* "allow_nets=... nologin", within value */
+};
+void account_done(struct account *acc);
+
+/* Look a user up; the name is made lower case. 1 found, 0 unknown, negative: the database is not available. */
+MAY_WAIT int account_find(struct auth *a, struct span user, struct account *ret);
+
 /*
- * Look the user up and check the password. Equal work for users that do not exist. A password that was verified
- * a moment ago is not hashed again.
- * *user: the name as stored (lower case), also on refusal. text: reason for the log.
+ * Check the password of an account (acc->stored empty: of a user who does not exist, which takes as long). A
+ * password that was verified a moment ago is not hashed again. text: reason for the log.
  */
-MAY_WAIT enum auth_status passdb_check(struct auth *a, const struct sasl_credentials *c, struct str *user,
-                                       char text[static 256]);
+MAY_WAIT enum auth_status account_check_password(struct auth *a, struct account *acc, struct span password,
+                                                 char text[static 256]);
+
+/* May an account whose password is right sign in from there? (allow_nets, nologin) */
+enum auth_status account_may_sign_in(const struct account *acc, const char *client_addr, char text[static 256]);
+
+/* struct sasl_server's: arg is a struct auth. */
+MAY_WAIT int account_scram_secret(void *arg, const char *mechanism, struct span user, struct scram_secret *ret);
+
+/* Replace what is stored of the account by a hash of auth_password_scheme, where auth_upgrade_directory allows
+ * (upgrade.c). Says in the log what it did. */
+MAY_WAIT void account_upgrade(struct auth *a, const struct account *acc, struct span password);
+/* Check auth_upgrade_directory and auth_password_scheme at start. 0, or -EINVAL with *err. */
+int upgrade_prepare(const struct params *p, struct str *err);
+
+/* ---- failed sign-ins, of users and networks (penalty.c) ---- */
+
+struct penalty_limits {
+    int64_t delay_ms, delay_max_ms;     /* after the first failure of a network; it doubles with each further one */
+    int64_t user_max, network_max;      /* failures before it is locked; 0: never */
+    int64_t lock_ms;                    /* also how long failures are remembered */
+};
+struct penalties;
+struct penalties *penalties_new(const struct penalty_limits *limits, size_t max);
+void penalties_free(struct penalties *p);
+
+/* Both prefixes of a client's address as text: an IPv4 address, an IPv6 /64. */
+void penalty_network(const char *client_addr, char ret[static 64]);
+
+/* Is the user or the network (NULL: a trusted one) locked? Then says which in text. A network from which the user
+ * has signed in lately is not locked out of that user by the failures of others. */
+bool penalty_locked(struct penalties *p, struct span user, const char *network, uint64_t now_ms,
+                    char text[static 256]);
+/*
+ * A sign-in failed: returns how long to wait with the answer, in ms. The same wrong password of a user again counts
+ * once: a mail program with an old password locks nobody out.
+ */
+int64_t penalty_failed(struct penalties *p, struct span user, const char *network, struct span password,
+                       uint64_t now_ms);
+void penalty_succeeded(struct penalties *p, struct span user, const char *network, uint64_t now_ms);
 
 /* ---- sign-ins verified lately: at most `max` users, each for ttl_ms (0: nothing is remembered) ---- */
 

@@ -6,28 +6,54 @@
  * and imapd and pop3d whose session a one-time ticket stands for. A front that is
  * taken over learns the passwords of those who sign in there meanwhile, and can forge nobody.
  *
- * Parameters: auth_users, auth_cache_ttl, auth_failure_delay, ticket_lifetime and those of lib/mailbox/locate.
- * Sandbox: user auth_owner; reads its tables and the system's user database, writes nothing.
+ * Parameters: auth_*, ticket_lifetime and those of lib/mailbox/locate.
+ * Sandbox: user auth_owner; reads its tables and the system's user database; writes nothing but, where it is set,
+ * the passwd-files in auth_upgrade_directory. Resident, since it counts failed sign-ins.
  */
 #include "auth/auth.h"
 
+#include <errno.h>
+
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
+#include "sasl/password.h"
 
-enum { TICKETS_MAX = 100000, VERIFIED_MAX = 100000 };
+enum { TICKETS_MAX = 100000, VERIFIED_MAX = 100000, PENALTIES_MAX = 200000 };
+
+static int open_tables(struct server *sv, struct auth *a, struct str *err)
+{
+    const struct params *p = sv->params;
+
+    if (maps_open(p->auth_users, &a->users, err) < 0 ||
+        match_list_open(p->auth_failure_exceptions, MATCH_HOST_ADDR, &a->trusted, err) < 0 ||
+        upgrade_prepare(p, err) < 0)
+        return -EINVAL;
+    return locator_open(sv->conf, p, &a->locator, err);
+}
 
 static int start(struct server *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     struct auth *a = mem_new(struct auth);
+    const struct params *p = sv->params;
+    const struct penalty_limits limits = {
+        .delay_ms = p->auth_failure_delay * 1000, .delay_max_ms = p->auth_failure_delay_max * 1000,
+        .user_max = p->auth_user_failure_limit, .network_max = p->auth_network_failure_limit,
+        .lock_ms = p->auth_lockout_time * 1000,
+    };
 
-    if (maps_open(sv->params->auth_users, &a->users, &err) < 0 ||
-        locator_open(sv->conf, sv->params, &a->locator, &err) < 0) {
+    a->params = p;
+    if (open_tables(sv, a, &err) < 0) {
         log_error("%s", str_cstr(&err));
         return -1;
     }
-    a->tickets = ticket_office_new(sv->params->ticket_lifetime * 1000, TICKETS_MAX);
-    a->verified = auth_cache_new(sv->params->auth_cache_ttl * 1000, VERIFIED_MAX);
+    a->tickets = ticket_office_new(p->ticket_lifetime * 1000, TICKETS_MAX);
+    a->verified = auth_cache_new(p->auth_cache_ttl * 1000, VERIFIED_MAX);
+    a->penalties = penalties_new(&limits, PENALTIES_MAX);
+    rand_bytes(a->fake_salt_key, sizeof a->fake_salt_key);
+    a->decoy_iterations = SCRAM_ITERATIONS;
+    password_hash(p->auth_password_scheme, span_of("nobody's"), &a->decoy);
     sv->state = a;
     return 0;
 }
@@ -36,9 +62,10 @@ int main(int argc, char **argv)
 {
     static const struct daemon auth = {
         .name = "auth",
-        .sandbox = { .user = RUN_AS_AUTH, .flags = SANDBOX_NSS },
+        .sandbox = { .user = RUN_AS_AUTH, .flags = SANDBOX_NSS, .write = { "$auth_upgrade_directory" } },
         .start = start,
         .session = auth_session,
+        .resident = true,
     };
     return daemon_main(&auth, argc, argv);
 }

@@ -3,18 +3,53 @@
  * passdb.c - is this the user's password?
  *
  * Credentials stand in lookup tables in the form of Dovecot's passwd-file:
- * the value of a user is "{SCHEME}hash[:uid:gid:gecos:home:shell:extra]".
+ * the value of a user is "{SCHEME}hash[:uid:gid:gecos:home:shell:extra]". Of the extra fields two are for signing in:
+ * allow_nets=NETWORK,... and nologin.
+ *
+ * A user who does not exist costs what one who does costs: the password is checked against what is stored of the
+ * user looked up last, and SCRAM gets a salt that stays the same.
  *
  * Runs in: auth; name and password are hostile. Logs nothing.
  */
 #include <stdio.h>
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "auth/auth.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "sasl/password.h"
+#include "table/cidr.h"
 
-enum { USER_MAX = 512 };
+enum { USER_MAX = 512, EXTRA_FIELD = 6, SALT_BYTES = 16 };
+
+void account_done(struct account *acc)
+{
+    if (acc->value.data)
+        explicit_bzero(acc->value.data, acc->value.cap);
+    str_free(&acc->value);
+    str_free(&acc->name);
+}
+
+int account_find(struct auth *a, struct span user, struct account *ret)
+{
+    str_add_lower(&ret->name, span_first(user, USER_MAX));
+    ret->stored = ret->extra = SPAN_NULL;
+    int r = user.len == 0 || user.len > USER_MAX ? 0 : maps_get(a->users, str_span(&ret->name), &ret->value);
+    if (r <= 0)
+        return r;
+    struct span rest = str_span(&ret->value);
+    ret->stored = span_cut(&rest, ':');
+    for (int i = 1; i < EXTRA_FIELD; i++)
+        span_cut(&rest, ':');
+    ret->extra = rest;
+    if (!span_eq(str_span(&a->decoy), ret->stored))
+        str_set(&a->decoy, ret->stored);
+    return 1;
+}
+
+/* ---- passwords ---- */
 
 struct check {
     struct span stored, password;
@@ -27,45 +62,158 @@ static int run_check(void *arg)
     return password_verify(c->stored, c->password);
 }
 
-static int run_waste(void *arg)
+static enum auth_status refuse(const char *why, char text[static 256])
 {
-    const struct check *c = arg;
-
-    password_waste(c->password);
-    return 0;
+    snprintf(text, 256, "%s", why);
+    return AUTH_REFUSED;
 }
 
-enum auth_status passdb_check(struct auth *a, const struct sasl_credentials *c, struct str *user,
-                              char text[static 256])
+enum auth_status account_check_password(struct auth *a, struct account *acc, struct span password,
+                                        char text[static 256])
 {
-    _cleanup_(str_free) struct str value = STR_INIT;
-    struct check check = { SPAN_NULL, str_span(&c->password) };
+    struct check check = { acc->stored, password };
 
-    str_reset(user);
-    str_add_lower(user, span_first(str_span(&c->user), USER_MAX));
-    int r = c->user.len > USER_MAX ? 0 : maps_get(a->users, str_span(user), &value);
-    if (r < 0) {
-        snprintf(text, 256, "user database not available");
-        return AUTH_TEMPORARY;
+    if (acc->stored.len == 0) {
+        _cleanup_(str_free) struct str decoy = STR_INIT;     /* a look-up of another may change a->decoy */
+        str_set(&decoy, str_span(&a->decoy));
+        check.stored = str_span(&decoy);
+        offload(run_check, &check);
+        return refuse("unknown user", text);
     }
-    if (r == 0) {
-        offload(run_waste, &check);
-        snprintf(text, 256, "unknown user");
-        return AUTH_REFUSED;
-    }
-    struct span rest = str_span(&value);
-    check.stored = span_cut(&rest, ':');
-    if (auth_cache_has(a->verified, str_span(user), check.stored, check.password, clock_ms())) {
+    if (auth_cache_has(a->verified, str_span(&acc->name), acc->stored, password, clock_ms())) {
         snprintf(text, 256, "ok, verified lately");
         return AUTH_OK;
     }
-    r = offload(run_check, &check);
-    if (r < 0) {
-        snprintf(text, 256, "stored password has an unknown scheme or is damaged");
-        return AUTH_REFUSED;
+    int r = offload(run_check, &check);
+    if (r < 0)
+        return refuse("stored password has an unknown scheme or is damaged", text);
+    if (r == 0)
+        return refuse("password mismatch", text);
+    auth_cache_add(a->verified, str_span(&acc->name), acc->stored, password, clock_ms());
+    account_upgrade(a, acc, password);
+    snprintf(text, 256, "ok");
+    return AUTH_OK;
+}
+
+/* ---- who may sign in ---- */
+
+/* The value of "name=value" or of a lone "name" among blank-separated extra fields. */
+static bool extra_get(struct span extra, const char *name, struct span *ret)
+{
+    struct span word;
+
+    while (span_word(&extra, " \t", &word)) {
+        *ret = word;
+        if (span_eq_nocase_str(span_cut(ret, '='), name))
+            return true;
     }
-    if (r > 0)
-        auth_cache_add(a->verified, str_span(user), check.stored, check.password, clock_ms());
-    snprintf(text, 256, r ? "ok" : "password mismatch");
-    return r ? AUTH_OK : AUTH_REFUSED;
+    return false;
+}
+
+/* "192.0.2.0/24,2001:db8::/32,local": local is a client without an address. */
+static bool network_allowed(struct span networks, const char *client_addr)
+{
+    struct span word;
+
+    while (span_word(&networks, ",", &word)) {
+        _cleanup_(str_free) struct str err = STR_INIT;
+        struct cidr network, client;
+
+        if (!*client_addr && span_eq_nocase_str(word, "local"))
+            return true;
+        if (cidr_parse_address(span_of(client_addr), &client) && cidr_parse(word, &network, &err) == 0 &&
+            cidr_has(&network, &client))
+            return true;
+    }
+    return false;
+}
+
+enum auth_status account_may_sign_in(const struct account *acc, const char *client_addr, char text[static 256])
+{
+    struct span value;
+
+    if (extra_get(acc->extra, "nologin", &value) && !span_eq_nocase_str(value, "n") &&
+        !span_eq_nocase_str(value, "no"))
+        return refuse("sign-in is disabled (nologin)", text);
+    if (extra_get(acc->extra, "allow_nets", &value) && !network_allowed(value, client_addr))
+        return refuse("not from this network (allow_nets)", text);
+    return AUTH_OK;
+}
+
+/* ---- SCRAM ---- */
+
+struct derivation {
+    const char *mechanism;
+    struct span password, salt;
+    struct scram_secret *secret;
+};
+
+static int run_derive(void *arg)
+{
+    const struct derivation *d = arg;
+
+    return scram_secret_derive(span_of(d->mechanism), d->password, d->salt, SCRAM_ITERATIONS, d->secret);
+}
+
+/* 32 bytes of a user who has no salt: others for each name, the same each time. */
+static void fake_bytes(const struct auth *a, struct span user, unsigned char ret[static EVP_MAX_MD_SIZE])
+{
+    unsigned len = 0;
+
+    HMAC(EVP_sha256(), a->fake_salt_key, sizeof a->fake_salt_key, (const unsigned char *)user.ptr, user.len, ret, &len);
+}
+
+static void put_base64(const unsigned char *bytes, size_t n, char ret[static SCRAM_TEXT_MAX])
+{
+    _cleanup_(str_free) struct str text = STR_INIT;
+
+    str_add_base64(&text, span_make(bytes, n));
+    snprintf(ret, SCRAM_TEXT_MAX, "%s", str_cstr(&text));
+}
+
+/* A secret that no password matches: both keys are the same, and no hash is its own preimage. */
+static void fake_secret(const struct auth *a, const char *mechanism, const unsigned char *bytes,
+                        struct scram_secret *ret)
+{
+    size_t key_size = strcmp(mechanism, "SCRAM-SHA-1") == 0 ? 20 : 32;
+
+    *ret = (struct scram_secret){ .iterations = a->decoy_iterations };
+    put_base64(bytes, SALT_BYTES, ret->salt);
+    put_base64(bytes, key_size, ret->stored_key);
+    put_base64(bytes, key_size, ret->server_key);
+}
+
+/* The secret as it is stored, or made of a password in clear. False: what is stored serves not for SCRAM. */
+static bool secret_from(struct span stored, const char *mechanism, struct span salt, struct scram_secret *ret)
+{
+    struct span scheme;
+
+    if (!password_scheme(&stored, &scheme))
+        return false;
+    if (span_eq_nocase_str(scheme, mechanism))
+        return scram_secret_parse(stored, ret) == 0;
+    if (!span_eq_nocase_str(scheme, "PLAIN") && !span_eq_nocase_str(scheme, "CLEARTEXT"))
+        return false;
+    struct derivation d = { mechanism, stored, salt, ret };
+    return offload(run_derive, &d) == 0;
+}
+
+int account_scram_secret(void *arg, const char *mechanism, struct span user, struct scram_secret *ret)
+{
+    struct auth *a = arg;
+    _cleanup_(account_done) struct account acc = { .name = STR_INIT };
+    _cleanup_(str_free) struct str stored = STR_INIT;    /* copied: a->decoy may change meanwhile */
+    unsigned char bytes[EVP_MAX_MD_SIZE];
+    int found = account_find(a, user, &acc);
+
+    if (found < 0)
+        return found;
+    fake_bytes(a, str_span(&acc.name), bytes);
+    str_set(&stored, found ? acc.stored : str_span(&a->decoy));
+    bool usable = secret_from(str_span(&stored), mechanism, span_make(bytes, SALT_BYTES), ret);
+    if (usable)
+        a->decoy_iterations = ret->iterations;
+    if (!usable || !found)
+        fake_secret(a, mechanism, bytes, ret);
+    return 0;
 }

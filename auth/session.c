@@ -11,6 +11,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
+#include "sasl/offer.h"
+
+enum { USER_LOG_MAX = 512 };
 
 struct auth_caller {
     struct server *sv;
@@ -36,10 +40,11 @@ static int ask_client(struct auth_caller *c, struct str *challenge, struct str *
     return 0;
 }
 
-/* Run the exchange to its end. 0: credentials are there; -EINVAL malformed or cancelled; stream errors. */
+/* Run the exchange to its end: 0; or as sasl_step(); or the connection's error. */
 static int run_exchange(struct auth_caller *c, const struct auth_start *start, struct sasl_exchange *x)
 {
-    _cleanup_(str_free) struct str challenge = STR_INIT, answer = STR_INIT;
+    _cleanup_(str_free) struct str challenge = STR_INIT;
+    _cleanup_(secret_free) struct str answer = STR_INIT;
     struct span data = SPAN_NULL;
 
     if (start->has_initial)
@@ -55,30 +60,108 @@ static int run_exchange(struct auth_caller *c, const struct auth_start *start, s
     }
 }
 
+static void set_status(struct auth_result *res, enum auth_status status, const char *text)
+{
+    res->status = status;
+    snprintf(res->text, sizeof res->text, "%s", text);
+}
+
+/* The user is known by name; is it him? */
+static void judge(struct auth_caller *c, const struct auth_start *start, const struct sasl_exchange *x,
+                  const char *network, struct auth_result *res)
+{
+    _cleanup_(account_done) struct account acc = { .name = STR_INIT };
+    int r = account_find(c->auth, str_span(&x->credentials.user), &acc);
+
+    str_set(&res->user, str_span(&acc.name));
+    if (r < 0) {
+        set_status(res, AUTH_TEMPORARY, "user database not available");
+        return;
+    }
+    if (penalty_locked(c->auth->penalties, str_span(&acc.name), network, clock_ms(), res->text)) {
+        res->status = AUTH_TEMPORARY;
+        return;
+    }
+    if (x->proved)
+        set_status(res, r ? AUTH_OK : AUTH_REFUSED, r ? "ok" : "unknown user");
+    else
+        res->status = account_check_password(c->auth, &acc, str_span(&x->credentials.password), res->text);
+    if (res->status == AUTH_OK)
+        res->status = account_may_sign_in(&acc, start->client_addr, res->text);
+}
+
+static void conclude(struct auth_caller *c, const struct auth_start *start, const struct sasl_exchange *x, int r,
+                     const char *network, struct auth_result *res)
+{
+    switch (r) {
+    case 0:
+        judge(c, start, x, network, res);
+        break;
+    case -EACCES:
+        str_add_lower(&res->user, span_first(str_span(&x->credentials.user), USER_LOG_MAX));
+        set_status(res, AUTH_REFUSED, "password mismatch");
+        break;
+    case -EAGAIN:
+        set_status(res, AUTH_TEMPORARY, "user database not available");
+        break;
+    default:
+        set_status(res, AUTH_MALFORMED, "malformed or cancelled exchange");
+    }
+}
+
+/* Count it, and let who failed wait. */
+static void settle(struct auth_caller *c, const struct sasl_exchange *x, const char *network,
+                   const struct auth_result *res)
+{
+    struct span user = str_span(&res->user);
+
+    if (res->status == AUTH_OK)
+        penalty_succeeded(c->auth->penalties, user, network, clock_ms());
+    if (res->status == AUTH_REFUSED)
+        fiber_sleep_until(clock_deadline_ms(penalty_failed(
+            c->auth->penalties, user, network, str_span(&x->credentials.password), clock_ms())));
+}
+
+/* The client's network, or NULL for one whose failures are not counted: a webmail server's, say. */
+static const char *counted_network(const struct auth *a, const char *client_addr, char buffer[static 64])
+{
+    if (match_list_has_client(a->trusted, span_of("unknown"), span_of(client_addr)) > 0)
+        return NULL;
+    penalty_network(client_addr, buffer);
+    return buffer;
+}
+
+static bool is_stream_error(int r)
+{
+    return r < 0 && r != -EINVAL && r != -EACCES && r != -EAGAIN;
+}
+
 static int answer_start(struct auth_caller *c, const struct auth_start *start, struct auth_result *res)
 {
-    struct sasl_exchange x;
-    int r;
+    const char *mechanisms = c->sv->params->auth_mechanisms;
+    struct sasl_server server = {
+        .scram_secret = account_scram_secret, .arg = c->auth,
+        .channel_binding = str_span(&start->channel_binding),
+        .plus_offered = start->channel_binding.len > 0 &&
+                        (sasl_is_offered(mechanisms, true, span_of("SCRAM-SHA-256-PLUS")) ||
+                         sasl_is_offered(mechanisms, true, span_of("SCRAM-SHA-1-PLUS"))),
+    };
+    _cleanup_(sasl_end) struct sasl_exchange x = { .mech = NULL };
+    char buffer[64];
+    const char *network = counted_network(c->auth, start->client_addr, buffer);
 
-    if (sasl_start(&x, span_of(start->mechanism)) < 0) {
-        res->status = AUTH_NO_MECHANISM;
-        snprintf(res->text, sizeof res->text, "mechanism not offered");
+    if (sasl_start(&x, span_of(start->mechanism), &server) < 0) {
+        set_status(res, AUTH_NO_MECHANISM, "mechanism not offered");
         return 0;
     }
-    r = run_exchange(c, start, &x);
-    if (r == 0) {
-        res->status = passdb_check(c->auth, &x.credentials, &res->user, res->text);
-    } else if (r == -EINVAL) {
-        res->status = AUTH_MALFORMED;
-        snprintf(res->text, sizeof res->text, "malformed or cancelled exchange");
-        r = 0;
-    }
-    sasl_credentials_done(&x.credentials);
+    int r = run_exchange(c, start, &x);
+    if (is_stream_error(r))
+        return r;
+    conclude(c, start, &x, r, network, res);
+    settle(c, &x, network, res);
     if (res->status == AUTH_OK && start->want_ticket)
         ticket_issue(c->auth->tickets, start->protocol, str_span(&res->user), clock_ms(), res->ticket);
-    if (res->status == AUTH_REFUSED)
-        fiber_sleep_until(clock_deadline_ms(c->sv->params->auth_failure_delay * 1000));
-    return r;
+    return 0;
 }
 
 static int serve_start(struct auth_caller *c)
@@ -94,6 +177,7 @@ static int serve_start(struct auth_caller *c)
         r = ipc_flush(c->ipc);
     }
     str_free(&res.user);
+    secret_free(&start.initial);
     return r;
 }
 

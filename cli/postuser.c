@@ -10,17 +10,15 @@
  * Runs as: root, or the owner of a single-user instance.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <sys/file.h>
 #include <sysexits.h>
 #include <termios.h>
 
 #include "base/chars.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "cli/line_file.h"
+#include "conf/line_file.h"
 #include "conf/conf.h"
 #include "mail/address.h"
 #include "sasl/password.h"
@@ -36,19 +34,6 @@ struct postuser {
 };
 
 /* ---- files ---- */
-
-/* The path behind the first "type:" in a list of tables; NULL if none */
-static char *table_path(const char *list, const char *type)
-{
-    struct span rest = span_of(list), word;
-
-    while (span_word(&rest, " \t\r\n,", &word)) {
-        struct span path = word;
-        if (span_eq_str(span_cut(&path, ':'), type))
-            return mem_dup_span(path);
-    }
-    return NULL;
-}
 
 static void postuser_done(struct postuser *u)
 {
@@ -66,8 +51,8 @@ static void load(struct postuser *u, const char *config_dir)
 
     if (conf_load(config_dir, &u->conf, &err) < 0 || conf_params(u->conf, &u->params, &err) < 0)
         log_fatal("%s", str_cstr(&err));
-    u->users_path = table_path(u->params->auth_users, "passwd-file");
-    u->mailbox_path = table_path(u->params->virtual_mailbox_maps, "texthash");
+    u->users_path = maps_path(u->params->auth_users, "passwd-file");
+    u->mailbox_path = maps_path(u->params->virtual_mailbox_maps, "texthash");
     if (!u->users_path)
         log_fatal("auth_users = %s: expected passwd-file:FILE", u->params->auth_users);
     if (!u->mailbox_path)
@@ -77,15 +62,13 @@ static void load(struct postuser *u, const char *config_dir)
     u->mailboxes = (struct line_file){ u->mailbox_path, ' ', STR_INIT };
 }
 
-/* One postuser at a time: the lock goes with the process. */
+/* One change at a time: the lock goes with the process. */
 static void lock(const struct postuser *u)
 {
-    _cleanup_(str_free) struct str path = STR_INIT;
+    int fd = line_file_lock(&u->users);
 
-    str_addf(&path, "%s.lock", u->users_path);
-    int fd = open(str_cstr(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0 || flock(fd, LOCK_EX) < 0)
-        log_fatal("cannot lock %s: %s", str_cstr(&path), strerror(errno));
+    if (fd < 0)
+        log_fatal("cannot lock %s.lock: %s", u->users_path, strerror(-fd));
 }
 
 static void read_files(struct postuser *u)
@@ -145,7 +128,7 @@ static void ask(const char *prompt, struct str *ret)
     }
 }
 
-static void new_hash(struct str *ret)
+static void new_hash(const struct postuser *u, struct str *ret)
 {
     _cleanup_(str_free) struct str password = STR_INIT, again = STR_INIT;
 
@@ -157,7 +140,11 @@ static void new_hash(struct str *ret)
     }
     if (password.len < PASSWORD_MIN)
         log_fatal("empty password: expected one on the terminal or as the first line of standard input");
-    if (password_hash(str_span(&password), ret) < 0)
+    int r = password_hash(u->params->auth_password_scheme, str_span(&password), ret);
+    if (r == -ENOTSUP)
+        log_fatal("bad value for parameter auth_password_scheme: \"%s\": expected " PASSWORD_SCHEMES,
+                  u->params->auth_password_scheme);
+    if (r < 0)
         log_fatal("password not usable: expected at most %d bytes without NUL", PASSWORD_LINE_MAX);
 }
 
@@ -192,7 +179,7 @@ static int cmd_add(struct postuser *u, const char *arg)
     read_files(u);
     if (line_file_get(&u->users, str_span(&address), &old))
         log_fatal("user %s exists already", str_cstr(&address));
-    new_hash(&hash);
+    new_hash(u, &hash);
     str_add_str(&hash, "::::::");
     struct span domain = address_domain(str_span(&address)), local = address_local(str_span(&address));
     str_addf(&path, SPAN_FMT "/" SPAN_FMT "/", SPAN_ARG(domain), SPAN_ARG(local));
@@ -216,7 +203,7 @@ static int cmd_passwd(struct postuser *u, const char *arg)
     read_files(u);
     if (!line_file_get(&u->users, str_span(&address), &rest))
         log_fatal("no user %s", str_cstr(&address));
-    new_hash(&line);
+    new_hash(u, &line);
     span_cut(&rest, ':');
     str_add_char(&line, ':');
     str_add(&line, rest);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mech.c - PLAIN (RFC 4616) and LOGIN (the de-facto mechanism of old clients: two prompts)
+ * mech.c - the table of mechanisms; PLAIN (RFC 4616) and LOGIN (the de-facto mechanism of old clients: two prompts)
  *
  * Runs in: auth; the client's data is hostile. Logs nothing.
  */
@@ -10,11 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "base/mem.h"
-
-struct sasl_mech {
-    struct span name;
-    int (*step)(struct sasl_exchange *x, struct span data, struct str *challenge);
-};
+#include "sasl/mech_internal.h"
 
 void sasl_credentials_done(struct sasl_credentials *c)
 {
@@ -71,15 +67,19 @@ static int step_login(struct sasl_exchange *x, struct span data, struct str *cha
 }
 
 static const struct sasl_mech mechs[] = {
-    { SPAN("PLAIN"), step_plain },
-    { SPAN("LOGIN"), step_login },
+    { "PLAIN",              NULL,            step_plain },
+    { "LOGIN",              NULL,            step_login },
+    { "SCRAM-SHA-256",      "SCRAM-SHA-256", scram_step },
+    { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", scram_step },
+    { "SCRAM-SHA-1",        "SCRAM-SHA-1",   scram_step },
+    { "SCRAM-SHA-1-PLUS",   "SCRAM-SHA-1",   scram_step },
 };
 
-int sasl_start(struct sasl_exchange *x, struct span mechanism)
+int sasl_start(struct sasl_exchange *x, struct span mechanism, const struct sasl_server *server)
 {
     for (size_t i = 0; i < ARRAY_LEN(mechs); i++)
-        if (span_eq_nocase(mechanism, mechs[i].name)) {
-            *x = (struct sasl_exchange){ .mech = &mechs[i] };
+        if (span_eq_nocase_str(mechanism, mechs[i].name)) {
+            *x = (struct sasl_exchange){ .mech = &mechs[i], .server = server };
             return 0;
         }
     return -ENOTSUP;
@@ -88,4 +88,10 @@ int sasl_start(struct sasl_exchange *x, struct span mechanism)
 int sasl_step(struct sasl_exchange *x, struct span data, struct str *challenge)
 {
     return x->mech->step(x, data, challenge);
+}
+
+void sasl_end(struct sasl_exchange *x)
+{
+    scram_end(x);
+    sasl_credentials_done(&x->credentials);
 }

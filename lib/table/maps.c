@@ -43,6 +43,18 @@ void maps_free(struct maps *m)
     free(m);
 }
 
+char *maps_path(const char *list, const char *type)
+{
+    struct span rest = span_of(list), word;
+
+    while (span_word(&rest, " \t\r\n,", &word)) {
+        struct span path = word;
+        if (span_eq_str(span_cut(&path, ':'), type))
+            return mem_dup_span(path);
+    }
+    return NULL;
+}
+
 bool maps_empty(const struct maps *m)
 {
     return m->len == 0;

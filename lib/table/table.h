@@ -66,6 +66,8 @@ struct maps;
 int maps_open(const char *list, struct maps **ret, struct str *err);
 void maps_free(struct maps *m);
 DEFINE_CLEANUP(struct maps, maps_free);
+/* The path behind the first "type:" in a list of tables, to be freed; NULL if none. */
+char *maps_path(const char *list, const char *type);
 bool maps_empty(const struct maps *m);
 
 /* The first table that has the key; as table_get. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line_file.h - a text file of lines "KEY<separator>rest" that a command changes as a whole
+ * line_file.h - a text file of lines "KEY<separator>rest" that is changed as a whole
  *
  * Read, change in memory, write FILE.tmp with the old file's owner and mode, flush, rename:
  * readers see the old file or the new one.
  */
-#ifndef CLI_LINE_FILE_H
-#define CLI_LINE_FILE_H
+#ifndef CONF_LINE_FILE_H
+#define CONF_LINE_FILE_H
 
 #include <sys/types.h>
 
@@ -18,6 +18,8 @@ struct line_file {
     struct str text;
 };
 
+/* Wait for, and take, the lock of those who change the file: PATH.lock. A descriptor that holds it, or -errno. */
+int line_file_lock(const struct line_file *f);
 /* Read the file; a missing one is empty. 0 or -errno. */
 int line_file_read(struct line_file *f);
 /* The rest of the key's line, or false. Keys compare without case. */

@@ -2,17 +2,29 @@
 /*
  * line_file.c - change a file of "key rest" lines as a whole
  *
- * Runs in: postuser, on the administrator's files. Logs nothing.
+ * Runs in: postuser and auth, on the administrator's files. Logs nothing.
  */
-#include "cli/line_file.h"
+#include "conf/line_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 
 enum { FILE_MAX = 256 << 20 };
+
+int line_file_lock(const struct line_file *f)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+
+    str_addf(&path, "%s.lock", f->path);
+    _cleanup_close_ int fd = open(str_cstr(&path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || flock(fd, LOCK_EX) < 0)
+        return -errno;
+    return TAKE_FD(fd);
+}
 
 int line_file_read(struct line_file *f)
 {
