@@ -117,9 +117,12 @@ static void settle(struct auth_caller *c, const struct sasl_exchange *x, const c
 
     if (res->status == AUTH_OK)
         penalty_succeeded(c->auth->penalties, user, network, clock_ms());
-    if (res->status == AUTH_REFUSED)
-        fiber_sleep_until(clock_deadline_ms(penalty_failed(
-            c->auth->penalties, user, network, str_span(&x->credentials.password), clock_ms())));
+    if (res->status != AUTH_REFUSED)
+        return;
+    int64_t delay_ms =
+        penalty_failed(c->auth->penalties, user, network, str_span(&x->credentials.password), clock_ms());
+    if (delay_ms > 0)
+        fiber_sleep_until(clock_deadline_ms(delay_ms));
 }
 
 /* The client's network, or NULL for one whose failures are not counted: a webmail server's, say. */

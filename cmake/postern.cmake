@@ -10,6 +10,9 @@ target_compile_options(postern_flags INTERFACE
     -Wno-format-nonliteral -Wundef -Wpointer-arith -fno-strict-aliasing -fno-common
     -include ${CMAKE_SOURCE_DIR}/lib/base/banned.h)
 
+# A program loads what it calls, not what a part of lib/ that it shares could call.
+target_link_options(postern_flags INTERFACE -Wl,--as-needed)
+
 option(POSTERN_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(POSTERN_FUZZ "clang libFuzzer targets" OFF)
 option(POSTERN_HARDEN "hardening flags of a release" OFF)

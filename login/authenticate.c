@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/secret.h"
 #include "login/login.h"
+#include "sasl/offer.h"
+#include "tls/tls.h"
 
 enum { USER_LOG_MAX = 128, AUTH_TIMEOUT_MS = 60000 };
 
@@ -80,10 +82,11 @@ static void fill_start(const struct login *l, struct span mechanism, struct auth
     snprintf(start->local_addr, sizeof start->local_addr, "%s", l->local);
     start->tls = l->tls;
     start->want_ticket = 1;
+    tls_channel_binding(stream_ssl(l->client), &start->channel_binding);
 }
 
-void login_authenticate(struct login *l, struct span mechanism, const struct str *initial,
-                        struct auth_result *ret)
+static void authenticate(struct login *l, struct span mechanism, const struct str *initial,
+                         struct auth_result *ret)
 {
     struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
     _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
@@ -106,10 +109,19 @@ void login_authenticate(struct login *l, struct span mechanism, const struct str
     else
         ret->status = AUTH_TEMPORARY;
     secret_free(&start.initial);
+    str_free(&start.channel_binding);
     str_reset(&l->user);
     str_add_escaped(&l->user, str_span(&ret->user), USER_LOG_MAX, STR_ASCII);
     if (ret->status == AUTH_REFUSED)
         l->failures++;
+}
+
+void login_mechanism(struct login *l, struct span mechanism, const struct str *initial, struct auth_result *ret)
+{
+    if (sasl_is_offered(l->sv->params->auth_mechanisms, l->tls, mechanism))
+        authenticate(l, mechanism, initial, ret);
+    else
+        *ret = (struct auth_result){ .status = AUTH_NO_MECHANISM, .user = STR_INIT };
 }
 
 void login_password(struct login *l, struct span user, struct span password, struct auth_result *ret)
@@ -120,6 +132,6 @@ void login_password(struct login *l, struct span user, struct span password, str
     str_add(&message, user);
     str_add_char(&message, '\0');
     str_add(&message, password);
-    login_authenticate(l, span_of("PLAIN"), &message, ret);
+    authenticate(l, span_of("PLAIN"), &message, ret);
     secret_free(&message);
 }

@@ -12,9 +12,9 @@
 
 #include <errno.h>
 
-#include "base/chars.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "sasl/offer.h"
 
 enum { ARGUMENT_MAX = 4096, COMMAND_MAX = 65536, TAG_MAX = 200, BAD_MAX = 20, FAILURES_MAX = 20 };
 
@@ -34,13 +34,9 @@ static void put_capabilities(struct login *l)
         stream_puts(l->client, " LOGINDISABLED");
         return;
     }
-    struct span names = span_of(l->sv->params->auth_mechanisms), name;
-    while (span_word(&names, ", \t", &name)) {
-        _cleanup_(str_free) struct str upper = STR_INIT;
-        for (size_t i = 0; i < name.len; i++)
-            str_add_char(&upper, char_upper(name.ptr[i]));
-        stream_printf(l->client, " AUTH=%s", str_cstr(&upper));
-    }
+    _cleanup_(str_free) struct str offer = STR_INIT;
+    sasl_offer(l->sv->params->auth_mechanisms, l->tls, " AUTH=", &offer);
+    stream_puts(l->client, str_cstr(&offer));
 }
 
 static void answer(struct imap_line *c, const char *text)
@@ -187,11 +183,11 @@ static int cmd_authenticate(struct imap_line *c)
         return refuse_argument(c, r);
     struct span given = span_trim(c->rest);
     bool has_initial = given.len > 0;
-    if (has_initial && !span_eq_str(given, "=") && str_add_unbase64(&initial, given) < 0) {
+    if (has_initial && sasl_initial_parse(given, &initial) < 0) {
         bad(c, "initial response is not Base64");
         return 0;
     }
-    login_authenticate(c->l, str_span(&mechanism), has_initial ? &initial : NULL, &res);
+    login_mechanism(c->l, str_span(&mechanism), has_initial ? &initial : NULL, &res);
     answer_result(c, &res);
     str_free(&res.user);
     return 0;

@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-#include "base/chars.h"
+#include "sasl/offer.h"
 #include "base/mem.h"
 #include "base/secret.h"
 
@@ -88,11 +88,11 @@ static int cmd_auth(struct pop3 *c, struct span args)
         bad(c, "expected AUTH mechanism");
         return 0;
     }
-    if (has_initial && !span_eq_str(args, "=") && str_add_unbase64(&initial, args) < 0) {
+    if (has_initial && sasl_initial_parse(args, &initial) < 0) {
         bad(c, "initial response is not Base64");
         return 0;
     }
-    login_authenticate(c->l, str_span(&mechanism), has_initial ? &initial : NULL, &res);
+    login_mechanism(c->l, str_span(&mechanism), has_initial ? &initial : NULL, &res);
     answer_result(c, &res);
     str_free(&res.user);
     return 0;
@@ -108,14 +108,9 @@ static int cmd_capa(struct pop3 *c, struct span args)
     if (l->server->tls && !l->tls)
         stream_puts(l->client, "STLS\r\n");
     if (login_may_sign_in(l)) {
-        struct span names = span_of(l->sv->params->auth_mechanisms), name;
-        stream_puts(l->client, "USER\r\nSASL");
-        while (span_word(&names, ", \t", &name)) {
-            stream_puts(l->client, " ");
-            for (size_t i = 0; i < name.len; i++)
-                stream_printf(l->client, "%c", char_upper(name.ptr[i]));
-        }
-        stream_puts(l->client, "\r\n");
+        _cleanup_(str_free) struct str offer = STR_INIT;
+        sasl_offer(l->sv->params->auth_mechanisms, l->tls, " ", &offer);
+        stream_printf(l->client, "USER\r\nSASL%s\r\n", str_cstr(&offer));
     }
     answer(c, ".");
     return 0;

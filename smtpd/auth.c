@@ -13,10 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/secret.h"
 #include "ipc/msg_auth.h"
+#include "sasl/offer.h"
 #include "smtpd/command.h"
 #include "smtpd/limits.h"
 #include "smtpd/reply.h"
+#include "tls/tls.h"
 
 /* ---- the exchange ---- */
 
@@ -42,7 +45,7 @@ static int relay_challenge(struct smtpd *s, struct ipc *c)
     if (r == -EMSGSIZE || span_eq_str(line, "*") || str_add_unbase64(&to_auth.data, line) < 0)
         to_auth.cancelled = 1;
     ipc_send(c, &auth_answer_shape, &to_auth);
-    str_free(&to_auth.data);
+    secret_free(&to_auth.data);
     return 0;
 }
 
@@ -156,13 +159,11 @@ static bool take_mechanism(struct span name, char ret[static 32])
     return true;
 }
 
-/* The initial response: "=" is an empty one (section 4). False: it is no Base64. */
+/* The initial response (section 4). False: it is no Base64. */
 static bool take_initial(struct span text, struct auth_start *ret)
 {
-    if (text.len == 0)
-        return true;
-    ret->has_initial = 1;
-    return span_eq_str(text, "=") || str_add_unbase64(&ret->initial, text) == 0;
+    ret->has_initial = text.len > 0;
+    return text.len == 0 || sasl_initial_parse(text, &ret->initial) == 0;
 }
 
 static void run_mechanism(struct smtpd *s, struct auth_start *start)
@@ -177,6 +178,7 @@ static void run_mechanism(struct smtpd *s, struct auth_start *start)
     snprintf(start->client_addr, sizeof(start->client_addr), "%s", s->addr);
     snprintf(start->local_addr, sizeof(start->local_addr), "%s", local);
     start->tls = s->tls_info.len > 0;
+    tls_channel_binding(stream_ssl(s->client), &start->channel_binding);
 
     int r = authenticate(s, start, &result);
 
@@ -193,7 +195,7 @@ static void run_mechanism(struct smtpd *s, struct auth_start *start)
 void cmd_auth(struct smtpd *s, struct span args)
 {
     const char *why = objection(s);
-    struct auth_start start = { .initial = STR_INIT };
+    struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
     struct span initial = args;
     struct span mechanism = span_cut(&initial, ' ');
 
@@ -205,7 +207,10 @@ void cmd_auth(struct smtpd *s, struct span args)
         reply(s, "501 5.5.4 Syntax: AUTH mechanism");
     else if (!take_initial(span_trim(initial), &start))
         reply(s, "501 5.5.2 Error: malformed initial response");
+    else if (!sasl_is_offered(s->sv->params->auth_mechanisms, s->tls_info.len > 0, mechanism))
+        reply(s, "504 5.5.4 Error: unrecognized authentication mechanism");
     else
         run_mechanism(s, &start);
-    str_free(&start.initial);
+    secret_free(&start.initial);
+    str_free(&start.channel_binding);
 }

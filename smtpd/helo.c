@@ -10,6 +10,7 @@
 #include "base/chars.h"
 #include "base/mem.h"
 #include "base/own.h"
+#include "sasl/offer.h"
 #include "smtpd/command.h"
 #include "smtpd/reply.h"
 
@@ -48,7 +49,7 @@ static void add_size(const struct smtpd *s, struct str *line)
 
 static void add_mechanisms(const struct smtpd *s, struct str *line)
 {
-    str_addf(line, " " SPAN_FMT, SPAN_ARG(str_span(&s->sv->auth_mechanisms)));
+    sasl_offer(s->sv->params->auth_mechanisms, s->tls_info.len > 0, " ", line);
 }
 
 static const struct keyword {

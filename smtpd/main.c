@@ -171,20 +171,6 @@ static int open_dns(struct service *sv)
     return r;
 }
 
-/* "plain, login" to "PLAIN LOGIN" */
-static void list_mechanisms(struct service *sv)
-{
-    struct span in = span_of(sv->params->auth_mechanisms);
-    struct span word;
-
-    while (span_word(&in, ", \t\r\n", &word)) {
-        if (sv->auth_mechanisms.len > 0)
-            str_add_char(&sv->auth_mechanisms, ' ');
-        for (size_t i = 0; i < word.len; i++)
-            str_add_char(&sv->auth_mechanisms, char_upper(word.ptr[i]));
-    }
-}
-
 static int start(struct server *server)
 {
     static int (*const steps[])(struct service *sv) = {
@@ -202,7 +188,6 @@ static int start(struct server *server)
         if (r < 0)
             return r; /* the process ends */
     }
-    list_mechanisms(sv);
     sv->cleanup = ipc_pool_new(server->params->cleanup_service_name, idle_ms, KEPT_CONNECTIONS);
     sv->auth = ipc_pool_new("auth", idle_ms, KEPT_CONNECTIONS);
     sv->verify = ipc_pool_new(server->params->address_verify_service_name, idle_ms, KEPT_CONNECTIONS);

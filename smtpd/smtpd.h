@@ -44,7 +44,6 @@ struct service {
     enum tls_ask tls_ask;
     const EVP_MD *fingerprint_digest;
     enum bare_newline bare_newline;
-    struct str auth_mechanisms;     /* "PLAIN LOGIN" */
     struct ipc_pool *cleanup, *auth, *verify;
     struct anvil_link *anvil;
 };

@@ -80,17 +80,27 @@ static void load_settings(struct running *rd)
     rd->sv.params = params;
 }
 
-/* log_to - where master says; name: what stands before the slash of the tag */
-static void log_to(const char *name, const char *program)
+/* log_to - where master says */
+static void log_to(const char *tag)
 {
-    _cleanup_(str_free) struct str tag = STR_INIT;
     int fd = (int)handed_number(ENV_LOG);
 
-    str_addf(&tag, "%s/%s", name, program);
     if (fd >= 0)
-        log_to_fd(str_cstr(&tag), fd);
+        log_to_fd(tag, fd);
     else
-        log_to_syslog(str_cstr(&tag));
+        log_to_syslog(tag);
+}
+
+/* log_as_set - with the tag of the settings */
+static void log_as_set(const struct params *p, const char *program)
+{
+    _cleanup_(str_free) struct str tag = STR_INIT;
+
+    if (*p->syslog_tag)
+        str_add_str(&tag, p->syslog_tag);
+    else
+        str_addf(&tag, "%s/%s", p->syslog_name, program);
+    log_to(str_cstr(&tag));
 }
 
 void daemon_allow(const struct server *sv, unsigned sandbox_flags)
@@ -126,10 +136,10 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
     rd.sigchld_fd = -1;
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    log_to("postern", d->name);
+    log_to("postern");
     parse_arguments(&rd, argv);
     load_settings(&rd);
-    log_to(rd.sv.params->syslog_name, d->name);
+    log_as_set(rd.sv.params, d->name);
     log_set_verbose(rd.args.verbose);
     handed_take(&rd);
     accounts_find(&rd);

@@ -32,11 +32,16 @@ static const struct scram_secret *secret_of(struct sasl_exchange *x, Gsasl_sessi
     return x->secret;
 }
 
+static bool binds(const struct sasl_exchange *x)
+{
+    return span_ends_nocase(span_of(x->mech->name), span_of("-PLUS"));
+}
+
 static int set_channel_binding(const struct sasl_exchange *x, Gsasl_session *session)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
 
-    if (x->server->channel_binding.len == 0)
+    if (!binds(x))
         return GSASL_NO_CB_TLS_EXPORTER;
     str_add_base64(&text, x->server->channel_binding);
     return gsasl_property_set(session, GSASL_CB_TLS_EXPORTER, str_cstr(&text));
@@ -118,6 +123,15 @@ static int failure_of(const struct sasl_exchange *x, int r)
     return r == GSASL_AUTHENTICATION_ERROR ? -EACCES : -EINVAL;
 }
 
+/* gs2-cbind-flag (RFC 5802 section 7): "p" with the -PLUS mechanisms and only there. A client that could bind
+ * and believes that we cannot ("y") was lied to by someone between (section 6). */
+static int check_flag(const struct sasl_exchange *x, struct span first)
+{
+    if (span_starts(first, span_of("p=")) != binds(x))
+        return -EINVAL;
+    return x->server->plus_offered && span_starts(first, span_of("y,")) ? -EACCES : 0;
+}
+
 static int take_message(struct sasl_exchange *x, struct span data, struct str *challenge)
 {
     char *out = NULL;
@@ -144,13 +158,12 @@ int scram_step(struct sasl_exchange *x, struct span data, struct str *challenge)
         return data.len == 0 ? SASL_DONE : -EINVAL;
     if (!data.ptr)
         return x->step++ == 0 ? SASL_CHALLENGE : -EINVAL;  /* the empty challenge asks for the first message */
-    if (data.len > MESSAGE_MAX)
+    if (data.len == 0 || data.len > MESSAGE_MAX || span_chr(data, '\0') >= 0)
         return -EINVAL;
     if (!x->gsasl) {
-        /* A client that could bind, and believes that we cannot, was lied to by someone between (RFC 5802 section 6). */
-        if (span_starts(data, span_of("y,")) && x->server->plus_offered)
-            return -EACCES;
-        int r = begin(x);
+        int r = check_flag(x, data);
+        if (r == 0)
+            r = begin(x);
         if (r < 0)
             return r;
     }

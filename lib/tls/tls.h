@@ -32,6 +32,9 @@ void tls_peer_done(struct tls_peer *peer);
 /* "AB:CD:..." of the certificate (DER), and of its public key (DER of SubjectPublicKeyInfo). */
 void tls_fingerprints(X509 *cert, const EVP_MD *md, struct str *ret_cert, struct str *ret_key);
 
+/* The data of channel binding "tls-exporter" (RFC 9266), 32 bytes. False, nothing added: no TLS, or too old. */
+bool tls_channel_binding(SSL *ssl, struct str *ret);
+
 /* ---- settings that servers and clients share ---- */
 
 /*

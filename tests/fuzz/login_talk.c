@@ -28,7 +28,7 @@ int login_start_tls(struct login *l)
     return 0;
 }
 
-void login_authenticate(struct login *l, struct span mechanism, const struct str *initial, struct auth_result *ret)
+void login_mechanism(struct login *l, struct span mechanism, const struct str *initial, struct auth_result *ret)
 {
     struct span line;
 

@@ -59,7 +59,6 @@ static void start(void)
     service.cleanup = ipc_pool_new("cleanup", 0, 1);
     service.verify = ipc_pool_new("verify", 0, 1);
     service.auth = ipc_pool_new("auth", 0, 1);
-    str_add_str(&service.auth_mechanisms, "PLAIN LOGIN");
     log_to_fd("smtpd", open("/dev/null", O_WRONLY | O_CLOEXEC));
 }
 
