@@ -366,11 +366,11 @@ int connection_open(struct delivery *d, const struct targets *targets, const str
 
     k->stream = stream_new(fd);
     if (smtp_tls_decide(d, targets, t, &k->policy, why) == 0) {
-        smtp_tls_log(d, k);
         tls = greet(d, k, true, why);
+        if (tls == TLS_TRY_WITHOUT)
+            tls = greet_again(d, t, k, why);
+        smtp_tls_log(d, k);
     }
-    if (tls == TLS_TRY_WITHOUT)
-        tls = greet_again(d, t, k, why);
     if (tls > TLS_NOT_STARTED) {
         connection_close(k);
         return -1;

@@ -196,6 +196,7 @@ struct connection {
     unsigned uses;
     uint64_t opened_ms, idle_until_ms;
     struct tls_policy policy;
+    enum tls_verdict verdict;   /* of the server's certificate, when TLS is on */
 };
 /* Begin to connect to an address; the descriptor, and whether it is connected already, or -errno. */
 int connection_begin(const struct delivery *d, const struct target *t, bool *ret_connected);
@@ -225,7 +226,7 @@ MAY_WAIT int smtp_tls_destination(struct delivery *d, const char *destination, s
 /* The policy for one server of it; 0, or -1 with *why: it must not get the mail now. */
 MAY_WAIT int smtp_tls_decide(struct delivery *d, const struct targets *targets, const struct target *t,
                              struct tls_policy *ret, struct failure *why);
-/* Say which policy the message goes under (smtp_tls_loglevel). */
+/* Say which policy the message goes under, and what the server has shown (smtp_tls_loglevel). */
 void smtp_tls_log(const struct delivery *d, const struct connection *k);
 
 enum tls_start { TLS_STARTED, TLS_NOT_STARTED, TLS_TRY_WITHOUT, TLS_FAILED };

@@ -120,17 +120,30 @@ int smtp_tls_decide(struct delivery *d, const struct targets *targets, const str
     return r;
 }
 
+/* "Verified", as far as the name of the host itself can be believed */
+static const char *verdict_name(const struct connection *k)
+{
+    return tls_verdict_name(k->policy.mx_insecure && k->verdict == TLS_VERIFIED ? TLS_TRUSTED : k->verdict);
+}
+
 void smtp_tls_log(const struct delivery *d, const struct connection *k)
 {
     const struct tls_policy *p = &k->policy;
-    _cleanup_(str_free) struct str source = STR_INIT;
+    SSL *ssl = k->stream ? stream_ssl(k->stream) : NULL;
+    _cleanup_(str_free) struct str source = STR_INIT, line = STR_INIT;
 
     if (d->client->params->smtp_tls_loglevel < 1)
         return;
     str_add_escaped(&source, str_span(&p->source), 300, STR_ASCII);
-    log_info("%s: TLS policy for %s: level=%s, source=<%s>, match=<%s>", d->request.queue_id,
+    str_addf(&line, "%s: TLS policy for %s: level=%s, source=<%s>, match=<%s>, tls=", d->request.queue_id,
              str_cstr((struct str *)&k->relay), tls_level_name(p->level), str_cstr(&source),
              str_cstr((struct str *)&p->match));
+    if (ssl && SSL_is_init_finished(ssl))
+        str_addf(&line, "%s, protocol=%s, cipher=%s%s", verdict_name(k), SSL_get_version(ssl), SSL_get_cipher_name(ssl),
+                 SSL_session_reused(ssl) ? ", session resumed" : "");
+    else
+        str_add_str(&line, "none");
+    log_info("%s", str_cstr(&line));
 }
 
 /* ---- the handshake ---- */
@@ -150,30 +163,28 @@ static void session_key(const struct connection *k, struct str *ret)
     tls_policy_identity(&k->policy, ret);
 }
 
-static void log_connection(const struct connection *k, SSL *ssl, enum tls_verdict verdict)
+static void log_connection(const struct connection *k, SSL *ssl)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
 
     if (k->client->params->smtp_tls_loglevel < 1)
         return;
-    if (k->policy.mx_insecure && verdict == TLS_VERIFIED)
-        verdict = TLS_TRUSTED;      /* the name of the host itself may be forged */
     tls_describe(ssl, &text);
-    log_info("%s TLS connection %s to %s: %s", tls_verdict_name(verdict),
-             SSL_session_reused(ssl) ? "reused" : "established", str_cstr((struct str *)&k->relay), str_cstr(&text));
+    log_info("%s TLS connection established to %s: %s", verdict_name(k), str_cstr((struct str *)&k->relay),
+             str_cstr(&text));
 }
 
 /* What the server has shown, against what it must show */
 static enum tls_start judge(struct connection *k, const struct tls_need *need, struct failure *why)
 {
     SSL *ssl = stream_ssl(k->stream);
-    enum tls_verdict verdict = tls_client_judge(ssl, need);
 
-    log_connection(k, ssl, verdict);
-    if (tls_client_satisfied(ssl, need, verdict))
+    k->verdict = tls_client_judge(ssl, need);
+    log_connection(k, ssl);
+    if (tls_client_satisfied(ssl, need, k->verdict))
         return TLS_STARTED;
     failure_set(why, false, "4.7.5", "Server certificate not %s: %s (TLS level %s by %s)",
-                verdict == TLS_TRUSTED ? "verified" : "trusted", tls_client_reason(ssl, need, verdict),
+                k->verdict == TLS_TRUSTED ? "verified" : "trusted", tls_client_reason(ssl, need, k->verdict),
                 tls_level_name(need->level), str_cstr(&k->policy.source));
     return TLS_FAILED;
 }
