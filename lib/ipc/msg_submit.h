@@ -3,7 +3,7 @@
  * msg_submit.h - handing a message to cleanup (and, from sendmail, to pickup, which passes it on)
  *
  *     client                         cleanup
- *     submit, submit_rcpt * n_rcpt,
+ *     submit, milter_pass * n_milters, submit_rcpt * n_rcpt,
  *     content chunks, empty chunk  ->
  *                                 <- submit_result
  *
@@ -18,6 +18,7 @@
 #include "ipc/ipc.h"
 
 #define SUBMIT_ADDRESS_MAX 2048 /* bytes of an address or a DSN parameter between processes */
+#define SUBMIT_MILTERS_MAX 16   /* milters of one session */
 
 enum submit_origin {
     SUBMIT_NETWORK,     /* smtpd */
@@ -35,7 +36,8 @@ enum submit_flags {
     SUBMIT_HOLD      = 1 << 5,  /* put it on hold */
     SUBMIT_DISCARD   = 1 << 6,  /* take it, answer for it, and throw it away */
     SUBMIT_PROBE     = 1 << 7,  /* an address probe (verify): an agent delivers nothing, it says what would become of it */
-    SUBMIT_FLAGS_MAX = (1 << 8) - 1,
+    SUBMIT_FILTER    = 1 << 8,  /* non_smtpd_milters are to see it */
+    SUBMIT_FLAGS_MAX = (1 << 9) - 1,
 };
 
 /* RFC 3461 section 4.1: NOTIFY, and section 4.3: RET */
@@ -46,6 +48,7 @@ struct submit {
     uint32_t origin;            /* enum submit_origin */
     uint32_t flags;             /* enum submit_flags */
     uint32_t n_rcpt;
+    uint32_t n_milters;         /* that have seen the session, and are to see the message */
     struct str sender;          /* envelope sender, unquoted external form "local@domain"; empty: null sender */
     uint32_t dsn_ret;
     struct str dsn_envid;       /* decoded xtext, empty if none */
@@ -68,7 +71,7 @@ struct submit {
 };
 IPC_SHAPE(submit,
     IPC_U32(submit, origin, SUBMIT_ORIGIN_LAST), IPC_U32(submit, flags, SUBMIT_FLAGS_MAX),
-    IPC_U32(submit, n_rcpt, 1000000), IPC_DYN(submit, sender, SUBMIT_ADDRESS_MAX),
+    IPC_U32(submit, n_rcpt, 1000000), IPC_U32(submit, n_milters, SUBMIT_MILTERS_MAX), IPC_DYN(submit, sender, SUBMIT_ADDRESS_MAX),
     IPC_U32(submit, dsn_ret, DSN_RET_HDRS), IPC_DYN(submit, dsn_envid, SUBMIT_ADDRESS_MAX),
     IPC_U64(submit, size_hint, UINT64_MAX), IPC_DYN(submit, client_name, 1024),
     IPC_STR(submit, client_addr), IPC_U32(submit, client_port, 65535),
@@ -77,6 +80,20 @@ IPC_SHAPE(submit,
     IPC_DYN(submit, sasl_username, 1024), IPC_DYN(submit, sasl_sender, SUBMIT_ADDRESS_MAX),
     IPC_U64(submit, uid, UINT32_MAX), IPC_DYN(submit, orig_queue_id, 64),
     IPC_DYN(submit, content_filter, 1024), IPC_DYN(submit, prepend, 65536),);
+
+/* A mail filter in the middle of its conversation (lib/milter); its connection comes as a descriptor beside it. */
+struct milter_pass {
+    struct str name;            /* "inet:localhost:8891", for logs */
+    uint32_t version, actions, steps;   /* as negotiated */
+    uint32_t command_s, content_s, default_action;
+    struct str macros_eoh, macros_eom;  /* names, as in main.cf */
+    struct str values;          /* of these, but the queue id: name NUL value NUL ... */
+};
+IPC_SHAPE(milter_pass, IPC_DYN(milter_pass, name, 1024), IPC_U32(milter_pass, version, 6),
+    IPC_U32(milter_pass, actions, UINT32_MAX), IPC_U32(milter_pass, steps, UINT32_MAX),
+    IPC_U32(milter_pass, command_s, 86400), IPC_U32(milter_pass, content_s, 86400),
+    IPC_U32(milter_pass, default_action, 4), IPC_DYN(milter_pass, macros_eoh, 8192),
+    IPC_DYN(milter_pass, macros_eom, 8192), IPC_DYN(milter_pass, values, 65536),);
 
 struct submit_rcpt {
     struct str address;         /* external form */
@@ -101,9 +118,12 @@ struct submit_result {
     uint64_t size;              /* bytes of content stored */
     char dsn[16];               /* "5.3.4" */
     char text[512];             /* for the reply, printable, without code and dsn */
+    char reply[1024];           /* the reply itself, its lines separated by CRLF; "" if it is not given */
+    char milters[SUBMIT_MILTERS_MAX + 1]; /* what became of the conversation with each (lib/milter) */
 };
 IPC_SHAPE(submit_result, IPC_U32(submit_result, status, SUBMIT_STATUS_LAST),
     IPC_STR(submit_result, queue_id), IPC_U64(submit_result, size, UINT64_MAX),
-    IPC_STR(submit_result, dsn), IPC_STR(submit_result, text),);
+    IPC_STR(submit_result, dsn), IPC_STR(submit_result, text), IPC_STR(submit_result, reply),
+    IPC_STR(submit_result, milters),);
 
 #endif
