@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "smtpd/command.h"
+#include "smtpd/filter.h"
 #include "smtpd/reply.h"
 #include "smtpd/submit.h"
 
@@ -116,7 +117,7 @@ void cmd_bdat(struct smtpd *s, struct span args)
         return;
     }
     if (s->state == SMTP_RCPT) {
-        if (restrict_data(s) == VERDICT_REFUSED) {
+        if (restrict_data(s) == VERDICT_REFUSED || filter_data(s) == VERDICT_REFUSED) {
             drop_refused(s, &c);
             return;
         }

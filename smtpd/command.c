@@ -14,12 +14,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/own.h"
+#include "smtpd/filter.h"
 #include "smtpd/reply.h"
 
 enum command_flags {
     NO_ARGS   = 1 << 0,
     JUNK      = 1 << 1,     /* does no work: counts against smtpd_junk_command_limit */
     NO_TLS_OK = 1 << 2,     /* allowed before STARTTLS where TLS is required */
+    FILTERED  = 1 << 3,     /* refused to a client that a mail filter has refused */
 };
 
 static void cmd_noop(struct smtpd *s, struct span args)
@@ -54,16 +56,17 @@ static const struct command {
 } commands[] = {
     { "HELO",     "helo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_helo     },
     { "EHLO",     "ehlo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_ehlo     },
-    { "STARTTLS", "starttls", BEFORE_MAIL,          NO_ARGS | NO_TLS_OK, "MAIL transaction in progress", cmd_starttls },
-    { "AUTH",     "auth",     BEFORE_MAIL,          0,                   "MAIL transaction in progress", cmd_auth },
+    { "STARTTLS", "starttls", BEFORE_MAIL,          NO_ARGS | NO_TLS_OK | FILTERED, "MAIL transaction in progress",
+      cmd_starttls },
+    { "AUTH",     "auth",     BEFORE_MAIL,          FILTERED,            "MAIL transaction in progress", cmd_auth },
     { "MAIL",     "mail",     BEFORE_MAIL,          0,                   "nested MAIL command", cmd_mail },
     { "RCPT",     "rcpt",     SMTP_MAIL | SMTP_RCPT, 0,                  "need MAIL command", cmd_rcpt  },
     { "DATA",     "data",     SMTP_MAIL | SMTP_RCPT, NO_ARGS,            "need RCPT command", cmd_data  },
     { "BDAT",     "bdat",     SMTP_ANY,             0,                   "",               cmd_bdat     },
-    { "ETRN",     "etrn",     BEFORE_MAIL,          JUNK,                "MAIL transaction in progress", cmd_etrn },
+    { "ETRN",     "etrn",     BEFORE_MAIL,          JUNK | FILTERED,     "MAIL transaction in progress", cmd_etrn },
     { "RSET",     "rset",     SMTP_ANY,             NO_ARGS | JUNK,      "",               cmd_rset     },
     { "NOOP",     "noop",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_noop     },
-    { "VRFY",     "vrfy",     SMTP_ANY,             JUNK,                "",               cmd_vrfy     },
+    { "VRFY",     "vrfy",     SMTP_ANY,             JUNK | FILTERED,     "",               cmd_vrfy     },
     { "QUIT",     "quit",     SMTP_ANY,             NO_ARGS | NO_TLS_OK, "",               cmd_quit     },
 };
 _Static_assert(ARRAY_LEN(commands) <= COMMANDS_MAX, "struct smtpd counts them");
@@ -97,6 +100,8 @@ static void run_unknown(struct smtpd *s, struct span name, struct span line)
     s->where = "UNKNOWN";
     s->counts[UNKNOWN].total++;
     if (!is_forbidden(s, name)) {
+        if (filter_unknown(s, line) == VERDICT_REFUSED)
+            return;
         reply(s, name.len == 0 ? "500 5.5.2 Error: bad syntax" : "500 5.5.2 Error: command not recognized");
         return;
     }
@@ -125,6 +130,8 @@ static bool may_run(struct smtpd *s, const struct command *cmd, struct span args
         reply(s, "501 5.5.4 Syntax: %s", cmd->name);
         return false;
     }
+    if ((cmd->flags & FILTERED) && filter_other(s) == VERDICT_REFUSED)
+        return false;
     if ((cmd->flags & JUNK) && s->junk++ >= (uint64_t)s->sv->params->smtpd_junk_command_limit)
         s->errors++;
     return true;

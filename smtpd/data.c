@@ -8,6 +8,7 @@
  * Runs in: smtpd (input is hostile). Logs nothing.
  */
 #include "smtpd/command.h"
+#include "smtpd/filter.h"
 #include "smtpd/reply.h"
 #include "smtpd/submit.h"
 
@@ -39,7 +40,7 @@ void cmd_data(struct smtpd *s, struct span args)
         reply(s, "554 5.5.1 Error: no valid recipients");
         return;
     }
-    if (restrict_data(s) == VERDICT_REFUSED)
+    if (restrict_data(s) == VERDICT_REFUSED || filter_data(s) == VERDICT_REFUSED)
         return;
     reply(s, "354 End data with <CR><LF>.<CR><LF>");
     submit_begin(s, 0);

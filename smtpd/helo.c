@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "sasl/offer.h"
 #include "smtpd/command.h"
+#include "smtpd/filter.h"
 #include "smtpd/reply.h"
 
 static bool always(const struct smtpd *s)
@@ -94,8 +95,10 @@ static bool take_name(struct smtpd *s, const char *command, struct span args)
     str_reset(&s->helo);
     str_add_escaped(&s->helo, name, HELO_MAX, STR_UTF8);
     s->state = SMTP_GREETED;
-    if (restrict_helo(s) != VERDICT_REFUSED)
-        return true;
+    if (restrict_helo(s) != VERDICT_REFUSED) {
+        filter_helo(s);
+        return s->state != SMTP_CLOSED;
+    }
     str_reset(&s->helo);
     if (s->state != SMTP_CLOSED)
         s->state = SMTP_CONNECTED;

@@ -15,6 +15,7 @@
 #include "mail/idna.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
+#include "smtpd/filter.h"
 #include "smtpd/limits.h"
 #include "smtpd/reply.h"
 
@@ -99,7 +100,7 @@ void cmd_mail(struct smtpd *s, struct span args)
     s->mail = mail;
     mail = (struct mail_args){ 0 };
     s->state = SMTP_MAIL;
-    if (restrict_mail(s) == VERDICT_REFUSED)
+    if (restrict_mail(s) == VERDICT_REFUSED || filter_mail(s, args) == VERDICT_REFUSED)
         transaction_reset(s);
     else
         reply(s, "250 2.1.0 Ok");

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/own.h"
 #include "dns/dns.h"
+#include "smtpd/filter.h"
 #include "smtpd/smtpd.h"
 #include "smtpd/starttls.h"
 
@@ -174,7 +175,7 @@ static int open_dns(struct service *sv)
 static int start(struct server *server)
 {
     static int (*const steps[])(struct service *sv) = {
-        choose_modes, open_lists, open_maps, open_restrictions, starttls_open, open_dns,
+        choose_modes, open_lists, open_maps, open_restrictions, starttls_open, filter_start, open_dns,
     };
     struct service *sv = mem_new(struct service);
     int64_t idle_ms = server->params->ipc_idle * 1000;

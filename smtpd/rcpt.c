@@ -14,6 +14,7 @@
 #include "mail/idna.h"
 #include "smtpd/command.h"
 #include "smtpd/envelope.h"
+#include "smtpd/filter.h"
 #include "smtpd/limits.h"
 #include "smtpd/reply.h"
 
@@ -79,7 +80,9 @@ void cmd_rcpt(struct smtpd *s, struct span args)
     if (!parse(s, args, &address, &rcpt) || !room_for_one_more(s))
         return;
     route_complete(s->sv->params, str_span(&address), &s->rcpt);
-    if (restrict_rcpt(s) != VERDICT_REFUSED) {
+    if (restrict_rcpt(s) == VERDICT_REFUSED) {
+        filter_rcpt_refused(s, args);
+    } else if (filter_rcpt(s, args) != VERDICT_REFUSED) {
         add_rcpt(s, str_span(&address), &rcpt);
         s->state = SMTP_RCPT;
         reply(s, "250 2.1.5 Ok");

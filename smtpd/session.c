@@ -14,6 +14,7 @@
 #include "base/own.h"
 #include "smtpd/client.h"
 #include "smtpd/command.h"
+#include "smtpd/filter.h"
 #include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
@@ -24,6 +25,7 @@ static void session_done(struct smtpd *s)
 {
     transaction_reset(s);
     restrict_state_done(&s->restrict_state);
+    filter_done(s);
     str_free(&s->name);
     str_free(&s->reverse_name);
     str_free(&s->helo);
@@ -48,7 +50,8 @@ void transaction_reset(struct smtpd *s)
     str_reset(&s->sender);
     str_reset(&s->rcpt);
     mail_args_done(&s->mail);
-    submit_abort(&s->message);
+    submit_abort(s);
+    filter_abort(s);
     restrict_state_reset(&s->restrict_state);
     if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT))
         s->state = s->helo.len > 0 ? SMTP_GREETED : SMTP_CONNECTED;
@@ -108,7 +111,7 @@ static void greet(struct smtpd *s)
 {
     if (restrict_connect(s) == VERDICT_REFUSED)
         s->denied = true;
-    else
+    else if (filter_connect(s) != VERDICT_REFUSED)
         reply_uncounted(s, "220 %s", s->sv->params->smtpd_banner);
 }
 

@@ -15,6 +15,7 @@
 #include "daemon/daemon.h"
 #include "ipc/ipc.h"
 #include "mail/route.h"
+#include "milter/milter.h"
 #include "smtpd/anvil_link.h"
 #include "smtpd/dotstuff.h"
 #include "smtpd/mail_args.h"
@@ -36,6 +37,8 @@ struct service {
     struct match_list *mynetworks, *limit_exceptions, *backup_networks, *flush_domains;
     struct restriction_set restrictions;
     struct maps *sender_logins, *rbl_replies;
+    struct milter_list milters;
+    struct maps *milter_maps;       /* NULL: smtpd_milter_maps is empty */
     bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */
     const char *reject_footer;      /* raw, "" none */
     bool behind_proxy;              /* smtpd_upstream_proxy_protocol */
@@ -114,6 +117,11 @@ struct smtpd {
     struct submission message;
     bool bdat_failed;               /* later chunks are discarded */
     struct restrict_state restrict_state;
+
+    /* mail filters; see filter.h */
+    struct milters *milters;        /* NULL: none */
+    struct milter_list *own_milters; /* by smtpd_milter_maps; NULL: the service's */
+    bool rcpt_refused;              /* the recipient that filters are told of now */
 
     /* what it has done */
     uint64_t errors, junk, overshoot;

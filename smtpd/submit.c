@@ -17,20 +17,30 @@
 #include "base/own.h"
 #include "ipc/msg_submit.h"
 #include "smtpd/client.h"
+#include "smtpd/filter.h"
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
 
 void submit_begin(struct smtpd *s, unsigned dotstuff_flags)
 {
-    submit_abort(&s->message);
+    submit_abort(s);
     dotstuff_init(&s->message.parser, dotstuff_flags);
 }
 
-void submit_abort(struct submission *m)
+/* cleanup forgets what it has, and nobody knows how far it was with the filters */
+static void give_up_cleanup(struct smtpd *s)
 {
-    ipc_free(m->cleanup);
-    str_free(&m->held);
-    *m = (struct submission){ 0 };
+    if (!s->message.cleanup)
+        return;
+    ipc_free(TAKE_PTR(s->message.cleanup));
+    filter_settle(s, NULL);
+}
+
+void submit_abort(struct smtpd *s)
+{
+    give_up_cleanup(s);
+    str_free(&s->message.held);
+    s->message = (struct submission){ 0 };
 }
 
 /* ---- the envelope ---- */
@@ -115,6 +125,7 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
         .origin = SUBMIT_NETWORK,
         .flags = submit_flags(s),
         .n_rcpt = (uint32_t)count_rcpts(s),
+        .n_milters = filter_count(s),
         .sender = s->sender,
         .dsn_ret = s->mail.ret,
         .dsn_envid = s->mail.envid,
@@ -137,6 +148,7 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
     snprintf(m.sasl_method, sizeof(m.sasl_method), "%s", s->sasl_method);
     protocol_name(s, m.proto);
     ipc_send(c, &submit_shape, &m);
+    filter_lend(s, c);
     send_rcpts(s, c);
 }
 
@@ -167,10 +179,10 @@ static void send_held(struct smtpd *s, struct ipc *c)
     }
 }
 
-static void fail(struct submission *m, int error)
+static void fail(struct smtpd *s, int error)
 {
-    m->failed = error;
-    ipc_free(TAKE_PTR(m->cleanup));
+    give_up_cleanup(s);
+    s->message.failed = error;
 }
 
 void submit_content(struct smtpd *s)
@@ -180,19 +192,19 @@ void submit_content(struct smtpd *s)
 
     m->size = m->sent + m->held.len;
     if (limit > 0 && m->size > limit && m->failed == 0)
-        fail(m, -EMSGSIZE);
+        fail(s, -EMSGSIZE);
     if (m->failed == 0 && m->held.len <= SUBMIT_HELD)
         return;
     if (m->failed == 0 && !m->cleanup) {
         int r = open_cleanup(s, &m->cleanup);
 
         if (r < 0)
-            fail(m, r);
+            fail(s, r);
     }
     if (m->failed == 0) {
         send_held(s, m->cleanup);
         if (stream_error(ipc_stream(m->cleanup)) < 0)
-            fail(m, stream_error(ipc_stream(m->cleanup)));
+            fail(s, stream_error(ipc_stream(m->cleanup)));
     }
     m->sent = m->size;
     str_reset(&m->held);
@@ -209,26 +221,28 @@ static int finish(struct smtpd *s, struct ipc *c, struct submit_result *ret)
 }
 
 /* Submit what is held and wait for the answer. A kept connection may have been closed by a cleanup
- * that retired; as long as everything is held it is then sent again on another. */
+ * that retired; as long as everything is held, and no filter has heard of it, it is then sent again on
+ * another. */
 static int deliver(struct smtpd *s, struct submit_result *ret)
 {
     struct submission *m = &s->message;
 
     for (;;) {
-        bool whole = !m->cleanup;
-        int r = whole ? open_cleanup(s, &m->cleanup) : 0;
+        bool whole = !m->cleanup && filter_count(s) == 0;
+        int r = m->cleanup ? 0 : open_cleanup(s, &m->cleanup);
 
         if (r < 0)
             return r;
         r = finish(s, m->cleanup, ret);
         if (r == 0) {
             ipc_pool_put(s->sv->cleanup, TAKE_PTR(m->cleanup));
+            filter_settle(s, ret->milters);
             return 0;
         }
 
         bool again = whole && ipc_was_kept(m->cleanup) && r != -ECANCELED && r != -ETIMEDOUT;
 
-        ipc_free(TAKE_PTR(m->cleanup));
+        give_up_cleanup(s);
         if (!again)
             return r;
     }
@@ -258,8 +272,21 @@ static int code_for(const struct submit_result *r)
     return strcmp(r->dsn, "5.3.4") == 0 ? 552 : strncmp(r->dsn, "5.7.", 4) == 0 ? 550 : 554;
 }
 
+/* What cleanup has logged: the reply of a filter, or of its own checks */
+static void pass_on(struct smtpd *s, const char *text)
+{
+    reply(s, "%s", text);
+    if (strncmp(text, "421", 3) == 0 || strncmp(text, "521", 3) == 0)
+        s->state = SMTP_CLOSED;
+}
+
 static void answer(struct smtpd *s, const struct submit_result *r, const char *ok)
 {
+    if (r->status != SUBMIT_OK && r->reply[0]) {
+        log_client(s, r->queue_id);
+        pass_on(s, r->reply);
+        return;
+    }
     if (r->status != SUBMIT_OK) {
         refuse(s, "END-OF-MESSAGE", "%d %s %s", code_for(r), r->dsn, r->text);
         return;

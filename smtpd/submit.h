@@ -26,6 +26,6 @@ MAY_WAIT void submit_content(struct smtpd *s);
 MAY_WAIT void submit_end(struct smtpd *s, const char *ok);
 
 /* The message does not come: cleanup drops what it has. Harmless when there is none. */
-void submit_abort(struct submission *m);
+MAY_WAIT void submit_abort(struct smtpd *s);
 
 #endif
