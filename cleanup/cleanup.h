@@ -5,6 +5,7 @@
 #ifndef CLEANUP_CLEANUP_H
 #define CLEANUP_CLEANUP_H
 
+#include "cleanup/filter.h"
 #include "cleanup/headers.h"
 #include "cleanup/notify.h"
 #include "cleanup/recipients.h"
@@ -18,6 +19,7 @@ struct cleanup {
     struct queue_dirs dirs;
     struct aliases aliases;
     struct header_rules rules;
+    struct milter_list milters; /* non_smtpd_milters */
     struct notify notify;
     uint64_t space_checked_ms; /* when the free space was looked at last */
     uint64_t space_free;
@@ -38,8 +40,10 @@ struct message {
     struct header_pass headers;
     struct str head; /* the new header section until the file is opened */
     struct queue_writer *writer;
+    struct filter *filter;       /* NULL: no mail filter sees it */
     uint64_t size_in;            /* content received */
     bool announced;              /* a log line has named the id */
+    bool settled;                /* it is published, or discarded on purpose */
     struct submit_result result; /* status OK as long as nothing went wrong */
 };
 
@@ -52,6 +56,9 @@ void message_feed(struct message *m, struct span bytes);
 /* The content is whole: make it durable and publish it. Then m->result is the answer. */
 MAY_WAIT
 void message_finish(struct message *m);
+/* It cannot be taken: the first reason counts. */
+void message_fail(struct message *m, enum submit_status status, const char *dsn, const char *text);
+bool message_failed(const struct message *m);
 /* Releases all; a message that was not published leaves no file. */
 void message_done(struct message *m);
 

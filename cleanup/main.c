@@ -62,6 +62,13 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return r;
     }
+    r = filter_start(c, &err);
+    if (r < 0) {
+        log_error("%s", str_cstr(&err));
+        return r;
+    }
+    if (milter_list_has_inet(&c->milters))
+        daemon_allow(sv, SANDBOX_INET_CLIENT);
     r = queue_dirs_open(p->queue_directory, 1u << QUEUE_TMP | 1u << QUEUE_NEW | 1u << QUEUE_HOLD, &c->dirs);
     if (r < 0)
         return log_error_errno(r, "cannot open tmp/, new/ and hold/ below %s", p->queue_directory);

@@ -30,9 +30,10 @@ void message_init(struct message *m, struct cleanup *c)
 
 void message_done(struct message *m)
 {
-    if (m->writer && m->announced)
+    if (m->announced && !m->settled)
         log_info("%s: removed (canceled)", m->env.id);
     queue_abort(m->writer);
+    filter_free(m->filter);
     header_pass_done(&m->headers);
     recipients_done(&m->rcpts);
     submit_msg_done(&m->submit);
@@ -40,14 +41,14 @@ void message_done(struct message *m)
     str_free(&m->head);
 }
 
-static bool failed(const struct message *m)
+bool message_failed(const struct message *m)
 {
     return m->result.status != SUBMIT_OK;
 }
 
-static void fail(struct message *m, enum submit_status status, const char *dsn, const char *text)
+void message_fail(struct message *m, enum submit_status status, const char *dsn, const char *text)
 {
-    if (failed(m))
+    if (message_failed(m))
         return;
     m->result.status = status;
     snprintf(m->result.dsn, sizeof m->result.dsn, "%s", dsn);
@@ -63,7 +64,7 @@ static void fail_write(struct message *m, int r)
     bool full = r == -ENOSPC || r == -EDQUOT;
 
     log_warn_errno(r, "%s: cannot write queue file; the client is asked to try again", m->env.id);
-    fail(m, SUBMIT_TEMPORARY, full ? "4.3.1" : "4.3.0",
+    message_fail(m, SUBMIT_TEMPORARY, full ? "4.3.1" : "4.3.0",
          full ? "Insufficient system storage" : "Error: queue file write error");
 }
 
@@ -97,7 +98,7 @@ static void set_envelope(struct message *m)
     queue_id_new(e->id);
     e->arrival_us = clock_real_us();
     e->origin = s->origin;
-    e->flags = s->flags & ~(unsigned)(SUBMIT_HOLD | SUBMIT_DISCARD); /* done here, once */
+    e->flags = s->flags & ~(unsigned)(SUBMIT_HOLD | SUBMIT_DISCARD | SUBMIT_FILTER); /* done here, once */
     e->sender = (char *)str_cstr(&s->sender);
     e->dsn_ret = s->dsn_ret;
     e->dsn_envid = borrow(&s->dsn_envid);
@@ -141,12 +142,12 @@ void message_begin(struct message *m)
     m->headers.rewrite = m->submit.flags & SUBMIT_REWRITE;
     m->headers.extract = m->submit.flags & SUBMIT_EXTRACT;
     if (m->submit.sender.len > SUBMIT_ADDRESS_MAX)
-        fail(m, SUBMIT_PERMANENT, "5.1.7", "Bad sender address syntax");
+        message_fail(m, SUBMIT_PERMANENT, "5.1.7", "Bad sender address syntax");
     if (space_is_short(m->c, m->submit.size_hint)) {
         log_warn(
             "%s: not enough free space in mail queue: %llu bytes; the client is asked to try again",
             m->env.id, (unsigned long long)m->c->space_free);
-        fail(m, SUBMIT_TEMPORARY, "4.3.1", "Insufficient system storage");
+        message_fail(m, SUBMIT_TEMPORARY, "4.3.1", "Insufficient system storage");
     }
 }
 
@@ -155,7 +156,7 @@ static void fail_rcpt(struct message *m, int r, struct span address)
     _cleanup_(str_free) struct str shown = STR_INIT;
 
     if (r == -EINVAL || r == -EMSGSIZE) {
-        fail(m, SUBMIT_PERMANENT, "5.1.3", "Bad recipient address syntax");
+        message_fail(m, SUBMIT_PERMANENT, "5.1.3", "Bad recipient address syntax");
         return;
     }
     str_add_escaped(&shown, address, LOG_TEXT_MAX, STR_UTF8);
@@ -173,14 +174,14 @@ static void fail_rcpt(struct message *m, int r, struct span address)
                        "%s: virtual_alias_maps map lookup problem for %s -- message not accepted, "
                        "try again later",
                        m->env.id, str_cstr(&shown));
-    fail(m, SUBMIT_TEMPORARY, "4.6.0", "Alias expansion error");
+    message_fail(m, SUBMIT_TEMPORARY, "4.6.0", "Alias expansion error");
 }
 
 void message_add_rcpt(struct message *m, const struct submit_rcpt *rcpt)
 {
     bool expand = !(m->submit.flags & SUBMIT_NO_ALIAS);
 
-    if (failed(m))
+    if (message_failed(m))
         return;
     if (m->submit.n_rcpt == 1)
         str_set(&m->only_rcpt, str_span(&rcpt->address));
@@ -200,8 +201,8 @@ static void add_extracted(struct message *m)
     size_t n = resent ? m->headers.n_resent_rcpts : m->headers.n_rcpts;
 
     if (m->headers.too_many_rcpts)
-        fail(m, SUBMIT_PERMANENT, "5.5.3", "Error: too many recipients in the header");
-    for (size_t i = 0; i < n && !failed(m); i++) {
+        message_fail(m, SUBMIT_PERMANENT, "5.5.3", "Error: too many recipients in the header");
+    for (size_t i = 0; i < n && !message_failed(m); i++) {
         struct submit_rcpt rcpt = {0};
 
         str_add_str(&rcpt.address, list[i]);
@@ -264,40 +265,57 @@ static void begin_content(struct message *m)
     };
 
     str_add(&m->head, str_span(&m->submit.prepend));
+    if (m->filter)
+        m->filter->own_at = m->head.len;
     compose_received(&compose, &m->head);
 }
 
-/* The header section is known: the envelope is complete, and the file can be begun. */
-static void open_file(struct message *m)
+static void create_file(struct message *m)
 {
-    add_extracted(m);
-    if (failed(m))
-        return;
-    if (m->headers.received + 1 >= m->c->params->hopcount_limit) { /* ours counts */
-        log_warn("%s: message rejected: hopcount exceeded", m->env.id);
-        fail(m, SUBMIT_PERMANENT, "5.4.0", "Error: too many hops");
-        return;
-    }
-    if (m->rcpts.len == 0) {
-        fail(m, SUBMIT_PERMANENT, "5.1.0", "Error: no recipients specified");
-        return;
-    }
-    end_header(m);
     m->env.rcpts = m->rcpts.items; /* borrowed, too */
     m->env.n_rcpts = m->rcpts.len;
     int r = queue_create(&m->c->dirs, QUEUE_TMP, &m->env, &m->writer);
 
     if (r == 0)
-        r = queue_write(m->writer, str_span(&m->head));
+        r = m->filter ? filter_write(m) : queue_write(m->writer, str_span(&m->head));
     if (r < 0)
         fail_write(m, r);
+}
+
+/* The header section is known: the envelope is complete, and the file can be begun. Filters may change both, so
+ * with them it waits. */
+static void open_file(struct message *m)
+{
+    add_extracted(m);
+    if (message_failed(m))
+        return;
+    if (m->headers.received + 1 >= m->c->params->hopcount_limit) { /* ours counts */
+        log_warn("%s: message rejected: hopcount exceeded", m->env.id);
+        message_fail(m, SUBMIT_PERMANENT, "5.4.0", "Error: too many hops");
+        return;
+    }
+    if (m->filter && m->headers.end == HEADER_END_LIMIT) {
+        message_fail(m, SUBMIT_PERMANENT, "5.6.0", "Error: header too large for content inspection");
+        return;
+    }
+    if (m->rcpts.len == 0) {
+        message_fail(m, SUBMIT_PERMANENT, "5.1.0", "Error: no recipients specified");
+        return;
+    }
+    end_header(m);
+    if (m->filter)
+        filter_take_header(m, str_span(&m->head));
+    else
+        create_file(m);
     str_free(&m->head);
 }
 
 static void write_body(struct message *m, struct span bytes)
 {
-    int r = failed(m) || bytes.len == 0 ? 0 : queue_write(m->writer, bytes);
+    int r = 0;
 
+    if (!message_failed(m) && bytes.len > 0)
+        r = m->filter ? filter_add_body(m, bytes) : queue_write(m->writer, bytes);
     if (r < 0)
         fail_write(m, r);
 }
@@ -312,8 +330,8 @@ void message_feed(struct message *m, struct span bytes)
         begin_content(m);
     m->size_in += bytes.len;
     if (limit > 0 && m->size_in > (uint64_t)limit)
-        fail(m, SUBMIT_PERMANENT, "5.3.4", "Error: message file too big");
-    if (failed(m))
+        message_fail(m, SUBMIT_PERMANENT, "5.3.4", "Error: message file too big");
+    if (message_failed(m))
         return;
     if (m->headers.end != HEADER_GOES_ON) {
         write_body(m, bytes);
@@ -341,6 +359,7 @@ static int commit_and_publish(void *arg)
 /* The client is told that all is well */
 static void discard(struct message *m)
 {
+    m->settled = true;
     queue_abort(TAKE_PTR(m->writer));
     log_info("%s: removed (discarded)", m->env.id);
 }
@@ -351,18 +370,25 @@ void message_finish(struct message *m)
 
     if (m->size_in == 0)
         begin_content(m);
-    if (!failed(m) && m->headers.end == HEADER_GOES_ON) {
+    if (!message_failed(m) && m->headers.end == HEADER_GOES_ON) {
         header_pass_finish(&m->headers, &rest);
         open_file(m);
         write_body(m, rest);
     }
-    if (failed(m))
+    if (m->filter && !message_failed(m))
+        filter_run(m);
+    if (message_failed(m))
         return;
-    m->result.size = queue_written(m->writer);
+    m->result.size = m->size_in;
     if (m->submit.flags & SUBMIT_DISCARD) {
         discard(m);
         return;
     }
+    if (m->filter)
+        create_file(m);
+    if (message_failed(m))
+        return;
+    m->result.size = queue_written(m->writer);
     int r = offload(commit_and_publish, m);
 
     if (r < 0) {
@@ -370,6 +396,7 @@ void message_finish(struct message *m)
         return;
     }
     m->writer = NULL; /* gone with its publication */
+    m->settled = true;
     if (!(m->submit.flags & SUBMIT_HOLD)) /* what is on hold, qmgr sees when it is released */
         notify_new_message(&m->c->notify, m->env.id);
 }

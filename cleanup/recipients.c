@@ -113,6 +113,41 @@ static void add_final(struct recipients *r, const struct params *p, const struct
     };
 }
 
+/* ---- taking out ---- */
+
+static void set_remove(struct hash *set, struct span address)
+{
+    _cleanup_(str_free) struct str key = STR_INIT;
+
+    str_add_lower(&key, address);
+    struct folded *f = HASH_ENTRY(hash_get(set, str_span(&key)), struct folded, node);
+
+    if (!f)
+        return;
+    hash_remove(set, &f->node);
+    str_free(&f->text);
+    free(f);
+}
+
+void recipients_remove(struct recipients *r, struct span address)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->len; i++) {
+        struct queue_rcpt *q = &r->items[i];
+
+        if (!span_eq_nocase_str(address, q->address) && !(q->orig && span_eq_nocase_str(address, q->orig))) {
+            r->items[kept++] = *q;
+            continue;
+        }
+        set_remove(&r->known, span_of(q->address));
+        free(q->address);
+        free(q->orig);
+        free(q->dsn_orcpt);
+    }
+    r->len = kept;
+}
+
 /* ---- the expansion ---- */
 
 struct pending {

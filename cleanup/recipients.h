@@ -30,6 +30,9 @@ struct recipients {
 };
 void recipients_done(struct recipients *r);
 
+/* Take out what an address stands for: those that have it now, or had it before they were expanded. */
+void recipients_remove(struct recipients *r, struct span address);
+
 /*
  * Add what an envelope recipient stands for. expand: look it up in the alias tables.
  *

@@ -16,9 +16,12 @@ static int receive_envelope(struct ipc *client, struct message *m)
     _cleanup_(submit_rcpt_msg_done) struct submit_rcpt rcpt = {0};
     int r = ipc_recv(client, &submit_shape, &m->submit);
 
+    if (r == 0)
+        r = filter_receive(m, client);
     if (r < 0)
         return r;
     message_begin(m);
+    filter_begin_local(m);
     for (uint32_t i = 0; i < m->submit.n_rcpt; i++) {
         r = ipc_recv(client, &submit_rcpt_shape, &rcpt);
         if (r < 0)
@@ -62,6 +65,7 @@ static int serve_message(struct cleanup *c, struct ipc *client)
     if (r < 0)
         return r;
     message_finish(m);
+    filter_give_back(m);
     ipc_send(client, &submit_result_shape, &m->result);
     return ipc_flush(client);
 }

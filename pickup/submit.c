@@ -14,8 +14,9 @@
 void submit_sanitize(struct submit *s, uid_t uid)
 {
     s->origin = SUBMIT_LOCAL;
-    s->flags = (s->flags & CLIENT_FLAGS) | SUBMIT_REWRITE;
+    s->flags = (s->flags & CLIENT_FLAGS) | SUBMIT_REWRITE | SUBMIT_FILTER;
     s->uid = uid;
+    s->n_milters = 0;
     s->client_port = 0;
     s->client_addr[0] = s->proto[0] = s->sasl_method[0] = '\0';
     snprintf(s->service, sizeof s->service, "pickup");
