@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ipc/ipc.h"
 #include "table/table.h"
 
@@ -199,6 +200,19 @@ static int ask(struct query *q, struct table *t, struct span key)
     return r;
 }
 
+/* The value, with -F the text whose Base64 it is */
+static void print_value(struct query *q)
+{
+    _cleanup_(secret_free) struct str text = STR_INIT;
+
+    if (!(q->o->build_flags & TABLE_BUILD_FILES))
+        printf("%s\n", str_cstr(&q->value));
+    else if (str_add_unbase64(&text, str_span(&q->value)) == 0)
+        fwrite(text.data, 1, text.len, stdout);
+    else
+        log_fatal("a value is not Base64; was the table made with -F?");
+}
+
 static bool query_key(struct span key, void *arg)
 {
     struct query *q = arg;
@@ -208,7 +222,7 @@ static bool query_key(struct span key, void *arg)
             continue;
         if (strcmp(q->o->key, "-") == 0)
             printf(SPAN_FMT "%s", SPAN_ARG(key), q->tool->separator);
-        printf("%s\n", str_cstr(&q->value));
+        print_value(q);
         return true;
     }
     return false;
@@ -298,13 +312,14 @@ static void parse_options(const struct map_tool *tool, int argc, char **argv, st
 {
     int c;
 
-    while ((c = getopt(argc, argv, "c:d:fiNopq:rsuUvw")) != -1) {
+    while ((c = getopt(argc, argv, "c:d:fFiNopq:rsuUvw")) != -1) {
         switch (c) {
         case 'c': o->config_dir = optarg; break;
         case 'd': set_action(o, tool, MAP_DELETE, optarg); break;
         case 'q': set_action(o, tool, MAP_QUERY, optarg); break;
         case 's': set_action(o, tool, MAP_LIST, NULL); break;
         case 'f': o->build_flags |= TABLE_BUILD_NO_FOLD; break;
+        case 'F': o->build_flags |= TABLE_BUILD_FILES; break;
         case 'i': o->build_flags |= TABLE_BUILD_UPDATE; o->from_stdin = true; break;
         case 'o': o->keep_root = true; break;
         case 'p': o->build_flags |= TABLE_BUILD_PLAIN_MODE; break;

@@ -4,6 +4,7 @@
  *
  *     postmap [type:]file ...          make the database of each source file
  *     postmap -q KEY [type:]file ...   print the value; status 1 when no table has the key
+ *     postmap -F [type:]file ...       values name files, whose contents are stored (tls_server_sni_maps)
  *     postmap -q - , -d KEY, -s, -i    keys from stdin; delete; list; add pairs from stdin
  *
  * Runs in: a terminal or a script, as the administrator.
@@ -14,7 +15,7 @@ int main(int argc, char **argv)
 {
     static const struct map_tool postmap = {
         .program = "postmap",
-        .usage = "usage: postmap [-fiNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
+        .usage = "usage: postmap [-fFiNoprsuUvw] [-c config_dir] [-d key] [-q key] [map_type:]file...",
         .source = TABLE_SOURCE_MAP,
         .separator = "\t",
     };

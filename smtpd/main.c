@@ -124,6 +124,7 @@ static int open_maps(struct service *sv)
         struct maps **ret;
     } lists[] = {
         { "smtpd_sender_login_maps", sv->params->smtpd_sender_login_maps, &sv->sender_logins },
+        { "relay_clientcerts", sv->params->relay_clientcerts, &sv->relay_clientcerts },
         { "rbl_reply_maps", sv->params->rbl_reply_maps, &sv->rbl_replies },
     };
 

@@ -36,7 +36,7 @@ struct service {
     struct router *router;
     struct match_list *mynetworks, *limit_exceptions, *backup_networks, *flush_domains;
     struct restriction_set restrictions;
-    struct maps *sender_logins, *rbl_replies;
+    struct maps *sender_logins, *rbl_replies, *relay_clientcerts;
     struct milter_list milters;
     struct maps *milter_maps;       /* NULL: smtpd_milter_maps is empty */
     bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */

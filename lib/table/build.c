@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/own.h"
+#include "base/secret.h"
 #include "table/lines.h"
 #include "table/source.h"
 #include "table/type.h"
@@ -113,10 +114,34 @@ static void collect(struct builder *b, int line, struct span key, struct span va
         warn(b, "%s: duplicate entry: \"%s\"", b->path, str_cstr(&folded));
 }
 
-static void collect_source(struct builder *b, struct span source, enum table_source kind)
+/* read_files - the contents of all files that a value names, as Base64 */
+static int read_files(struct builder *b, int line, struct span list, struct str *ret)
+{
+    _cleanup_(secret_free) struct str all = STR_INIT, text = STR_INIT;
+    _cleanup_(str_free) struct str why = STR_INIT;
+    struct span file;
+
+    while (span_word(&list, " \t\r\n,", &file)) {
+        _cleanup_free_ char *path = mem_dup_span(file);
+        int r = lines_read_file(path, TABLE_VALUE_MAX / 2, &text, &why);
+
+        if (r < 0) {
+            str_reset(b->err);
+            str_addf(b->err, "%s, line %d: %s", b->name, line, str_cstr(&why));
+            return r;
+        }
+        str_add(&all, str_span(&text));
+    }
+    str_reset(ret);
+    str_add_base64(ret, str_span(&all));
+    return 0;
+}
+
+static int collect_source(struct builder *b, struct span source, enum table_source kind)
 {
     _cleanup_(lines_done) struct lines lines = LINES_INIT(source);
-    _cleanup_(str_free) struct str name = STR_INIT, values = STR_INIT;
+    _cleanup_(secret_free) struct str values = STR_INIT;
+    _cleanup_(str_free) struct str name = STR_INIT;
     struct span line, key, value;
 
     while (lines_next(&lines, &line)) {
@@ -136,8 +161,16 @@ static void collect_source(struct builder *b, struct span source, enum table_sou
         if (kind == TABLE_SOURCE_MAP && key.ptr[key.len - 1] == ':')
             warn(b, "%s, line %d: record is in \"key: value\" format; is this an alias file?",
                  b->name, lines.number);
+        if (b->flags & TABLE_BUILD_FILES) {
+            int r = read_files(b, lines.number, value, &values);
+
+            if (r < 0)
+                return r;
+            value = str_span(&values);
+        }
         collect(b, lines.number, key, value);
     }
+    return 0;
 }
 
 static void collect_old(struct span key, struct span value, void *arg)
@@ -254,8 +287,8 @@ int table_build(struct span type_name, struct span source, enum table_source kin
         if (r < 0 && r != -ENOENT)
             return r;
     }
-    collect_source(&b, source, kind);
-    return write_new(&b);
+    r = collect_source(&b, source, kind);
+    return r < 0 ? r : write_new(&b);
 }
 
 int table_delete(struct span type_name, struct span key, struct str *err)

@@ -15,6 +15,7 @@ enum table_build_flags {
     TABLE_BUILD_NO_FOLD = 1 << 2,   /* -f */
     TABLE_BUILD_UPDATE  = 1 << 3,   /* -i: add to what is there */
     TABLE_BUILD_PLAIN_MODE = 1 << 4, /* -p: mode 0644 instead of the source's mode and owner */
+    TABLE_BUILD_FILES   = 1 << 5,   /* -F: values name files, whose contents are stored as Base64 */
 };
 
 /*

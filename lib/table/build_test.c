@@ -195,9 +195,32 @@ static void test_a_failure_leaves_the_old_database_and_no_other_file(void **stat
     assert_true(table_build(span_of("regexp:/x"), span_of(""), TABLE_SOURCE_MAP, 0, NULL, NULL, &err) < 0);
 }
 
+static void test_values_that_name_files_are_stored_as_the_base64_of_their_contents(void **state)
+{
+    _cleanup_(str_free) struct str pairs = STR_INIT, warnings = STR_INIT, source = STR_INIT, file = STR_INIT,
+                                   name = STR_INIT, err = STR_INIT;
+
+    (void)state;
+    write_test_file("one.pem", span_of("first\n"));
+    write_test_file("two.pem", span_of("second\n"));
+    in_test_dir(&file, "", "one.pem");
+    str_addf(&source, "a %s\n.b %s, ", str_cstr(&file), str_cstr(&file));
+    in_test_dir(&file, "", "two.pem");
+    str_add_str(&source, str_cstr(&file));
+    build("btree:", str_cstr(&source), TABLE_SOURCE_MAP, TABLE_BUILD_FILES, &pairs, &warnings);
+    assert_string_equal(pairs.data, ".b=Zmlyc3QKc2Vjb25kCg==;a=Zmlyc3QK;");
+
+    in_test_dir(&name, "btree:", "b");
+    assert_int_equal(table_build(str_span(&name), span_of("a /nowhere/x.pem\n"), TABLE_SOURCE_MAP,
+                                 TABLE_BUILD_FILES, keep_warning, &warnings, &err), -ENOENT);
+    assert_true(span_find(str_span(&err), span_of("line 1")) >= 0);
+    assert_true(span_find(str_span(&err), span_of("/nowhere/x.pem")) >= 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values_that_name_files_are_stored_as_the_base64_of_their_contents),
         cmocka_unit_test(test_map_sources_are_read_as_postmap_does),
         cmocka_unit_test(test_alias_lines_are_read_as_aliases_5_says),
         cmocka_unit_test(test_flags_say_what_a_duplicate_does),
