@@ -186,19 +186,26 @@ int starttls_handshake(struct smtpd *s)
     return 0;
 }
 
+/* The Received header breaks the line before these words */
+static const char *const breaks[] = {" key-exchange ", " client-signature "};
+
 void starttls_describe(const struct smtpd *s, struct str *ret)
 {
     struct span info = str_span(&s->tls_info);
-    ptrdiff_t more = span_find(info, (struct span)SPAN(" key-exchange "));
-    struct span first = more < 0 ? info : span_first(info, (size_t)more);
     const struct tls_peer *p = &s->tls_peer;
 
     if (info.len == 0)
         return;
-    str_addf(ret, "(using " SPAN_FMT, SPAN_ARG(first));
-    if (more >= 0)
-        str_addf(ret, "\n" SPAN_FMT, SPAN_ARG(span_from(info, first.len + 1)));
-    str_add_str(ret, ")\n");
+    str_add_str(ret, "(using ");
+    for (size_t i = 0; i < ARRAY_LEN(breaks); i++) {
+        ptrdiff_t at = span_find(info, span_of(breaks[i]));
+
+        if (at < 0)
+            continue;
+        str_addf(ret, SPAN_FMT "\n", SPAN_ARG(span_first(info, (size_t)at)));
+        info = span_from(info, (size_t)at + 1);
+    }
+    str_addf(ret, SPAN_FMT ")\n", SPAN_ARG(info));
     if (p->presented)
         str_addf(ret, "(Client CN \"" SPAN_FMT "\", Issuer \"" SPAN_FMT "\" (%s))",
                  SPAN_ARG(str_span(&p->subject_cn)), SPAN_ARG(str_span(&p->issuer_cn)),
