@@ -4,6 +4,8 @@
  *
  * Kept in the memory of the process only, under a key that names the server and everything the policy
  * asks of it: a session that began under a weaker policy is of no use to a stronger one. Servers send
+ * OpenSSL spoils the session of a connection that ends without close_notify, which SMTP needs not send after QUIT;
+ * therefore what is kept is never the object that a connection has, but a copy. Servers send
  * tickets before (TLS 1.2) or after (TLS 1.3) their certificate has been judged: until it is, the newest waits at the
  * connection.
  *
@@ -71,22 +73,22 @@ void tls_sessions_free(struct tls_sessions *s)
     free(s);
 }
 
-/* keep - takes the session */
+/* keep - takes the session; copies it */
 static void keep(struct tls_sessions *s, const char *key, SSL_SESSION *session)
 {
     struct kept *k = HASH_ENTRY(hash_get(&s->by_key, span_of(key)), struct kept, node);
 
     if (k)
         forget(s, k);
-    if (s->limit == 0 || !SSL_SESSION_is_resumable(session)) {
-        SSL_SESSION_free(session);
+    SSL_SESSION *copy = s->limit > 0 && SSL_SESSION_is_resumable(session) ? SSL_SESSION_dup(session) : NULL;
+    SSL_SESSION_free(session);
+    if (!copy)
         return;
-    }
     if (s->by_key.len >= s->limit)
         forget(s, LIST_FIRST(&s->oldest_first, struct kept, link));
     k = mem_new(struct kept);
     k->node.key = span_of(mem_strdup(key));
-    k->session = session;
+    k->session = copy;
     k->until_ms = clock_ms() + s->timeout_ms;
     hash_put(&s->by_key, &k->node);
     list_push_back(&s->oldest_first, &k->link);
@@ -136,6 +138,15 @@ void tls_sessions_enable(SSL_CTX *ctx)
     SSL_CTX_sess_set_new_cb(ctx, on_session);
 }
 
+static void resume(SSL *ssl, SSL_SESSION *kept)
+{
+    SSL_SESSION *copy = SSL_SESSION_dup(kept);
+
+    if (copy)
+        SSL_set_session(ssl, copy);
+    SSL_SESSION_free(copy);
+}
+
 void tls_sessions_attach(struct tls_sessions *s, SSL *ssl, const char *key)
 {
     struct attached *a = mem_new(struct attached);
@@ -147,7 +158,7 @@ void tls_sessions_attach(struct tls_sessions *s, SSL *ssl, const char *key)
     if (k && k->until_ms <= clock_ms())
         forget(s, k);
     else if (k)
-        SSL_set_session(ssl, k->session);
+        resume(ssl, k->session);
 }
 
 void tls_sessions_approve(SSL *ssl)
