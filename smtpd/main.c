@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/own.h"
 #include "dns/dns.h"
+#include "mail/notify.h"
 #include "smtpd/filter.h"
 #include "smtpd/smtpd.h"
 #include "smtpd/starttls.h"
@@ -67,6 +68,20 @@ static int choose_modes(struct service *sv)
     for (size_t i = 0; r >= 0 && i < ARRAY_LEN(actions); i++)
         r = choose(actions[i].name, actions[i].value, tempfails, ARRAY_LEN(tempfails));
     return r < 0 ? r : 0;
+}
+
+/* Of the other classes no session can be. */
+static int choose_notices(struct service *sv)
+{
+    const unsigned of_sessions =
+        NOTIFY_BOUNCE | NOTIFY_DATA | NOTIFY_POLICY | NOTIFY_PROTOCOL | NOTIFY_RESOURCE | NOTIFY_SOFTWARE;
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = notify_classes_parse(span_of(sv->params->notify_classes), &sv->notify, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    sv->notify &= of_sessions;
+    return r;
 }
 
 /* ---- what start() opens ---- */
@@ -176,7 +191,8 @@ static int open_dns(struct service *sv)
 static int start(struct server *server)
 {
     static int (*const steps[])(struct service *sv) = {
-        choose_modes, open_lists, open_maps, open_restrictions, starttls_open, filter_start, open_dns,
+        choose_modes, choose_notices, open_lists, open_maps, open_restrictions, starttls_open, filter_start,
+        open_dns,
     };
     struct service *sv = mem_new(struct service);
     int64_t idle_ms = server->params->ipc_idle * 1000;

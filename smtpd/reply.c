@@ -15,6 +15,7 @@
 #include "base/own.h"
 #include "mail/address.h"
 #include "smtpd/expand.h"
+#include "smtpd/transcript.h"
 
 /* soft_bounce: a 5xx is sent as 4xx, its enhanced code as well */
 static void soften(struct str *text)
@@ -79,6 +80,7 @@ static void send_line(struct smtpd *s, struct str *text)
         stream_flush(s->client);
         fiber_sleep_until(clock_deadline_ms(s->sv->params->smtpd_error_sleep_time * 1000));
     }
+    transcript_out(s, str_span(text));
     str_add_str(text, "\r\n");
     stream_write(s->client, str_span(text));
 }

@@ -19,6 +19,7 @@
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
 #include "smtpd/submit.h"
+#include "smtpd/transcript.h"
 #include "smtpd/upstream.h"
 
 static void session_done(struct smtpd *s)
@@ -34,6 +35,7 @@ static void session_done(struct smtpd *s)
     str_free(&s->sasl_username);
     str_free(&s->sender);
     str_free(&s->rcpt);
+    str_free(&s->transcript);
     free(s->rcpts);
 }
 
@@ -99,6 +101,7 @@ static int serve_line(struct smtpd *s)
     }
     if (r < 0)
         return r;
+    transcript_in(s, line);
     if (s->sv->bare_newline == BARE_NEWLINE_REJECT && stream_line_had_bare_lf(s->client))
         reply(s, "550 5.5.2 %s Error: bare <LF> received", s->sv->params->myhostname);
     else
@@ -174,6 +177,7 @@ static void serve_client(struct smtpd *s)
         explain(s, serve(s));
     command_counts(s, &counts);
     log_info("disconnect from %s%s", s->namaddr, str_cstr(&counts));
+    transcript_mail(s);
 }
 
 void smtpd_session(struct server *server, struct stream *client, const struct peer *peer)

@@ -49,6 +49,7 @@ struct service {
     enum bare_newline bare_newline;
     struct ipc_pool *cleanup, *auth, *verify;
     struct anvil_link *anvil;
+    unsigned notify;                /* enum notify_class: of which sessions the postmaster gets transcripts */
 };
 
 enum state {
@@ -130,6 +131,8 @@ struct smtpd {
     } counts[COMMANDS_MAX + 1];     /* by row of the command table; the last: unknown ones */
     const char *where;              /* for "lost connection after ..." */
     bool in_content;
+    struct str transcript;          /* transcript.h */
+    unsigned trouble;               /* enum notify_class: what has happened */
 };
 
 /* The session: one call per connection; it frees the stream. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports on what became of mail, field by field, and who gets them."""
+import email
 import re
 import smtplib
 import time
@@ -274,6 +275,29 @@ def test_an_undeliverable_notification_of_the_postmaster_ends_there(post):
 def test_the_classes_and_recipients_have_the_defaults_of_postfix(post):
     assert "resource, software" in post.suite.tool("postconf", "-d", "notify_classes")
     assert post.suite.tool("postconf", "-dh", "2bounce_notice_recipient") == "postmaster\n"
+
+
+@pytest.mark.parametrize("classes, commands, reader", [
+    ("protocol", ["EHLO c.test", "NONSENSE \x1b[2J"], "postmaster"),
+    ("policy", ["EHLO c.test", "MAIL FROM:<x@y.test>", "RCPT TO:<nobody@a.test>"], "postmaster"),
+    ("bounce", ["EHLO c.test", "MAIL FROM:<x@y.test>", "RCPT TO:<nobody@a.test>"], "bob"),
+    ("policy", ["EHLO c.test", "NONSENSE"], None),
+    ("resource, software", ["EHLO c.test", "NONSENSE"], None),
+])
+def test_the_postmaster_gets_the_transcript_of_a_session_that_went_wrong(post, classes, commands, reader):
+    post.configure(notify_classes=classes, bounce_notice_recipient="bob")
+    with smtplib.SMTP("127.0.0.1", post.suite.port["smtp"], "client.test") as s:
+        codes = [s.docmd(c)[0] for c in commands]
+    if reader:
+        raw, = post.take(reader)
+        m = email.message_from_bytes(raw)
+        assert raw.startswith(b"Return-Path: <double-bounce@a.test>\n")
+        assert m["Subject"] == "Postern SMTP server: errors from unknown[127.0.0.1]"
+        text = m.get_payload()
+        assert " Out: 220 mx.a.test" in text and f" In:  {commands[-1]}".replace("\x1b", "?") in text
+        assert f" Out: {codes[-1]} " in text and " Out: 221 " in text
+    post.nothing_for(*{"alice", "bob", "postmaster"} - {reader})
+    post.configure(notify_classes="resource", bounce_notice_recipient="postmaster")
 
 
 # ---- templates ----
