@@ -20,6 +20,7 @@
 #include "base/rand.h"
 #include "mailbox/internal.h"
 #include "mailbox/spool.h"
+#include "mailbox/takeover.h"
 
 /* ---- small files ---- */
 
@@ -126,21 +127,39 @@ static bool is_copy(struct account *a, const struct folder *f, struct span recor
     return id_read(path.data, &id) == 0 && id == f->id;
 }
 
+/* A mailbox that we have never seen: as Dovecot or Courier knew it, or a fresh one. */
+static int first_contact(struct index_txn *t, const struct folder *f, struct index_mailbox *rec)
+{
+    _cleanup_(takeover_done) struct takeover list = { .uidvalidity = 0 };
+    int r = takeover_load(f->path.data, &list);
+
+    if (r < 0)
+        return r;
+    if (r == 0)
+        return index_uidvalidity_new(t, &rec->uidvalidity);
+    rec->uidvalidity = list.uidvalidity;
+    rec->uidnext = list.uidnext;    /* the UIDs themselves: when the directory is read (scan.c) */
+    return index_uidvalidity_note(t, list.uidvalidity);
+}
+
 /* Under the writer's lock: give the folder a number if it needs one, and a record. */
 static int folder_register(struct account *a, struct folder *f)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     _cleanup_(str_free) struct str keywords = STR_INIT;
     struct index_mailbox rec = { .uidnext = 1, .highestmodseq = 1 };
+    bool first = false;
     int r = index_begin_write(a->index, &t);
 
     if (r < 0)
         return r;
     r = id_read(f->path.data, &f->id);
-    if (r == 0)
+    if (r == 0) {
         r = index_mailbox_get(&t, f->id, &rec);
-    else if (r == -ENOENT)
+    } else if (r == -ENOENT) {
+        first = true;
         r = id_make(f->path.data, &f->id) < 0 ? -EIO : -ENOENT;
+    }
     if (r == 0 && span_eq(rec.dir, str_span(&f->dir)))
         return 0; /* another session was first */
     if (r == 0 && is_copy(a, f, rec.dir)) {
@@ -151,7 +170,7 @@ static int folder_register(struct account *a, struct folder *f)
         r = -ENOENT;
     }
     if (r == -ENOENT) {
-        r = index_uidvalidity_new(&t, &rec.uidvalidity);
+        r = first ? first_contact(&t, f, &rec) : index_uidvalidity_new(&t, &rec.uidvalidity);
         keywords_file_read(f->path.data, &keywords);
         if (r == 0)
             r = index_keywords_put(&t, f->id, str_span(&keywords));

@@ -212,6 +212,14 @@ int index_uidvalidity_new(struct index_txn *t, uint32_t *ret)
     return header_put(t, *ret);
 }
 
+int index_uidvalidity_note(struct index_txn *t, uint32_t taken)
+{
+    uint32_t last = 0;
+    int r = header_get(t, &last);
+
+    return r < 0 || taken <= last ? r : header_put(t, taken);
+}
+
 /* ---- opening ---- */
 
 /* The file must be as long as its newest meta page says. */

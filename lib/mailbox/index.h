@@ -56,6 +56,8 @@ void index_end(struct index_txn *t);                    /* abort, or release a r
 
 /* A UIDVALIDITY greater than all before. */
 int index_uidvalidity_new(struct index_txn *t, uint32_t *ret);
+/* One that was taken over: new ones will be greater. */
+int index_uidvalidity_note(struct index_txn *t, uint32_t taken);
 
 /* -ENOENT: no such record. Spans in results point into the database: valid until the next write in
  * this transaction or its end. */

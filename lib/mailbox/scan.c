@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mailbox/spool.h"
+#include "mailbox/takeover.h"
 
 enum {
     TICK_NS = 20 * 1000 * 1000, /* longer than a tick of the file system's clock */
@@ -58,6 +59,7 @@ struct scan {
     struct found *found;
     size_t n_found, cap_found;
     struct uid_list *recent;
+    struct takeover *takeover; /* NULL: none */
     bool changed, assigned;
 };
 
@@ -260,16 +262,57 @@ static int take_file(struct scan *s, struct str *file)
 int folder_add_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
                        struct index_message *m)
 {
-    if (rec->uidnext == UINT32_MAX)
-        return -EOVERFLOW;
-    m->uid = rec->uidnext++;
+    if (m->uid == 0) {
+        if (rec->uidnext == UINT32_MAX)
+            return -EOVERFLOW;
+        m->uid = rec->uidnext++;
+    }
     m->modseq = modseq;
     if (rec->highestmodseq < modseq)
         rec->highestmodseq = modseq;
     return index_message_put(t, id, rec, NULL, m);
 }
 
-static int add_found(struct scan *s, struct index_message *m, const struct maildir_name *name)
+/* Courier's keywords become letters of the file's name, as Dovecot has them. */
+static int add_letters(struct scan *s, struct index_message *m, uint64_t keywords, struct str *file)
+{
+    _cleanup_(str_free) struct str from = STR_INIT, to = STR_INIT;
+    struct maildir_name name;
+    char letters[27];
+
+    if (keywords == 0 || m->in_new)
+        return 0;
+    maildir_path(&from, s->folder->path.data, "cur", str_cstr(file));
+    maildir_name_parse(m->file, &name);
+    m->keywords |= keywords;
+    keywords_letters(m->keywords, letters);
+    _cleanup_(str_free) struct str base = STR_INIT;
+    str_set(&base, name.base);
+    maildir_name_make(str_span(&base), m->flags, letters, file);
+    maildir_path(&to, s->folder->path.data, "cur", str_cstr(file));
+    m->file = str_span(file);
+    return rename(from.data, to.data) < 0 ? -errno : 0;
+}
+
+/* What another mail server knew of the message */
+static int take_over(struct scan *s, struct index_message *m, struct span base, struct str *file)
+{
+    const struct takeover_message *known = s->takeover ? takeover_find(s->takeover, base) : NULL;
+    struct index_message other;
+
+    if (!known)
+        return 0;
+    int r = index_message_get(s->txn, s->folder->id, known->uid, &other);
+    if (r != -ENOENT)
+        return r;   /* a second file of that name */
+    m->uid = known->uid;
+    if (m->vsize == 0)
+        m->vsize = known->vsize;
+    r = add_letters(s, m, known->keywords, file);
+    return r == -ENOENT ? 0 : r;
+}
+
+static int add_found(struct scan *s, struct index_message *m, const struct maildir_name *name, struct str *file)
 {
     _cleanup_(str_free) struct str path = STR_INIT;
     struct stat st;
@@ -281,7 +324,8 @@ static int add_found(struct scan *s, struct index_message *m, const struct maild
     m->received = st.st_mtim.tv_sec;
     m->vsize = name->vsize;
     s->assigned = true;
-    return folder_add_message(s->txn, s->folder->id, &s->rec, s->modseq, m);
+    int r = take_over(s, m, name->base, file);
+    return r < 0 ? r : folder_add_message(s->txn, s->folder->id, &s->rec, s->modseq, m);
 }
 
 static int update_found(struct scan *s, uint32_t uid, struct index_message *m)
@@ -325,7 +369,7 @@ static int record_found(struct scan *s, const struct found *f)
     m.flags = name.flags;
     m.keywords = keywords_bits(name.keywords);
     s->changed = true;
-    r = f->uid ? update_found(s, f->uid, &m) : add_found(s, &m, &name);
+    r = f->uid ? update_found(s, f->uid, &m) : add_found(s, &m, &name, &file);
     if (r == 0 && f->in_new && s->take && m.uid && s->recent) {
         MEM_GROW(s->recent->items, s->recent->len, s->recent->cap);
         s->recent->items[s->recent->len++] = m.uid;
@@ -385,6 +429,28 @@ static int scan_new(struct scan *s, bool *all)
     if (r < 0 || !*all)
         return r;
     return scan_all(s);
+}
+
+/* The first reading of a mailbox that Dovecot or Courier has had (account.c gave it their UIDVALIDITY). */
+static int load_takeover(struct scan *s, struct takeover *t)
+{
+    _cleanup_(str_free) struct str names = STR_INIT, before = STR_INIT;
+
+    if (s->rec.scanned != 0 || s->rec.uidnext <= 1)
+        return 0;
+    int r = takeover_load(s->folder->path.data, t);
+    if (r <= 0 || t->uidvalidity != s->rec.uidvalidity)
+        return r < 0 ? r : 0;
+    s->takeover = t;
+    r = index_keywords_get(s->txn, s->folder->id, &names);
+    if (r < 0)
+        return r;
+    str_set(&before, str_span(&names));
+    takeover_courier_keywords(s->folder->path.data, t, &names);
+    if (span_eq(str_span(&names), str_span(&before)))
+        return 0;
+    r = keywords_file_write(s->folder->path.data, str_span(&names));
+    return r < 0 ? r : index_keywords_put(s->txn, s->folder->id, str_span(&names));
 }
 
 static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
@@ -463,6 +529,10 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
     str_set(&dir, s.rec.dir);
     s.rec.dir = str_span(&dir);
     s.modseq = s.rec.highestmodseq + 1;
+    _cleanup_(takeover_done) struct takeover takeover = { .uidvalidity = 0 };
+    r = load_takeover(&s, &takeover);
+    if (r < 0)
+        return r;
     r = scan_run(&s, new_stamp, cur_stamp);
     if (r < 0)
         return r;

@@ -14,6 +14,7 @@
 #include "mailbox/spool.h"
 
 #define FILE_NAME "subscriptions"
+#define COURIER_NAME "courierimapsubscribed"    /* read as long as there is no file of our name */
 #define FILE_MAX  (4 * 1024 * 1024)
 #define NAMES_MAX 10000
 
@@ -74,18 +75,34 @@ void subscriptions_print(const struct name_list *l, struct str *ret)
     }
 }
 
+/* Courier's: "INBOX" and "INBOX.Sent", in modified UTF-7; mailboxes of others ("shared.") are not ours. */
+void subscriptions_parse_courier(struct span text, struct name_list *ret)
+{
+    *ret = (struct name_list){ 0 };
+    while (text.len > 0 && ret->len < NAMES_MAX) {
+        struct span line = span_cut(&text, '\n'), rest = line;
+
+        if (span_eq_str(line, "INBOX"))
+            parse_line(line, ".", ret);
+        else if (span_eq_str(span_cut(&rest, '.'), "INBOX"))
+            parse_line(rest, ".", ret);
+    }
+}
+
 int subscriptions_load(const char *maildir, struct name_list *ret)
 {
     _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
     int r = read_file(maildir_path(&path, maildir, FILE_NAME, NULL), FILE_MAX, &text);
 
     *ret = (struct name_list){ 0 };
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
+    if (r == 0)
+        subscriptions_parse(str_span(&text), ret);
+    if (r != -ENOENT)
         return r;
-    subscriptions_parse(str_span(&text), ret);
-    return 0;
+    r = read_file(maildir_path(&path, maildir, COURIER_NAME, NULL), FILE_MAX, &text);
+    if (r == 0)
+        subscriptions_parse_courier(str_span(&text), ret);
+    return r == -ENOENT ? 0 : r;
 }
 
 static void change_list(struct name_list *l, struct span name, bool on)

@@ -20,6 +20,7 @@ ptrdiff_t name_list_find(const struct name_list *l, struct span name);  /* -1 if
 
 /* Lines that are no mailbox name are skipped; a name is listed once. */
 void subscriptions_parse(struct span text, struct name_list *ret);
+void subscriptions_parse_courier(struct span text, struct name_list *ret);
 void subscriptions_print(const struct name_list *l, struct str *ret);
 
 /* A missing file is an empty list. 0 or -errno. */
