@@ -90,6 +90,22 @@ static void complete_sender(struct message *m)
     str_set(&m->submit.sender, str_span(&sender));
 }
 
+/* What a content filter says of the client (XFORWARD) goes before what smtpd knows of the filter. */
+static void set_forwarded(struct queue_envelope *e, struct submit *s)
+{
+    e->log_ident = borrow(&s->orig_queue_id);
+    e->log_source = s->forwarded_source;
+    if (s->forwarded_addr[0] == '\0' && s->forwarded_name.len == 0)
+        return;
+    e->client_name = borrow(&s->forwarded_name);
+    e->client_addr = borrow_array(s->forwarded_addr);
+    e->client_port = s->forwarded_port;
+    if (s->forwarded_helo.len > 0)
+        e->helo = borrow(&s->forwarded_helo);
+    if (s->forwarded_proto[0])
+        e->proto = borrow_array(s->forwarded_proto);
+}
+
 static void set_envelope(struct message *m)
 {
     struct submit *s = &m->submit;
@@ -113,6 +129,7 @@ static void set_envelope(struct message *m)
     e->sasl_sender = borrow(&s->sasl_sender);
     e->uid = s->uid;
     e->content_filter = borrow(&s->content_filter);
+    set_forwarded(e, s);
 }
 
 /* Is there room for the largest message, half as much again, and queue_minfree? Looked at once a

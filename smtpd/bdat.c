@@ -74,6 +74,8 @@ static void refuse_chunk(struct smtpd *s, const struct chunk *c)
         return;
     if (s->bdat_failed)
         reply(s, "551 5.0.0 Discarded %llu bytes after earlier error", (unsigned long long)c->size);
+    else if (ehlo_hides(s, "CHUNKING"))
+        reply(s, "502 5.5.1 Error: command not implemented");
     else if (s->state == SMTP_MAIL)
         reply(s, "554 5.5.1 Error: no valid recipients");
     else
@@ -112,7 +114,7 @@ void cmd_bdat(struct smtpd *s, struct span args)
         reply(s, "501 5.5.4 Syntax: BDAT count [LAST]");
         return;
     }
-    if (!(s->state & (SMTP_RCPT | SMTP_BDAT)) || s->bdat_failed) {
+    if (!(s->state & (SMTP_RCPT | SMTP_BDAT)) || s->bdat_failed || ehlo_hides(s, "CHUNKING")) {
         refuse_chunk(s, &c);
         return;
     }

@@ -16,6 +16,7 @@
 #include "dns/dns.h"
 #include "mail/address.h"
 #include "smtpd/reply.h"
+#include "smtpd/xclient.h"
 
 static bool same_address(const union sockaddr_any *a, const union sockaddr_any *b)
 {
@@ -68,6 +69,13 @@ static bool in_list(struct match_list *l, const struct smtpd *s)
     return match_list_has_client(l, str_span(&s->name), span_of(s->addr)) > 0;
 }
 
+void client_place(struct smtpd *s)
+{
+    snprintf(s->namaddr, sizeof(s->namaddr), "%s[%s]", str_cstr(&s->name), s->addr);
+    s->trusted = in_list(s->sv->mynetworks, s);
+    s->limit_exempt = in_list(s->sv->limit_exceptions, s);
+}
+
 void client_identify(struct smtpd *s, const struct peer *peer)
 {
     str_set(&s->name, span_of("unknown"));
@@ -85,9 +93,8 @@ void client_identify(struct smtpd *s, const struct peer *peer)
         if (s->sv->params->smtpd_peername_lookup)
             look_up_name(s);
     }
-    snprintf(s->namaddr, sizeof(s->namaddr), "%s[%s]", str_cstr(&s->name), s->addr);
-    s->trusted = in_list(s->sv->mynetworks, s);
-    s->limit_exempt = in_list(s->sv->limit_exceptions, s);
+    client_place(s);
+    xclient_permit(s);
 }
 
 /* ---- local_header_rewrite_clients ---- */

@@ -10,6 +10,9 @@
 /* Fill in the client's part of the session. Waits for DNS at most dns_timeout, if smtpd_peername_lookup. */
 MAY_WAIT void client_identify(struct smtpd *s, const struct peer *peer);
 
+/* What follows from its name and address: how it is shown, and the lists it is in. */
+MAY_WAIT void client_place(struct smtpd *s);
+
 /* Does local_header_rewrite_clients name it: is its mail completed like local mail? */
 bool client_is_local(const struct smtpd *s);
 

@@ -22,6 +22,7 @@ enum command_flags {
     JUNK      = 1 << 1,     /* does no work: counts against smtpd_junk_command_limit */
     NO_TLS_OK = 1 << 2,     /* allowed before STARTTLS where TLS is required */
     FILTERED  = 1 << 3,     /* refused to a client that a mail filter has refused */
+    HIDEABLE  = 1 << 4,     /* not there for a client whose EHLO answer did not have it */
 };
 
 static void cmd_noop(struct smtpd *s, struct span args)
@@ -56,17 +57,19 @@ static const struct command {
 } commands[] = {
     { "HELO",     "helo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_helo     },
     { "EHLO",     "ehlo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_ehlo     },
-    { "STARTTLS", "starttls", BEFORE_MAIL,          NO_ARGS | NO_TLS_OK | FILTERED, "MAIL transaction in progress",
+    { "STARTTLS", "starttls", BEFORE_MAIL,          NO_ARGS | NO_TLS_OK | FILTERED | HIDEABLE, "MAIL transaction in progress",
       cmd_starttls },
-    { "AUTH",     "auth",     BEFORE_MAIL,          FILTERED,            "MAIL transaction in progress", cmd_auth },
+    { "AUTH",     "auth",     BEFORE_MAIL,          FILTERED | HIDEABLE,            "MAIL transaction in progress", cmd_auth },
     { "MAIL",     "mail",     BEFORE_MAIL,          0,                   "nested MAIL command", cmd_mail },
     { "RCPT",     "rcpt",     SMTP_MAIL | SMTP_RCPT, 0,                  "need MAIL command", cmd_rcpt  },
     { "DATA",     "data",     SMTP_MAIL | SMTP_RCPT, NO_ARGS,            "need RCPT command", cmd_data  },
     { "BDAT",     "bdat",     SMTP_ANY,             0,                   "",               cmd_bdat     },
-    { "ETRN",     "etrn",     BEFORE_MAIL,          JUNK | FILTERED,     "MAIL transaction in progress", cmd_etrn },
+    { "ETRN",     "etrn",     BEFORE_MAIL,          JUNK | FILTERED | HIDEABLE,     "MAIL transaction in progress", cmd_etrn },
+    { "XCLIENT",  "xclient",  BEFORE_MAIL,          0,                   "MAIL transaction in progress", cmd_xclient },
+    { "XFORWARD", "xforward", BEFORE_MAIL,          0,                   "MAIL transaction in progress", cmd_xforward },
     { "RSET",     "rset",     SMTP_ANY,             NO_ARGS | JUNK,      "",               cmd_rset     },
     { "NOOP",     "noop",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_noop     },
-    { "VRFY",     "vrfy",     SMTP_ANY,             JUNK | FILTERED,     "",               cmd_vrfy     },
+    { "VRFY",     "vrfy",     SMTP_ANY,             JUNK | FILTERED | HIDEABLE,     "",               cmd_vrfy     },
     { "QUIT",     "quit",     SMTP_ANY,             NO_ARGS | NO_TLS_OK, "",               cmd_quit     },
 };
 _Static_assert(ARRAY_LEN(commands) <= COMMANDS_MAX, "struct smtpd counts them");
@@ -120,6 +123,10 @@ static bool may_run(struct smtpd *s, const struct command *cmd, struct span args
     }
     if (s->sv->tls_level == TLS_LEVEL_ENCRYPT && s->tls_info.len == 0 && !(cmd->flags & NO_TLS_OK)) {
         reply(s, "530 5.7.0 Must issue a STARTTLS command first");
+        return false;
+    }
+    if ((cmd->flags & HIDEABLE) && ehlo_hides(s, cmd->name)) {
+        reply(s, "502 5.5.1 Error: command not implemented");
         return false;
     }
     if (!(cmd->allowed & s->state)) {

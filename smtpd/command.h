@@ -16,12 +16,15 @@ void command_counts(const struct smtpd *s, struct str *ret);
 /* The handlers. args: what follows the name and a blank. */
 MAY_WAIT void cmd_helo(struct smtpd *s, struct span args);      /* helo.c */
 MAY_WAIT void cmd_ehlo(struct smtpd *s, struct span args);
+bool ehlo_hides(const struct smtpd *s, const char *keyword);    /* was it left out of the answer to EHLO? */
 MAY_WAIT void cmd_starttls(struct smtpd *s, struct span args);  /* starttls.c */
 MAY_WAIT void cmd_auth(struct smtpd *s, struct span args);      /* auth.c */
 MAY_WAIT void cmd_mail(struct smtpd *s, struct span args);      /* mail.c */
 MAY_WAIT void cmd_rcpt(struct smtpd *s, struct span args);      /* rcpt.c */
 MAY_WAIT void cmd_vrfy(struct smtpd *s, struct span args);
 MAY_WAIT void cmd_etrn(struct smtpd *s, struct span args);      /* etrn.c */
+MAY_WAIT void cmd_xclient(struct smtpd *s, struct span args);   /* xclient.c */
+MAY_WAIT void cmd_xforward(struct smtpd *s, struct span args);
 MAY_WAIT void cmd_data(struct smtpd *s, struct span args);      /* data.c */
 MAY_WAIT void cmd_bdat(struct smtpd *s, struct span args);      /* bdat.c */
 

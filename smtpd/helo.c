@@ -8,12 +8,14 @@
  * Runs in: smtpd (input is hostile). Logs refusals.
  */
 #include "base/chars.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/own.h"
 #include "sasl/offer.h"
 #include "smtpd/command.h"
 #include "smtpd/filter.h"
 #include "smtpd/reply.h"
+#include "smtpd/xclient.h"
 
 static bool always(const struct smtpd *s)
 {
@@ -40,6 +42,28 @@ static bool has_auth(const struct smtpd *s)
 static bool has_utf8(const struct smtpd *s)
 {
     return s->sv->params->smtputf8_enable;
+}
+
+static bool has_xclient(const struct smtpd *s)
+{
+    return s->may_xclient;
+}
+
+static bool has_xforward(const struct smtpd *s)
+{
+    return s->may_xforward;
+}
+
+static void add_xclient(const struct smtpd *s, struct str *line)
+{
+    (void)s;
+    str_add_str(line, " " XCLIENT_ATTRIBUTES);
+}
+
+static void add_xforward(const struct smtpd *s, struct str *line)
+{
+    (void)s;
+    str_add_str(line, " " XFORWARD_ATTRIBUTES);
 }
 
 static void add_size(const struct smtpd *s, struct str *line)
@@ -69,17 +93,47 @@ static const struct keyword {
     { "DSN",                 always,   NULL           }, /* RFC 3461 */
     { "SMTPUTF8",            has_utf8, NULL           }, /* RFC 6531 */
     { "CHUNKING",            always,   NULL           }, /* RFC 3030 */
+    { "XCLIENT",             has_xclient, add_xclient }, /* Postfix's XCLIENT_README */
+    { "XFORWARD",            has_xforward, add_xforward },
 };
 
-static bool is_hidden(const struct smtpd *s, const char *keyword)
-{
-    struct span list = span_of(s->sv->params->smtpd_discard_ehlo_keywords);
-    struct span word;
+_Static_assert(ARRAY_LEN(keywords) <= 32, "struct smtpd.hidden_keywords has a bit for each");
 
-    while (span_word(&list, ", \t\r\n", &word))
-        if (span_eq_nocase_str(word, keyword))
-            return true;
-    return false;
+static size_t row_of(struct span keyword)
+{
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(keywords) && !span_eq_nocase_str(keyword, keywords[i].name))
+        i++;
+    return i;
+}
+
+bool ehlo_hides(const struct smtpd *s, const char *keyword)
+{
+    return s->hidden_keywords & (1u << row_of(span_of(keyword)));
+}
+
+/* smtpd_discard_ehlo_keyword_address_maps, else smtpd_discard_ehlo_keywords */
+static void hide_keywords(struct smtpd *s)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+    int found = s->sv->ehlo_filters ? maps_get(s->sv->ehlo_filters, span_of(s->addr), &value) : 0;
+    struct span list = found > 0 ? str_span(&value) : span_of(s->sv->params->smtpd_discard_ehlo_keywords);
+    struct span rest = list, word;
+    bool silent = false;
+
+    if (found < 0)
+        log_warn("smtpd_discard_ehlo_keyword_address_maps cannot be read, EHLO of %s is answered without it", s->namaddr);
+    s->hidden_keywords = 0;
+    while (span_word(&rest, ", \t\r\n", &word)) {
+        size_t row = row_of(word);
+
+        silent |= span_eq_nocase_str(word, "silent-discard");
+        if (row < ARRAY_LEN(keywords))
+            s->hidden_keywords |= 1u << row;
+    }
+    if (s->hidden_keywords != 0 && !silent)
+        log_info("discarding EHLO keywords: " SPAN_FMT, SPAN_ARG(list));
 }
 
 /* Take the name; a new HELO drops a transaction (RFC 5321 section 4.1.4) */
@@ -120,9 +174,10 @@ void cmd_ehlo(struct smtpd *s, struct span args)
     s->esmtp = true;
     if (!take_name(s, "EHLO", args))
         return;
+    hide_keywords(s);
     str_add_str(&line, s->sv->params->myhostname);
     for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
-        if (!keywords[i].offered(s) || is_hidden(s, keywords[i].name))
+        if (!keywords[i].offered(s) || (s->hidden_keywords & (1u << i)))
             continue;
         reply(s, "250-%s", str_cstr(&line));
         str_reset(&line);

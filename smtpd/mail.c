@@ -45,8 +45,12 @@ static bool args_acceptable(struct smtpd *s, struct span address, const struct m
         refuse(s, "MAIL", "552 5.3.4 Message size exceeds fixed limit");
         return false;
     }
-    if ((args->seen & ARG_UTF8) && !s->sv->params->smtputf8_enable) {
+    if ((args->seen & ARG_UTF8) && (!s->sv->params->smtputf8_enable || ehlo_hides(s, "SMTPUTF8"))) {
         reply(s, "555 5.5.4 Unsupported option: SMTPUTF8");
+        return false;
+    }
+    if ((args->seen & (ARG_RET | ARG_ENVID)) && ehlo_hides(s, "DSN")) {
+        reply(s, "501 5.7.1 DSN support is disabled");
         return false;
     }
     if ((args->seen & ARG_AUTH) && !s->sv->params->smtpd_sasl_auth_enable) {

@@ -113,6 +113,9 @@ static int open_lists(struct service *sv)
         { "permit_mx_backup_networks", p->permit_mx_backup_networks, MATCH_HOST_ADDR, &sv->backup_networks },
         { "fast_flush_domains", p->fast_flush_domains, flush_parents ? MATCH_DOMAIN_PARENTS : MATCH_DOMAIN,
           &sv->flush_domains },
+        { "smtpd_authorized_xclient_hosts", p->smtpd_authorized_xclient_hosts, MATCH_HOST_ADDR, &sv->xclient_hosts },
+        { "smtpd_authorized_xforward_hosts", p->smtpd_authorized_xforward_hosts, MATCH_HOST_ADDR,
+          &sv->xforward_hosts },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
@@ -131,6 +134,13 @@ static int open_lists(struct service *sv)
     return r;
 }
 
+/* What most sites do not use costs no look-up */
+static void forget_if_empty(struct maps **m)
+{
+    if (maps_empty(*m))
+        maps_free(TAKE_PTR(*m));
+}
+
 static int open_maps(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -141,6 +151,10 @@ static int open_maps(struct service *sv)
         { "smtpd_sender_login_maps", sv->params->smtpd_sender_login_maps, &sv->sender_logins },
         { "relay_clientcerts", sv->params->relay_clientcerts, &sv->relay_clientcerts },
         { "rbl_reply_maps", sv->params->rbl_reply_maps, &sv->rbl_replies },
+        { "smtpd_command_filter", sv->params->smtpd_command_filter, &sv->command_filter },
+        { "smtpd_reject_footer_maps", sv->params->smtpd_reject_footer_maps, &sv->footers },
+        { "smtpd_discard_ehlo_keyword_address_maps", sv->params->smtpd_discard_ehlo_keyword_address_maps,
+          &sv->ehlo_filters },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
@@ -151,6 +165,9 @@ static int open_maps(struct service *sv)
             return r;
         }
     }
+    forget_if_empty(&sv->command_filter);
+    forget_if_empty(&sv->footers);
+    forget_if_empty(&sv->ehlo_filters);
     return 0;
 }
 

@@ -63,9 +63,15 @@ static bool parse(struct smtpd *s, struct span args, struct str *address, struct
 
     int r = rcpt_args_parse(args, ret, &bad);
 
-    if (r < 0)
+    if (r < 0) {
         reply_bad_args(s, r, bad);
-    return r == 0;
+        return false;
+    }
+    if (ret->seen != 0 && ehlo_hides(s, "DSN")) {
+        reply(s, "501 5.7.1 DSN support is disabled");
+        return false;
+    }
+    return true;
 }
 
 void cmd_rcpt(struct smtpd *s, struct span args)

@@ -34,14 +34,14 @@ static bool is_error(const struct str *text)
 
 /* The lines of smtpd_reject_footer ("\\n" between them) behind the reply, each with its codes; or
  * on its own line when the footer begins with "\\c" */
-static void add_footer(struct smtpd *s, struct str *text)
+static void add_footer(struct smtpd *s, struct span template, struct str *text)
 {
     static const struct span same_line = SPAN("\\c"), new_line = SPAN("\\n");
     _cleanup_(str_free) struct str footer = STR_INIT;
     _cleanup_(str_free) struct str reply = STR_INIT;
     struct span rest, codes = span_first(str_span(text), 4);
 
-    expand_reply(s, span_of(s->sv->reject_footer), NULL, 0, &footer);
+    expand_reply(s, template, NULL, 0, &footer);
     rest = str_span(&footer);
     if (text->len > 6 && text->data[5] == '.') {
         ptrdiff_t end = span_chr(span_from(str_span(text), 4), ' ');
@@ -69,12 +69,31 @@ static void add_footer(struct smtpd *s, struct str *text)
     str_set(text, str_span(&reply));
 }
 
+/* smtpd_reject_footer_maps for this reply, else smtpd_reject_footer; empty: none */
+static struct span find_footer(struct smtpd *s, const struct str *text, struct str *scratch)
+{
+    int r = s->sv->footers ? maps_get(s->sv->footers, str_span(text), scratch) : 0;
+
+    if (r < 0)
+        log_warn("smtpd_reject_footer_maps cannot be read, smtpd_reject_footer holds");
+    return r > 0 ? str_span(scratch) : span_of(s->sv->reject_footer);
+}
+
+static void add_footer_if_any(struct smtpd *s, struct str *text)
+{
+    _cleanup_(str_free) struct str scratch = STR_INIT;
+    struct span footer = find_footer(s, text, &scratch);
+
+    if (footer.len > 0)
+        add_footer(s, footer, text);
+}
+
 static void send_line(struct smtpd *s, struct str *text)
 {
     if (s->sv->params->soft_bounce)
         soften(text);
-    if (*s->sv->reject_footer && is_error(text))
-        add_footer(s, text);
+    if (is_error(text))
+        add_footer_if_any(s, text);
     if (s->errors >= (uint64_t)s->sv->params->smtpd_soft_error_limit &&
         s->sv->params->smtpd_error_sleep_time > 0) {
         stream_flush(s->client);

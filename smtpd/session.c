@@ -12,6 +12,8 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "smtpd/session.h"
+
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/filter.h"
@@ -21,6 +23,7 @@
 #include "smtpd/submit.h"
 #include "smtpd/transcript.h"
 #include "smtpd/upstream.h"
+#include "smtpd/xclient.h"
 
 static void session_done(struct smtpd *s)
 {
@@ -54,6 +57,7 @@ void transaction_reset(struct smtpd *s)
     mail_args_done(&s->mail);
     submit_abort(s);
     filter_abort(s);
+    forwarded_free(TAKE_PTR(s->forwarded));
     restrict_state_reset(&s->restrict_state);
     if (s->state & (SMTP_MAIL | SMTP_RCPT | SMTP_BDAT))
         s->state = s->helo.len > 0 ? SMTP_GREETED : SMTP_CONNECTED;
@@ -87,6 +91,32 @@ static void refuse_too_many_errors(struct smtpd *s)
     s->state = SMTP_CLOSED;
 }
 
+/* smtpd_command_filter: what a broken client says, as it should have been said. True: *filtered is to be run instead. */
+static bool filter_command(struct smtpd *s, struct span line, struct str *filtered)
+{
+    _cleanup_(str_free) struct str before = STR_INIT, after = STR_INIT;
+    int r = maps_get(s->sv->command_filter, line, filtered);
+
+    if (r <= 0) {
+        if (r < 0)
+            log_warn("smtpd_command_filter cannot be read, a command of %s is taken as it came", s->namaddr);
+        return false;
+    }
+    show(&before, line);
+    show(&after, str_span(filtered));
+    log_info("%s: replacing command \"%s\" with \"%s\"", s->namaddr, str_cstr(&before), str_cstr(&after));
+    return true;
+}
+
+static void run_line(struct smtpd *s, struct span line)
+{
+    _cleanup_(str_free) struct str filtered = STR_INIT;
+
+    if (s->sv->command_filter && filter_command(s, line, &filtered))
+        line = str_span(&filtered);
+    command_run(s, line);
+}
+
 /* One command; 0, or the stream's error */
 static int serve_line(struct smtpd *s)
 {
@@ -105,12 +135,11 @@ static int serve_line(struct smtpd *s)
     if (s->sv->bare_newline == BARE_NEWLINE_REJECT && stream_line_had_bare_lf(s->client))
         reply(s, "550 5.5.2 %s Error: bare <LF> received", s->sv->params->myhostname);
     else
-        command_run(s, line);
+        run_line(s, line);
     return stream_error(s->client);
 }
 
-/* The banner, or at once the refusal that smtpd_client_restrictions have given */
-static void greet(struct smtpd *s)
+void session_greet(struct smtpd *s)
 {
     if (restrict_connect(s) == VERDICT_REFUSED)
         s->denied = true;
@@ -121,7 +150,7 @@ static void greet(struct smtpd *s)
 static int serve(struct smtpd *s)
 {
     if (s->state != SMTP_CLOSED) /* by a handshake without the certificate that is required */
-        greet(s);
+        session_greet(s);
     while (s->state != SMTP_CLOSED) {
         if (s->errors >= (uint64_t)s->sv->params->smtpd_hard_error_limit) {
             refuse_too_many_errors(s);

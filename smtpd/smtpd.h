@@ -35,10 +35,12 @@ struct service {
     const struct params *params;
     struct router *router;
     struct match_list *mynetworks, *limit_exceptions, *backup_networks, *flush_domains;
+    struct match_list *xclient_hosts, *xforward_hosts;   /* NULL: nobody */
     struct restriction_set restrictions;
     struct maps *sender_logins, *rbl_replies, *relay_clientcerts;
     struct milter_list milters;
     struct maps *milter_maps;       /* NULL: smtpd_milter_maps is empty */
+    struct maps *command_filter, *footers, *ehlo_filters; /* NULL: none */
     bool access_parents;            /* parent_domain_matches_subdomains holds smtpd_access_maps */
     const char *reject_footer;      /* raw, "" none */
     bool behind_proxy;              /* smtpd_upstream_proxy_protocol */
@@ -102,6 +104,9 @@ struct smtpd {
     bool trusted;                   /* in mynetworks */
     bool limit_exempt;
     struct anvil_client anvil;      /* as whom it is counted; limits.h */
+    bool may_xclient, may_xforward;
+    struct forwarded *forwarded;    /* by XFORWARD, for the next message; NULL: nothing */
+    uint32_t hidden_keywords;       /* rows of the EHLO table that this client is not told of */
     bool denied;                    /* by smtpd_client_restrictions at once: only QUIT is obeyed */
     struct str tls_info;            /* empty: no TLS */
     struct tls_peer tls_peer;       /* its certificate */

@@ -20,6 +20,7 @@
 #include "smtpd/filter.h"
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
+#include "smtpd/xclient.h"
 
 void submit_begin(struct smtpd *s, unsigned dotstuff_flags)
 {
@@ -118,6 +119,17 @@ static void send_rcpts(struct smtpd *s, struct ipc *c)
         send_silent_rcpt(c, span_cut(&bcc, '\0'));
 }
 
+static void set_forwarded(const struct forwarded *f, struct submit *m)
+{
+    m->orig_queue_id = f->ident;
+    m->forwarded_name = f->name;
+    m->forwarded_helo = f->helo;
+    m->forwarded_port = f->port;
+    m->forwarded_source = f->source;
+    snprintf(m->forwarded_addr, sizeof(m->forwarded_addr), "%s", f->addr);
+    snprintf(m->forwarded_proto, sizeof(m->forwarded_proto), "%s", f->proto);
+}
+
 static void send_envelope(struct smtpd *s, struct ipc *c)
 {
     _cleanup_(str_free) struct str tls_info = STR_INIT;
@@ -142,6 +154,8 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
         m.sasl_sender = s->mail.auth;
     if (s->sv->params->smtpd_tls_received_header)
         starttls_describe(s, &tls_info);
+    if (s->forwarded)
+        set_forwarded(s->forwarded, &m);
     m.tls_info = tls_info;
     snprintf(m.client_addr, sizeof(m.client_addr), "%s", s->addr);
     snprintf(m.service, sizeof(m.service), "%s", s->sv->server->service);
@@ -248,6 +262,17 @@ static int deliver(struct smtpd *s, struct submit_result *ret)
     }
 }
 
+/* Texts in it are fit for the log already */
+static void add_forwarded(const struct forwarded *f, struct str *line)
+{
+    if (f->ident.len > 0)
+        str_addf(line, ", orig_queue_id=" SPAN_FMT, SPAN_ARG(str_span(&f->ident)));
+    if (f->addr[0] != '\0' || f->name.len > 0)
+        str_addf(line, ", orig_client=" SPAN_FMT "[%s]",
+                 SPAN_ARG(f->name.len > 0 ? str_span(&f->name) : span_of("unknown")),
+                 f->addr[0] ? f->addr : "unknown");
+}
+
 static void log_client(const struct smtpd *s, const char *id)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
@@ -261,6 +286,8 @@ static void log_client(const struct smtpd *s, const char *id)
             show(&line, str_span(&s->mail.auth));
         }
     }
+    if (s->forwarded)
+        add_forwarded(s->forwarded, &line);
     log_info("%s", str_cstr(&line));
 }
 

@@ -66,6 +66,11 @@ struct submit {
     struct str sasl_sender;
     uint64_t uid;               /* of the local submitter; origin SUBMIT_LOCAL */
     struct str orig_queue_id;   /* XFORWARD or requeue; usually empty */
+    /* by XFORWARD: for queue file and log instead of the client's own; empty and 0: those */
+    struct str forwarded_name, forwarded_helo;
+    char forwarded_addr[64], forwarded_proto[16];
+    uint32_t forwarded_port;
+    uint32_t forwarded_source;  /* 0: by origin; 1: local mail, 2: mail of the network */
     struct str content_filter;  /* "transport:destination" for all recipients, empty: as routed */
     struct str prepend;         /* header lines that go in front of all others, CRLF */
 };
@@ -79,6 +84,9 @@ IPC_SHAPE(submit,
     IPC_DYN(submit, tls_info, 1024), IPC_STR(submit, sasl_method),
     IPC_DYN(submit, sasl_username, 1024), IPC_DYN(submit, sasl_sender, SUBMIT_ADDRESS_MAX),
     IPC_U64(submit, uid, UINT32_MAX), IPC_DYN(submit, orig_queue_id, 64),
+    IPC_DYN(submit, forwarded_name, 1024), IPC_DYN(submit, forwarded_helo, 1024),
+    IPC_STR(submit, forwarded_addr), IPC_STR(submit, forwarded_proto), IPC_U32(submit, forwarded_port, 65535),
+    IPC_U32(submit, forwarded_source, 2),
     IPC_DYN(submit, content_filter, 1024), IPC_DYN(submit, prepend, 65536),);
 
 /* A mail filter in the middle of its conversation (lib/milter); its connection comes as a descriptor beside it. */

@@ -68,6 +68,8 @@ struct queue_envelope {
     uint32_t dsn_ret;
     char *dsn_envid;                        /* NULL if none */
     char *client_name, *client_addr, *helo, *proto, *service, *sasl_method, *sasl_username, *sasl_sender; /* NULL if none */
+    char *log_ident;                        /* the id it had before a content filter (XFORWARD); NULL if none */
+    uint32_t log_source;                    /* by XFORWARD: 0 not said, 1 local, 2 network */
     char *content_filter;                   /* "transport:destination" that replaces the routes; NULL if none */
     uint32_t client_port;
     uint64_t uid;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/ipc.h"
+#include "smtpd/anvil_link.h"
 #include "smtpd/smtpd.h"
 
 /* The replies must fit into the socket's buffer: nobody reads them. */
@@ -58,6 +59,7 @@ static void start(void)
     ipc_set_directory("/nonexistent");
     service.cleanup = ipc_pool_new("cleanup", 0, 1);
     service.verify = ipc_pool_new("verify", 0, 1);
+    service.anvil = anvil_link_new();
     service.auth = ipc_pool_new("auth", 0, 1);
     log_to_fd("smtpd", open("/dev/null", O_WRONLY | O_CLOEXEC));
 }
