@@ -93,16 +93,20 @@ int smtp_tls_reread(struct server *sv)
 
 int smtp_tls_destination(struct delivery *d, const char *destination, struct failure *why)
 {
+    struct span name = span_of(destination);
+
+    if (!span_take_nocase(&name, "inet:"))      /* kinds of sockets are no part of the name in a table */
+        span_take_nocase(&name, "unix:");
     tls_site_done(&d->tls);
     d->tls = (struct tls_site){ 0 };
-    return tls_site_find(&d->client->tls->engine, destination, &d->tls, why);
+    return tls_site_find(&d->client->tls->engine, name.ptr, &d->tls, why);
 }
 
 int smtp_tls_decide(struct delivery *d, const struct targets *targets, const struct target *t, struct tls_policy *ret,
                     struct failure *why)
 {
     const struct tls_host h = {
-        .domain = str_cstr(&d->hop.host),
+        .domain = d->hop.is_unix ? d->client->params->myhostname : str_cstr(&d->hop.host),
         .expanded = targets->expanded,
         .host = t->host,
         .alias = t->alias,
@@ -145,6 +149,8 @@ void smtp_tls_log(const struct delivery *d, const struct connection *k)
         str_add_str(&line, "none");
     log_info("%s", str_cstr(&line));
 }
+
+/* TLSRPT (RFC 8460) counts what these lines say: policy, server and verdict meet here, failures in judge(). */
 
 /* ---- the handshake ---- */
 

@@ -200,6 +200,8 @@ SERVICES = {
     "sni": "smtp_tls_servername=nexthop",
     "noreuse": "smtp_tls_connection_reuse=no",
 }
+LMTP = ["lmtp unix - - n - - lmtp -o lmtp_tls_policy_maps=inline:{{[127.0.0.1]:{port}=encrypt}}",
+        "lmtp-none unix - - n - - lmtp"]
 # Their lines: the policy table must not answer for them.
 SERVICE = "{name} unix - - n - - smtp -o smtp_tls_policy_maps= {options}"
 
@@ -218,6 +220,8 @@ def routes(receiver, scripted):
     table["daneinsecure.test"] = "g-dane:insecuremxdane.plain.test"
     table.update({f"{fault.replace(' ', '')}.enc.test": f"smtp:{at[fault]}" for fault in ("no offer", "refuses", "garbage")})
     table.update({f"{fault.replace(' ', '')}.may.test": f"old-may:{at[fault]}" for fault in ("no offer", "refuses", "garbage")})
+    table["lmtp.test"] = f"lmtp:inet:{at[None]}"
+    table["lmtp-none.test"] = f"lmtp-none:inet:{at[None]}"
     table["keep.test"] = f"old-may:{at[None]}"
     return table
 
@@ -231,11 +235,11 @@ def suite(make_instance, pki, receiver, scripted, resolver):
         authority.file.read_text())
     known = {"sha512": fingerprint(public_key(chain), "sha512"), "other": other.file, "capath": capath, "client": client}
     lines = [SERVICE.format(name=name, options=" ".join(f"-o {o}" for o in options.format(**known).split()))
-             for name, options in SERVICES.items()]
+             for name, options in SERVICES.items()] + [line.format(port=scripted[None].port) for line in LMTP]
     it = make_instance(start=False, users=(), services=lines, params={
         "smtp_dns_support_level": "dnssec", "smtp_host_lookup": "dns", "dns_servers": f"127.0.0.1:{resolver}",
         "smtp_tcp_port": receiver.port, "smtp_tls_loglevel": "1", "smtp_tls_CAfile": authority.file,
-        "smtp_tls_policy_maps": "texthash:$config_directory/tls_policy",
+        "lmtp_tls_loglevel": "1", "smtp_tls_policy_maps": "texthash:$config_directory/tls_policy",
         "transport_maps": "texthash:$config_directory/transport"})
     for name, table in (("tls_policy", policies(pki, receiver, scripted)), ("transport", routes(receiver, scripted))):
         (it.config / name).write_text("".join(f"{k} {v}\n" for k, v in table.items()))
@@ -347,6 +351,8 @@ CASES = [
     ("refuses.may.test",         "sent",     "may",         "none",      "main.cf"),
     ("nooffer.enc.test",         "deferred", "encrypt",     "none",      "TLS is required, but was not offered by host 127.0.0.1[127.0.0.1]"),
     ("refuses.enc.test",         "deferred", "encrypt",     "none",      "TLS is required, but host 127.0.0.1[127.0.0.1] refused to start TLS: 454 4.7.0 not today"),
+    ("lmtp.test",                "sent",     "encrypt",     "Untrusted", "policy table [127.0.0.1]:"),
+    ("lmtp-none.test",           "sent",     "none",        "none",      "main.cf"),
     ("early.svc.test",           "deferred", "may",         "Trusted",   "answers within TLS before it is asked"),
 ]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted SMTP receiver with STARTTLS, for handshakes that no real server can be made to do."""
+"""A scripted SMTP and LMTP receiver with STARTTLS, for handshakes that no real server can be made to do."""
 import socketserver
 import ssl
 import threading
@@ -42,10 +42,11 @@ class TlsReceiver:
         session = {"sni": None, "tls": False, "resumed": False, "taken": 0}
         self.sessions.append(session)
         sock.sendall(b"220 scripted.test ESMTP\r\n")
-        lines = sock.makefile("rb")
+        lines, rcpts, lmtp = sock.makefile("rb"), 0, False
         while line := lines.readline():
             verb = line.split()[0].upper() if line.split() else b""
-            if verb == b"EHLO":
+            if verb in (b"EHLO", b"LHLO"):
+                lmtp = verb == b"LHLO"
                 offer = b"" if session["tls"] or self.fault == "no offer" else b"250-STARTTLS\r\n"
                 early = b"250 2.0.0 nobody asked\r\n" if session["tls"] and self.fault == "early" else b""
                 sock.sendall(b"250-scripted.test\r\n" + offer + b"250 8BITMIME\r\n" + early)
@@ -65,9 +66,11 @@ class TlsReceiver:
                 while lines.readline() not in (b".\r\n", b""):
                     pass
                 session["taken"] += 1
-                sock.sendall(b"250 2.0.0 taken\r\n")
+                sock.sendall(b"250 2.0.0 taken\r\n" * (rcpts if lmtp else 1))
+                rcpts = 0
             elif verb == b"QUIT":
                 sock.sendall(b"221 2.0.0 bye\r\n")
                 return
             else:
+                rcpts += verb == b"RCPT"
                 sock.sendall(b"250 2.0.0 ok\r\n")
