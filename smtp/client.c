@@ -44,6 +44,11 @@ static int open_tables(struct smtp_client *c)
         { "smtp_pix_workaround_maps", p->smtp_pix_workaround_maps, &c->tables.pix_workarounds },
         { "smtp_reply_filter", p->smtp_reply_filter, &c->tables.reply_filter },
         { "smtp_delivery_status_filter", p->smtp_delivery_status_filter, &c->tables.status_filter },
+        { "smtp_generic_maps", p->smtp_generic_maps, &c->tables.generic },
+        { "smtp_header_checks", p->smtp_header_checks, &c->tables.header_checks },
+        { "smtp_mime_header_checks", p->smtp_mime_header_checks, &c->tables.mime_header_checks },
+        { "smtp_nested_header_checks", p->smtp_nested_header_checks, &c->tables.nested_header_checks },
+        { "smtp_body_checks", p->smtp_body_checks, &c->tables.body_checks },
     };
     _cleanup_(str_free) struct str err = STR_INIT;
 
@@ -52,10 +57,26 @@ static int open_tables(struct smtp_client *c)
             log_error("%s: %s", rows[i].name, str_cstr(&err));
             return -EINVAL;
         }
-    if (match_list_open(p->smtp_connection_cache_destinations, MATCH_DOMAIN, &c->kept_destinations, &err) < 0) {
-        log_error("smtp_connection_cache_destinations: %s", str_cstr(&err));
-        return -EINVAL;
-    }
+    return 0;
+}
+
+static int open_lists(struct smtp_client *c)
+{
+    const struct params *p = c->params;
+    const struct {
+        const char *name, *list;
+        struct match_list **ret;
+    } rows[] = {
+        { "smtp_connection_cache_destinations", p->smtp_connection_cache_destinations, &c->kept_destinations },
+        { "mydestination", p->mydestination, &c->tables.destinations },
+    };
+    _cleanup_(str_free) struct str err = STR_INIT;
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (match_list_open(rows[i].list, MATCH_DOMAIN, rows[i].ret, &err) < 0) {
+            log_error("%s: %s", rows[i].name, str_cstr(&err));
+            return -EINVAL;
+        }
     return 0;
 }
 
@@ -92,7 +113,7 @@ static int start(struct server *sv, bool lmtp)
     c->lmtp = lmtp;
     cache_init(c);
     sv->state = c;
-    if (find_port(p->smtp_tcp_port, &c->default_port) < 0 || check_words(p) < 0 || open_tables(c) < 0 ||
+    if (find_port(p->smtp_tcp_port, &c->default_port) < 0 || check_words(p) < 0 || open_tables(c) < 0 || open_lists(c) < 0 ||
         find_own_addresses(c) < 0)
         return -1;
     if (targets_ask_system(p))

@@ -11,8 +11,9 @@
  */
 #include <errno.h>
 
+#include "mail/idna.h"
 #include "queue/facts.h"
-#include "smtp/smtp.h"
+#include "smtp/rewrite.h"
 
 enum { PIECE = 64 << 10 };
 
@@ -101,7 +102,7 @@ static struct content_state state_for(const struct delivery *d)
 }
 
 /* The next at most PIECE bytes. 1, 0 at the end, or -errno. */
-static int read_piece(struct delivery *d, uint64_t *done, struct str *ret)
+static int read_piece(const struct delivery *d, uint64_t *done, struct str *ret)
 {
     const struct deliver *m = &d->request;
     uint64_t left = m->content_size - *done;
@@ -119,21 +120,63 @@ static int read_piece(struct delivery *d, uint64_t *done, struct str *ret)
     return 1;
 }
 
+/* The content, changed where it has to be (rewrite.h), in pieces */
+struct source {
+    const struct delivery *d;
+    bool rewrites, ended;
+    struct rewrite rewrite;
+    struct str piece, changed;
+    uint64_t done;
+};
+
+static void source_init(struct source *s, struct delivery *d, struct connection *k)
+{
+    *s = (struct source){ .d = d, .rewrites = rewrite_needed(d, k) };
+    if (s->rewrites)
+        rewrite_init(&s->rewrite, d, k, &s->changed);
+}
+
+static void source_done(struct source *s)
+{
+    if (s->rewrites)
+        rewrite_done(&s->rewrite);
+    str_free(&s->piece);
+    str_free(&s->changed);
+}
+
+/* The next piece: 1 and *ret, valid until the next call; 0 at the end; or negative. */
+static int source_next(struct source *s, struct span *ret)
+{
+    if (s->ended)
+        return 0;
+    int r = read_piece(s->d, &s->done, &s->piece);
+
+    if (!s->rewrites || r < 0) {
+        *ret = str_span(&s->piece);
+        return r;
+    }
+    str_reset(&s->changed);
+    s->ended = r == 0;
+    r = s->ended ? rewrite_finish(&s->rewrite) : rewrite_feed(&s->rewrite, str_span(&s->piece));
+    *ret = str_span(&s->changed);
+    return r < 0 ? r : 1;
+}
+
 int content_load(struct delivery *d, struct connection *k, struct str *ret)
 {
     struct content_state state = state_for(d);
-    _cleanup_(str_free) struct str piece = STR_INIT;
-    uint64_t done = 0;
+    _cleanup_(source_done) struct source s;
+    struct span bytes;
     int r;
 
-    (void)k;
-    while ((r = read_piece(d, &done, &piece)) > 0) {
-        if (done == d->request.content_size && ret->len == 0 &&
-            content_is_clean(str_span(&piece), state.keep_bare_cr, state.line_max)) {
-            *ret = TAKE(piece, STR_INIT);
+    source_init(&s, d, k);
+    while ((r = source_next(&s, &bytes)) > 0) {
+        if (!s.rewrites && s.done == d->request.content_size && ret->len == 0 &&
+            content_is_clean(bytes, state.keep_bare_cr, state.line_max)) {
+            *ret = TAKE(s.piece, STR_INIT);
             return 0;
         }
-        content_clean(str_span(&piece), &state, ret);
+        content_clean(bytes, &state, ret);
     }
     return r;
 }
@@ -143,24 +186,42 @@ bool content_goes_as_it_is(const struct delivery *d, const struct connection *k)
     struct content_state state = state_for(d);
     struct queue_facts f;
 
-    (void)k;
-    return queue_facts_read(d->fd, &f) == 0 && (state.keep_bare_cr || !f.bare_cr) &&
+    return !rewrite_needed(d, k) && queue_facts_read(d->fd, &f) == 0 && (state.keep_bare_cr || !f.bare_cr) &&
            (state.line_max == 0 || f.longest_line <= state.line_max);
 }
 
 int content_send(struct delivery *d, struct connection *k, bool *ends_line)
 {
     struct content_state state = state_for(d);
-    _cleanup_(str_free) struct str in = STR_INIT, out = STR_INIT;
-    uint64_t done = 0;
+    _cleanup_(str_free) struct str out = STR_INIT;
+    _cleanup_(source_done) struct source s;
+    struct span bytes;
     int r = 0;
 
+    source_init(&s, d, k);
     state.stuff = true;
-    while (stream_error(k->stream) == 0 && (r = read_piece(d, &done, &in)) > 0) {
+    while (stream_error(k->stream) == 0 && (r = source_next(&s, &bytes)) > 0) {
         str_reset(&out);
-        content_clean(str_span(&in), &state, &out);
+        content_clean(bytes, &state, &out);
         stream_write(k->stream, str_span(&out));
     }
     *ends_line = state.column == 0 && !state.cr;
-    return r;
+    return r < 0 ? r : 0;
+}
+
+int content_header_is_ascii(const struct delivery *d)
+{
+    const struct span end = SPAN("\r\n\r\n");
+    _cleanup_(str_free) struct str piece = STR_INIT;
+    uint64_t done = 0;
+    bool over = false;
+    int r;
+
+    while (!over && (r = read_piece(d, &done, &piece)) > 0) {
+        ptrdiff_t n = span_find(str_span(&piece), end);
+        over = n >= 0;
+        if (!idna_is_ascii(over ? span_first(str_span(&piece), (size_t)n) : str_span(&piece)))
+            return 0;
+    }
+    return over || r == 0 ? 1 : r;
 }

@@ -13,7 +13,7 @@
 #include "mail/address.h"
 #include "mail/idna.h"
 #include "mail/xtext.h"
-#include "smtp/smtp.h"
+#include "smtp/rewrite.h"
 
 /* local@domain with the domain in A-labels: all that many an SMTPUTF8 address needs to go the old way */
 static int add_downgraded(struct span address, struct str *ret)
@@ -30,10 +30,15 @@ static int add_downgraded(struct span address, struct str *ret)
 
 int envelope_path(const struct connection *k, struct span address, struct str *ret)
 {
-    _cleanup_(str_free) struct str ascii = STR_INIT;
+    _cleanup_(str_free) struct str ascii = STR_INIT, mapped = STR_INIT;
+    int r = generic_map(k->client, address, &mapped);
 
+    if (r < 0)
+        return r == -EINVAL ? -EIO : r;
+    if (r > 0)
+        address = str_span(&mapped);
     if (!(k->ehlo.features & FEATURE_SMTPUTF8) && !idna_is_ascii(address)) {
-        int r = add_downgraded(address, &ascii);
+        r = add_downgraded(address, &ascii);
         if (r < 0)
             return r;
         address = str_span(&ascii);

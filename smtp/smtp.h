@@ -16,6 +16,8 @@
  *     envelope.c   MAIL and RCPT as they are written
  *     transfer.c   MAIL, RCPT, DATA or BDAT: one message over one connection
  *     content.c    the bytes of the message
+ *     rewrite.c    checks, generic addresses, 8-bit text for servers without 8BITMIME
+ *     xforward.c   whose mail it is, for a content filter
  *     delivery.c   one message to its next hop: which address next, what became of each recipient
  */
 #ifndef SMTP_SMTP_H
@@ -40,6 +42,8 @@ struct smtp_client {
     struct interfaces *own;         /* addresses of ours */
     struct {
         struct maps *bind_address, *discard_ehlo, *pix_workarounds, *reply_filter, *status_filter;
+        struct maps *generic, *header_checks, *mime_header_checks, *nested_header_checks, *body_checks;
+        struct match_list *destinations;    /* mydestination */
     } tables;
     struct match_list *kept_destinations;
     struct list cached;             /* of struct connection, oldest first */
@@ -251,10 +255,16 @@ MAY_WAIT int transfer(struct delivery *d, struct connection *k);
 
 /* ---- envelope.c ---- */
 
-/* An address as this server can be told it, quoted. 0, or -EINVAL: it needs SMTPUTF8, which the server lacks. */
-int envelope_path(const struct connection *k, struct span address, struct str *ret);
+/* An address as this server can be told it: smtp_generic_maps, quoted. 0; -EINVAL: it needs SMTPUTF8, which the server
+ * lacks; another: the table failed. */
+MAY_WAIT int envelope_path(const struct connection *k, struct span address, struct str *ret);
 void envelope_put_mail(struct delivery *d, struct connection *k, struct span path);
 void envelope_put_rcpt(struct delivery *d, struct connection *k, const struct delivery_rcpt *r, struct span path);
+
+/* ---- xforward.c ---- */
+
+/* Write XFORWARD commands with what the queue file says of the client. How many, or -errno. */
+int xforward_put(struct delivery *d, struct connection *k);
 
 /* ---- content.c ---- */
 
@@ -272,6 +282,10 @@ void content_clean(struct span bytes, struct content_state *s, struct str *ret);
 bool content_is_clean(struct span bytes, bool keep_bare_cr, size_t line_max);
 
 enum { CONTENT_SMALL = 48 << 10 };  /* goes out together with the envelope */
+
+/* Is the header section ASCII? Of a message whose sender asked for SMTPUTF8 that decides whether it may go without.
+ * 1, 0 or -errno. */
+int content_header_is_ascii(const struct delivery *d);
 
 /* Read a small message whole, as it may leave. 0 or -errno. */
 MAY_WAIT int content_load(struct delivery *d, struct connection *k, struct str *ret);

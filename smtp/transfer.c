@@ -32,6 +32,7 @@ struct step {
     struct str small;           /* the content, when it goes out with the envelope */
     bool early;                 /* it does */
     bool data_sent;             /* DATA or the content are on their way */
+    uint32_t before;            /* replies due before that to MAIL */
     uint32_t put, ahead;        /* next recipient to be written; replies that are due */
     int accepted;
 };
@@ -160,12 +161,29 @@ static bool acceptable(struct step *s)
         all_result(s, OUTCOME_BOUNCED, "5.3.4", str_span(&text), true);
         return false;
     }
+    /* Addresses are looked at one by one; a header in UTF-8 concerns all recipients. */
+    if (m->flags & SUBMIT_SMTPUTF8 && !(s->k->ehlo.features & FEATURE_SMTPUTF8) &&
+        content_header_is_ascii(s->d) != 1) {
+        str_addf(&text, "SMTPUTF8 is required, but was not offered by host %s", str_cstr(&s->k->peer));
+        all_result(s, OUTCOME_BOUNCED, "5.6.7", str_span(&text), true);
+        return false;
+    }
     return true;
 }
 
-static void lacks_utf8(struct step *s, struct str *text)
+/* An address cannot be said: it needs what the server lacks, or its table has failed. */
+static void explain_path(struct step *s, int r)
 {
-    str_addf(text, "SMTPUTF8 is required, but was not offered by host %s", str_cstr(&s->k->peer));
+    if (r == -EINVAL)
+        failure_set(&s->why, true, "5.6.7", "SMTPUTF8 is required, but was not offered by host %s",
+                    str_cstr(&s->k->peer));
+    else
+        failure_set(&s->why, false, "4.3.0", "smtp_generic_maps: lookup error");
+}
+
+static uint32_t outcome_of(const struct failure *why)
+{
+    return why->permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED;
 }
 
 /* The recipients of the next transaction: those that this server was not asked for yet, as many as it takes, and that
@@ -173,7 +191,7 @@ static void lacks_utf8(struct step *s, struct str *text)
 static uint32_t choose_recipients(struct step *s)
 {
     uint32_t most = s->k->ehlo.rcpt_max ? s->k->ehlo.rcpt_max : UINT32_MAX, n = 0;
-    _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
+    _cleanup_(str_free) struct str path = STR_INIT;
 
     for (uint32_t i = 0; i < s->d->request.n_rcpt; i++) {
         struct delivery_rcpt *r = &s->d->rcpts[i];
@@ -181,12 +199,14 @@ static uint32_t choose_recipients(struct step *s)
         if (r->state != RCPT_UNDECIDED || r->asked || n == most)
             continue;
         str_reset(&path);
-        if (envelope_path(s->k, str_span(&r->r.address), &path) < 0) {
-            lacks_utf8(s, &text);
-            delivery_result(s->d, r, s->k, OUTCOME_BOUNCED, "5.6.7", str_span(&text), true);
+        r->asked = true;
+        int e = envelope_path(s->k, str_span(&r->r.address), &path);
+        if (e < 0) {
+            explain_path(s, e);
+            delivery_result(s->d, r, s->k, outcome_of(&s->why), s->why.dsn, str_span(&s->why.text), e == -EINVAL);
             continue;
         }
-        r->in_turn = r->asked = true;
+        r->in_turn = true;
         n++;
     }
     return n;
@@ -253,23 +273,49 @@ static int read_rcpts(struct step *s)
     return 0;
 }
 
+/* The replies to what went before MAIL; a server that dislikes it is told the mail all the same. */
+static int read_before_mail(struct step *s)
+{
+    const struct params *p = s->d->client->params;
+    int r = 0;
+
+    for (; r == 0 && s->before > 0; s->before--)
+        r = read_reply(s, s->k->needs_reset ? "sending RSET" : "sending XFORWARD name/address",
+                       s->k->needs_reset ? p->smtp_rset_timeout : p->smtp_xforward_timeout);
+    s->k->needs_reset = false;
+    return r;
+}
+
+static int before_mail(struct step *s)
+{
+    if (s->k->needs_reset) {
+        stream_puts(s->k->stream, "RSET\r\n");
+        s->before++;
+    }
+    if (s->d->client->params->smtp_send_xforward_command && s->k->ehlo.features & FEATURE_XFORWARD) {
+        int n = xforward_put(s->d, s->k);
+        if (n < 0) {
+            failure_set(&s->why, false, "4.3.0", "queue file cannot be read: %s", strerror(-n));
+            stream_fail(s->k->stream, n);
+            return n;
+        }
+        s->before += (uint32_t)n;
+    }
+    return s->pipelining ? 0 : read_before_mail(s);
+}
+
 /* MAIL and RCPT, and with pipelining what comes behind. 0, or an error of the connection. */
 static int envelope(struct step *s, struct span sender, bool *mail_refused)
 {
     const struct params *p = s->d->client->params;
-    bool reset = s->k->needs_reset;
-    int r = 0;
+    int r = before_mail(s);
 
-    if (reset)
-        stream_puts(s->k->stream, "RSET\r\n");
-    if (reset && !s->pipelining)
-        r = read_reply(s, "sending RSET", p->smtp_rset_timeout);
+    if (r < 0)
+        return r;
     envelope_put_mail(s->d, s->k, sender);
     if (s->pipelining)
         put_ahead(s);
-    if (r == 0 && reset && s->pipelining)
-        r = read_reply(s, "sending RSET", p->smtp_rset_timeout);
-    s->k->needs_reset = false;
+    r = read_before_mail(s);
     if (r == 0)
         r = read_reply(s, "sending MAIL FROM", p->smtp_mail_timeout);
     if (r < 0)
@@ -326,7 +372,7 @@ static int content_sent(struct step *s, int r)
 
     stream_set_timeout(st, 0);
     if (r < 0 && stream_error(st) == 0) {
-        failure_set(&s->why, false, "4.3.0", "queue file cannot be read: %s", strerror(-r));
+        failure_set(&s->why, false, "4.3.0", "message content cannot be prepared: %s", strerror(-r));
         stream_fail(st, r);
         return broken(s, r);
     }
@@ -436,21 +482,22 @@ static int converse(struct step *s, struct span sender)
 
 static int file_failed(struct step *s, int r)
 {
-    failure_set(&s->why, false, "4.3.0", "queue file cannot be read: %s", strerror(-r));
+    failure_set(&s->why, false, "4.3.0", "message content cannot be prepared: %s", strerror(-r));
     return broken(s, r);
 }
 
 static int transact(struct step *s)
 {
-    _cleanup_(str_free) struct str sender = STR_INIT, text = STR_INIT;
+    _cleanup_(str_free) struct str sender = STR_INIT;
     unsigned features = s->k->ehlo.features;
+    int r = envelope_path(s->k, str_span(&s->d->request.sender), &sender);
 
-    if (envelope_path(s->k, str_span(&s->d->request.sender), &sender) < 0) {
-        lacks_utf8(s, &text);
-        all_result(s, OUTCOME_BOUNCED, "5.6.7", str_span(&text), true);
+    if (r < 0) {
+        explain_path(s, r);
+        all_result(s, outcome_of(&s->why), s->why.dsn, str_span(&s->why.text), r == -EINVAL);
         return 0;
     }
-    int r = plan(s);
+    r = plan(s);
     if (r < 0)
         return file_failed(s, r);
     s->data_sent = false;
