@@ -44,6 +44,7 @@ static int open_tables(struct smtp_client *c)
         { "smtp_pix_workaround_maps", p->smtp_pix_workaround_maps, &c->tables.pix_workarounds },
         { "smtp_reply_filter", p->smtp_reply_filter, &c->tables.reply_filter },
         { "smtp_delivery_status_filter", p->smtp_delivery_status_filter, &c->tables.status_filter },
+        { "smtp_sasl_password_maps", p->smtp_sasl_password_maps, &c->tables.sasl_passwords },
         { "smtp_generic_maps", p->smtp_generic_maps, &c->tables.generic },
         { "smtp_header_checks", p->smtp_header_checks, &c->tables.header_checks },
         { "smtp_mime_header_checks", p->smtp_mime_header_checks, &c->tables.mime_header_checks },

@@ -371,6 +371,8 @@ int connection_open(struct delivery *d, const struct targets *targets, const str
             tls = greet_again(d, t, k, why);
         smtp_tls_log(d, k);
     }
+    if (tls <= TLS_NOT_STARTED && smtp_sasl_sign_in(d, k, why) < 0)
+        tls = TLS_FAILED;
     if (tls > TLS_NOT_STARTED) {
         connection_close(k);
         return -1;

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "mail/address.h"
 #include "smtp/smtp.h"
@@ -188,11 +189,12 @@ static bool is_kept(struct delivery *d, struct span text, const struct nexthop *
 /* Set d->tls, d->bind and d->key for the next hop `text`, which is d->hop. 0, or negative with d->last. */
 static int agree(struct delivery *d, struct span text)
 {
+    const struct params *p = d->client->params;
     const struct nexthop *hop = &d->hop;
-    _cleanup_(str_free) struct str from = STR_INIT, destination = STR_INIT;
+    _cleanup_(str_free) struct str from = STR_INIT;
 
-    str_add(&destination, text);
-    if (smtp_tls_destination(d, str_cstr(&destination), &d->last) < 0)
+    str_set(&d->hop_text, text);
+    if (smtp_tls_destination(d, str_cstr(&d->hop_text), &d->last) < 0)
         return -1;
 
     memset(d->bind, 0, sizeof d->bind);
@@ -210,7 +212,41 @@ static int agree(struct delivery *d, struct span text)
         str_add_char(&d->key, '\n');
         str_add(&d->key, str_span(&from));
     }
+    /* Who has signed in as one sender does not send for another. */
+    if (p->smtp_sasl_auth_enable && p->smtp_sender_dependent_authentication) {
+        str_add_char(&d->key, '\n');
+        str_add(&d->key, str_span(&d->request.sender));
+    }
     return 0;
+}
+
+/* ---- smtp_delivery_status_filter ---- */
+
+/* "5.1.1 text" becomes what the table says, as long as success stays success and failure failure. */
+static void filter_status(struct delivery *d, struct delivery_rcpt *r)
+{
+    _cleanup_(str_free) struct str key = STR_INIT, value = STR_INIT;
+    struct outcome *o = &r->result;
+    char dsn[sizeof o->dsn];
+
+    str_addf(&key, "%s ", o->dsn);
+    str_add(&key, str_span(&o->text));
+    int found = maps_get(d->client->tables.status_filter, str_span(&key), &value);
+    size_t n = found > 0 ? status_dsn_parse(str_span(&value), dsn) : 0;
+    if (found > 0 && (n == 0 || (dsn[0] == '2') != (o->dsn[0] == '2')))
+        log_warn("smtp_delivery_status_filter: \"%s\" cannot stand for \"%s\": using the latter", str_cstr(&value),
+                 o->dsn);
+    else if (found > 0) {
+        memcpy(o->dsn, dsn, sizeof dsn);
+        str_set(&o->text, span_skip_ws(span_from(str_span(&value), n)));
+        o->status = dsn[0] == '2' ? OUTCOME_SENT : dsn[0] == '4' ? OUTCOME_DEFERRED : OUTCOME_BOUNCED;
+    }
+}
+
+static void filter_all(struct delivery *d)
+{
+    for (uint32_t i = 0; !maps_empty(d->client->tables.status_filter) && i < d->request.n_rcpt; i++)
+        filter_status(d, &d->rcpts[i]);
 }
 
 /* ---- next hops ---- */
@@ -289,4 +325,5 @@ void delivery_run(struct delivery *d)
     if (next == GO_ON && !d->client->lmtp)
         try_list(d, span_of(d->client->params->smtp_fallback_relay), &reached);
     d->dead = !reached && !d->last.permanent;
+    filter_all(d);
 }

@@ -21,6 +21,7 @@ static void delivery_done(struct delivery *d)
     deliver_msg_done(&d->request);
     str_free(&d->last.text);
     nexthop_done(&d->hop);
+    str_free(&d->hop_text);
     tls_site_done(&d->tls);
     str_free(&d->key);
     if (d->fd >= 0)

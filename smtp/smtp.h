@@ -7,6 +7,7 @@
  *     nexthop.c    the forms in which a next hop is written
  *     targets.c    next hop -> addresses to try, in order
  *     race.c       connect to the first of several addresses that answers
+ *     sasl.c       signing in
  *     connection.c a connection to one server: greeting, EHLO
  *     tls_policy.c what TLS a server must offer: one decision (tls_policy.h)
  *     tls_start.c  STARTTLS, the handshake, and what was shown in it
@@ -42,6 +43,7 @@ struct smtp_client {
     struct interfaces *own;         /* addresses of ours */
     struct {
         struct maps *bind_address, *discard_ehlo, *pix_workarounds, *reply_filter, *status_filter;
+        struct maps *sasl_passwords;
         struct maps *generic, *header_checks, *mime_header_checks, *nested_header_checks, *body_checks;
         struct match_list *destinations;    /* mydestination */
     } tables;
@@ -49,6 +51,7 @@ struct smtp_client {
     struct list cached;             /* of struct connection, oldest first */
     struct list buckets[CACHE_BUCKETS]; /* the same by hash of their key */
     bool reaper_runs;
+    struct smtp_refusals *refusals; /* of sign-ins; NULL: none yet */
 };
 /* Open what the parameters name. 0, or negative after having logged why. For struct daemon. */
 int smtp_start(struct server *sv);
@@ -157,6 +160,7 @@ struct delivery {
     bool dead;                  /* no server could be reached */
     struct failure last;        /* why, for deliver_done */
     struct nexthop hop;         /* the present one */
+    struct str hop_text;        /* as qmgr wrote it */
     struct tls_site tls;        /* what TLS it wants */
     struct str key;             /* what connections of this delivery are kept under; empty: not kept */
     union sockaddr_any bind[2]; /* address to send from, IPv4 and IPv6; family 0: any */
@@ -240,6 +244,11 @@ MAY_WAIT enum tls_start smtp_tls_wrap(struct delivery *d, struct connection *k, 
 MAY_WAIT enum tls_start smtp_tls_start(struct delivery *d, struct connection *k, struct failure *why);
 /* After EHLO within TLS: has the server said more than it was asked? 0, or -1 with *why. */
 int smtp_tls_check_early(struct connection *k, struct failure *why);
+
+/* ---- sasl.c ---- */
+
+/* After EHLO: sign in, if there is a password for the server. 0, or -1 with *why. */
+MAY_WAIT int smtp_sasl_sign_in(struct delivery *d, struct connection *k, struct failure *why);
 
 /* ---- cache.c ---- */
 void cache_init(struct smtp_client *c);
