@@ -76,23 +76,28 @@ void client_place(struct smtpd *s)
     s->limit_exempt = in_list(s->sv->limit_exceptions, s);
 }
 
-void client_identify(struct smtpd *s, const struct peer *peer)
+void client_address(struct smtpd *s, const struct peer *peer)
 {
-    str_set(&s->name, span_of("unknown"));
-    str_set(&s->reverse_name, span_of("unknown"));
     if (peer->is_unix) {
-        str_set(&s->name, span_of("localhost"));
         snprintf(s->addr, sizeof(s->addr), "127.0.0.1");
-    } else {
-        s->remote = peer->remote;
-        s->local = peer->local;
-        socket_addr_unmap(&s->remote);
-        socket_addr_unmap(&s->local);
-        socket_addr_print(&s->remote, s->addr);
-        s->port = socket_addr_port(&s->remote);
-        if (s->sv->params->smtpd_peername_lookup)
-            look_up_name(s);
+        return;
     }
+    s->remote = peer->remote;
+    s->local = peer->local;
+    socket_addr_unmap(&s->remote);
+    socket_addr_unmap(&s->local);
+    socket_addr_print(&s->remote, s->addr);
+    s->port = socket_addr_port(&s->remote);
+}
+
+void client_identify(struct smtpd *s)
+{
+    bool is_unix = s->remote.sa.sa_family == AF_UNSPEC;
+
+    str_set(&s->name, span_of(is_unix ? "localhost" : "unknown"));
+    str_set(&s->reverse_name, span_of("unknown"));
+    if (!is_unix && s->sv->params->smtpd_peername_lookup)
+        look_up_name(s);
     client_place(s);
     xclient_permit(s);
 }

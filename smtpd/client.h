@@ -7,8 +7,10 @@
 
 #include "smtpd/smtpd.h"
 
-/* Fill in the client's part of the session. Waits for DNS at most dns_timeout, if smtpd_peername_lookup. */
-MAY_WAIT void client_identify(struct smtpd *s, const struct peer *peer);
+/* Fill in the client's address, then all the rest. The second waits for DNS at most dns_timeout, if
+ * smtpd_peername_lookup. */
+void client_address(struct smtpd *s, const struct peer *peer);
+MAY_WAIT void client_identify(struct smtpd *s);
 
 /* What follows from its name and address: how it is shown, and the lists it is in. */
 MAY_WAIT void client_place(struct smtpd *s);

@@ -5,7 +5,7 @@
  * Serves SMTP to strangers and to signed-in users, one fiber a connection. It
  * stores nothing: messages go to cleanup, sign-ins to auth, and only their answers count.
  *
- * Parameters: smtpd_*, message_size_limit, line_length_limit, mynetworks, and those of
+ * Parameters: smtpd_*, postscreen_*, message_size_limit, line_length_limit, mynetworks, and those of
  * address classes (mydestination, relay_domains, virtual_*; lib/mail/route.h).
  *
  * May touch: its client, cleanup, auth, anvil, DNS, policy services; its lookup tables, read-only. It runs as
@@ -20,6 +20,7 @@
 #include "dns/dns.h"
 #include "mail/notify.h"
 #include "smtpd/filter.h"
+#include "smtpd/prescreen.h"
 #include "smtpd/smtpd.h"
 #include "smtpd/starttls.h"
 
@@ -45,6 +46,7 @@ static int choose_modes(struct service *sv)
     static const char *const proxies[] = { "", "haproxy" };
     static const char *const newlines[] = { "no", "normalize", "reject" };
     const struct params *p = sv->params;
+    const char *proxy = p->smtpd_upstream_proxy_protocol;
     const char *bare = p->smtpd_forbid_bare_newline;
     int r = choose("smtpd_forbid_bare_newline", strcmp(bare, "yes") == 0 ? "normalize" : bare, newlines,
                    ARRAY_LEN(newlines));
@@ -52,7 +54,9 @@ static int choose_modes(struct service *sv)
     if (r < 0)
         return r;
     sv->bare_newline = (enum bare_newline)r;
-    r = choose("smtpd_upstream_proxy_protocol", p->smtpd_upstream_proxy_protocol, proxies, ARRAY_LEN(proxies));
+    if (p->smtpd_prescreen && !*proxy)
+        proxy = p->postscreen_upstream_proxy_protocol;
+    r = choose("smtpd_upstream_proxy_protocol", proxy, proxies, ARRAY_LEN(proxies));
     if (r < 0)
         return r;
     sv->behind_proxy = r > 0;
@@ -208,8 +212,8 @@ static int open_dns(struct service *sv)
 static int start(struct server *server)
 {
     static int (*const steps[])(struct service *sv) = {
-        choose_modes, choose_notices, open_lists, open_maps, open_restrictions, starttls_open, filter_start,
-        open_dns,
+        choose_modes, choose_notices, open_lists, open_maps, open_restrictions, prescreen_open, starttls_open,
+        filter_start, open_dns,
     };
     struct service *sv = mem_new(struct service);
     int64_t idle_ms = server->params->ipc_idle * 1000;

@@ -16,6 +16,7 @@
 #include "smtpd/envelope.h"
 #include "smtpd/filter.h"
 #include "smtpd/limits.h"
+#include "smtpd/prescreen.h"
 #include "smtpd/reply.h"
 
 /* The limit, and the overshoot that is forgiven (RFC 5321 section 4.5.3.1.10: the client sends again) */
@@ -86,7 +87,9 @@ void cmd_rcpt(struct smtpd *s, struct span args)
     if (!parse(s, args, &address, &rcpt) || !room_for_one_more(s))
         return;
     route_complete(s->sv->params, str_span(&address), &s->rcpt);
-    if (restrict_rcpt(s) == VERDICT_REFUSED) {
+    if (prescreen_refusal(s)) {
+        prescreen_refuse_rcpt(s);
+    } else if (restrict_rcpt(s) == VERDICT_REFUSED) {
         filter_rcpt_refused(s, args);
     } else if (filter_rcpt(s, args) != VERDICT_REFUSED) {
         add_rcpt(s, str_span(&address), &rcpt);

@@ -117,6 +117,11 @@ MAY_WAIT enum domain_state restrict_domain_state(struct smtpd *s, struct span do
 int rbl_parse(const struct restriction_set *set, struct span text, struct rbl **ret,
               struct str *err);
 void rbl_free(struct rbl *rbl);
+const char *rbl_domain(const struct rbl *rbl);
+/* Is this one of the answers that count? */
+bool rbl_matches(const struct rbl *rbl, const struct dns_record *r);
+/* "9.2.0.192.", for the list's domain to follow */
+void rbl_add_reversed(const union sockaddr_any *a, struct str *ret);
 /* "inet:127.0.0.1:10031", "unix:/run/policy", "{ inet:..., timeout=10s }". 0, or negative with
  * *err. */
 int policy_parse(const struct restriction_set *set, struct span text, struct policy **ret,

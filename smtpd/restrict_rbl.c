@@ -38,6 +38,11 @@ void rbl_free(struct rbl *rbl)
 
 DEFINE_CLEANUP(struct rbl, rbl_free);
 
+const char *rbl_domain(const struct rbl *rbl)
+{
+    return rbl->domain;
+}
+
 /* ---- filters ---- */
 
 /* "7" or "5..7" */
@@ -103,7 +108,7 @@ int rbl_parse(const struct restriction_set *set, struct span text, struct rbl **
     return 0;
 }
 
-static bool matches(const struct rbl *rbl, const struct dns_record *r)
+bool rbl_matches(const struct rbl *rbl, const struct dns_record *r)
 {
     const uint8_t *octets = (const uint8_t *)&r->addr.in.sin_addr;
 
@@ -118,7 +123,7 @@ static bool matches(const struct rbl *rbl, const struct dns_record *r)
 /* ---- asking ---- */
 
 /* 9.2.0.192.list.example; nibbles for IPv6: RFC 5782 sections 2.1 and 2.4 */
-static void add_reversed(const union sockaddr_any *a, struct str *ret)
+void rbl_add_reversed(const union sockaddr_any *a, struct str *ret)
 {
     const uint8_t *bytes = (const uint8_t *)&a->in.sin_addr;
 
@@ -146,7 +151,7 @@ static int is_listed(struct smtpd *s, const struct rbl *rbl, struct str *name)
         return -EAGAIN;
     }
     for (size_t i = 0; status == DNS_OK && i < answer.len; i++)
-        if (matches(rbl, &answer.records[i]))
+        if (rbl_matches(rbl, &answer.records[i]))
             return 1;
     return 0;
 }
@@ -155,7 +160,7 @@ static int client_listed(struct smtpd *s, const struct rbl *rbl, struct str *nam
 {
     if (s->remote.sa.sa_family != AF_INET && s->remote.sa.sa_family != AF_INET6)
         return 0;
-    add_reversed(&s->remote, name);
+    rbl_add_reversed(&s->remote, name);
     return is_listed(s, rbl, name);
 }
 

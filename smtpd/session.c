@@ -18,6 +18,7 @@
 #include "smtpd/command.h"
 #include "smtpd/filter.h"
 #include "smtpd/limits.h"
+#include "smtpd/prescreen.h"
 #include "smtpd/reply.h"
 #include "smtpd/starttls.h"
 #include "smtpd/submit.h"
@@ -40,6 +41,7 @@ static void session_done(struct smtpd *s)
     str_free(&s->rcpt);
     str_free(&s->transcript);
     free(s->rcpts);
+    str_free(&s->prescreen_refusal);
 }
 
 void transaction_reset(struct smtpd *s)
@@ -223,7 +225,10 @@ void smtpd_session(struct server *server, struct stream *client, const struct pe
         stream_flush(client);
         return;
     }
-    client_identify(&s, &from);
+    client_address(&s, &from);
+    if (!prescreen_client(&s))
+        return;
+    client_identify(&s);
     serve_client(&s);
     limits_leave(&s);
 }

@@ -52,6 +52,7 @@ struct service {
     struct ipc_pool *cleanup, *auth, *verify;
     struct anvil_link *anvil;
     unsigned notify;                /* enum notify_class: of which sessions the postmaster gets transcripts */
+    struct prescreen *prescreen;    /* NULL: no tests before the greeting */
 };
 
 enum state {
@@ -102,6 +103,7 @@ struct smtpd {
     struct str helo;                /* escaped */
     bool esmtp;
     bool trusted;                   /* in mynetworks */
+    struct str prescreen_refusal;   /* of RCPT, for a test that failed; prescreen.h */
     bool limit_exempt;
     struct anvil_client anvil;      /* as whom it is counted; limits.h */
     bool may_xclient, may_xforward;

@@ -40,6 +40,25 @@ int dns_query(const char *name, enum dns_type type, uint64_t deadline, struct dn
     return r;
 }
 
+int dns_query_all(const char *const *names, size_t n, enum dns_type type, uint64_t deadline,
+                  struct dns_answer *ret)
+{
+    struct dns_query_state **asked = mem_new_n(struct dns_query_state *, n);
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++)
+        asked[i] = dns_resolver_start(names[i], type);
+    for (size_t i = 0; i < n; i++) {
+        int one = dns_resolver_wait(asked[i], deadline, &ret[i]);
+
+        explain(&ret[i], names[i], type);
+        if (one < 0)
+            r = one;
+    }
+    free(asked);
+    return r;
+}
+
 /* join - the records of b behind those of a; b is empty afterwards. Which status counts: an answer
  * before a temporary failure before a denial, so that nobody is bounced for an answer that was
  * lost. */

@@ -37,6 +37,7 @@ struct dns_record {
 
 struct dns_answer {
     enum dns_status status;
+    uint32_t negative_ttl;              /* of NOT_FOUND and NO_DATA (RFC 2308 section 5); 0: not known */
     bool authentic;                     /* the AD bit of a resolver that validates (RFC 4035 section 3.2.3): of the
                                            records and of the aliases that led to them, or of their absence */
     char *alias;                        /* the name at the end of the aliases (CNAME) of the one asked for; or NULL */
@@ -47,6 +48,9 @@ struct dns_answer {
 
 int dns_init(const char *servers, int64_t timeout_ms, struct str *err);
 MAY_WAIT int dns_query(const char *name, enum dns_type type, uint64_t deadline, struct dns_answer *ret);
+/* Several names at once, each with its answer; all are over when this returns. 0, or -ECANCELED. */
+MAY_WAIT int dns_query_all(const char *const *names, size_t n, enum dns_type type, uint64_t deadline,
+                           struct dns_answer *ret);
 /* Both address families, IPv6 and IPv4 by `families` (AF_UNSPEC, AF_INET, AF_INET6), concurrently. */
 MAY_WAIT int dns_addresses(const char *name, int families, uint64_t deadline, struct dns_answer *ret);
 /* Reverse look-up of an address; 0 and status in *ret. */

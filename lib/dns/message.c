@@ -18,7 +18,7 @@
 #include "base/rand.h"
 #include "dns/internal.h"
 
-enum { HEADER_LEN = 12, CLASS_IN = 1, TYPE_OPT = 41, NAME_MAX_LEN = 253, LABEL_MAX_LEN = 63 };
+enum { HEADER_LEN = 12, CLASS_IN = 1, TYPE_SOA = 6, TYPE_OPT = 41, NAME_MAX_LEN = 253, LABEL_MAX_LEN = 63 };
 enum { FLAGS_QR = 0x8000, FLAGS_RD = 0x0100, FLAGS_AD = 0x0020, FLAGS_RCODE = 0x000f };
 enum { RCODE_OK = 0, RCODE_NXDOMAIN = 3 };
 
@@ -89,6 +89,13 @@ static int get16(struct reader *r)
     int n = r->msg[r->at] << 8 | r->msg[r->at + 1];
     r->at += 2;
     return n;
+}
+
+static int64_t get32(struct reader *r)
+{
+    int high = get16(r), low = get16(r);
+
+    return high < 0 || low < 0 ? -1 : (int64_t)high << 16 | low;
 }
 
 /* get_name - the expanded name, or NULL; free with ares_free_string */
@@ -281,6 +288,43 @@ static bool read_sections(struct reader *r, const struct rdata *rdata, struct dn
     return true;
 }
 
+/* read_soa_ttl - of the next record, if it is an SOA: how long "there is none" holds; -1: malformed */
+static int64_t read_soa_ttl(struct reader *r)
+{
+    if (!skip_name(r) || r->len - r->at < 10)
+        return -1;
+    int type = get16(r);
+    r->at += 2;
+    int64_t ttl = get32(r);
+    size_t n = (size_t)get16(r);
+    if (n > r->len - r->at)
+        return -1;
+    r->at += n;
+    if (type != TYPE_SOA || n < 4)
+        return 0;
+    struct reader minimum = { r->msg, r->at, r->at - 4 };
+    int64_t least = get32(&minimum);
+    return ttl < least ? ttl : least;
+}
+
+/* negative_ttl - RFC 2308 section 5; the answer section holds aliases at most */
+static uint32_t negative_ttl(const void *msg, size_t len)
+{
+    struct reader r = { msg, len, 4 };
+    int questions = get16(&r), records = get16(&r) + get16(&r);
+    int64_t ttl = 0;
+
+    r.at = HEADER_LEN;
+    for (int i = 0; i < questions; i++) {
+        if (!skip_name(&r) || r.len - r.at < 4)
+            return 0;
+        r.at += 4;
+    }
+    for (int i = 0; i < records && ttl == 0; i++)
+        ttl = read_soa_ttl(&r);
+    return ttl > 0 && ttl <= INT32_MAX ? (uint32_t)ttl : 0;
+}
+
 static int by_preference(const void *a, const void *b)
 {
     return ((const struct dns_record *)a)->preference - ((const struct dns_record *)b)->preference;
@@ -322,6 +366,8 @@ void dns_message_parse(const void *msg, size_t len, enum dns_type type, struct d
         if (type == DNS_MX)
             sort_mx(ret->records, ret->len);
     }
+    if (ret->status == DNS_NOT_FOUND || ret->status == DNS_NO_DATA)
+        ret->negative_ttl = negative_ttl(msg, len);
 }
 
 void dns_answer_done(struct dns_answer *a)
