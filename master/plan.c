@@ -23,7 +23,8 @@ static const struct {
 };
 
 /* Postfix's internal services that our processes do without. */
-static const char *const needless[] = { "trivial-rewrite", "showq", "flush", "scache", "postlogd" };
+static const char *const needless[] = { "trivial-rewrite", "showq", "flush", "scache", "postlogd",
+                                        "dnsblog",         "tlsproxy" };
 
 static const char *const type_names[] = {
     [SERVICE_INET] = "inet", [SERVICE_UNIX] = "unix",             [SERVICE_FIFO] = "fifo",
@@ -179,19 +180,74 @@ static bool is_needless(const char *program)
     return false;
 }
 
+/* ---- postscreen ---- */
+
+/* Where smtpd tests clients itself (smtpd_prescreen), an smtpd that postscreen would pass them to has no caller. */
+static bool is_postscreen(const struct service *entry)
+{
+    return entry->type == SERVICE_INET && strcmp(entry->program, "postscreen") == 0;
+}
+
+static bool is_behind_postscreen(const struct service *entry)
+{
+    return entry->type == SERVICE_PASS && strcmp(entry->program, "smtpd") == 0;
+}
+
+static const struct service *find_entry(const struct master_cf *cf, bool (*fn)(const struct service *entry))
+{
+    for (size_t i = 0; i < cf->len; i++)
+        if (fn(&cf->services[i]))
+            return &cf->services[i];
+    return NULL;
+}
+
+static void set_args(struct planned *s, const struct service *const *entries, size_t n, const char *first)
+{
+    size_t argc = 0, k = 0;
+
+    for (size_t i = 0; i < n; i++)
+        argc += entries[i] ? entries[i]->argc : 0;
+    s->args = mem_new_n(char *, argc + 3);
+    if (first) {
+        s->args[k++] = mem_strdup("-o");
+        s->args[k++] = mem_strdup(first);
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t a = 0; entries[i] && a < entries[i]->argc; a++)
+            s->args[k++] = mem_strdup(entries[i]->argv[a]);
+}
+
+/* become_smtpd - with the options of the smtpd behind it, and its own on top; one process is no limit any more */
+static void become_smtpd(const struct master_cf *cf, const struct service *entry, const struct params *params,
+                         struct planned *s)
+{
+    const struct service *const entries[] = { find_entry(cf, is_behind_postscreen), entry };
+
+    free(s->program);
+    s->program = mem_strdup("smtpd");
+    if (s->limit == 1)
+        s->limit = params->default_process_limit;
+    set_args(s, entries, ARRAY_LEN(entries), "smtpd_prescreen=yes");
+}
+
 /* skip - entries of a Postfix master.cf that mean nothing here */
-static bool skip(const struct place *at, struct str *notes)
+static bool skip(const struct place *at, const struct master_cf *cf, struct str *notes)
 {
     const struct service *entry = at->entry;
     const char *why = NULL;
 
     if (is_needless(entry->program))
         why = "this program has no counterpart and is not needed; entry ignored";
+    else if (is_behind_postscreen(entry) && find_entry(cf, is_postscreen))
+        why = "its options are used where postscreen is named; entry ignored";
     else if (entry->type == SERVICE_UNIX_DGRAM)
         why = "datagram services are not offered; entry ignored";
     if (why || entry->chroot)
         str_addf(notes, "%s, line %d: service %s: %s\n", at->path, entry->line, entry->name,
                  why ? why : "there is no chroot; the sandbox takes its place");
+    if (is_postscreen(entry))
+        str_addf(notes, "%s, line %d: service %s: postscreen is a part of smtpd: served by smtpd with "
+                 "smtpd_prescreen = yes\n", at->path, entry->line, entry->name);
     return why != NULL;
 }
 
@@ -207,21 +263,23 @@ static int64_t limit_of(const struct service *entry, const struct params *params
     return params->default_process_limit;
 }
 
-static void copy_entry(const struct service *entry, const struct params *params, struct planned *s)
+static void copy_entry(const struct master_cf *cf, const struct service *entry, const struct params *params,
+                       struct planned *s)
 {
     *s = (struct planned){
         .name = mem_strdup(entry->name),
         .type = entry->type,
         .is_private = entry->is_private,
         .program = mem_strdup(entry->program),
-        .args = mem_new_n(char *, entry->argc + 1),
         .wakeup_s = entry->wakeup,
         .wakeup_if_used = entry->wakeup_if_used,
         .limit = limit_of(entry, params),
         .line = entry->line,
     };
-    for (size_t i = 0; i < entry->argc; i++)
-        s->args[i] = mem_strdup(entry->argv[i]);
+    if (is_postscreen(entry))
+        become_smtpd(cf, entry, params, s);
+    else
+        set_args(s, &entry, 1, NULL);
 }
 
 /* check_unique - two services cannot listen at one place */
@@ -264,10 +322,10 @@ int plan_make(const struct master_cf *cf, const struct params *params, const cha
     for (size_t i = 0; i < cf->len; i++) {
         const struct place at = { master_cf_path, &cf->services[i], err };
 
-        if (skip(&at, notes))
+        if (skip(&at, cf, notes))
             continue;
         _cleanup_(planned_done) struct planned s = { 0 };
-        copy_entry(at.entry, params, &s);
+        copy_entry(cf, at.entry, params, &s);
         int r = s.type == SERVICE_INET ? plan_inet(&at, params, &s) : plan_local(&at, &s);
         if (r == 0)
             r = check_unique(&at, &p, &s);

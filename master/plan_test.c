@@ -149,9 +149,50 @@ static void test_what_two_plans_share_is_found_by_endpoint_and_by_name_and_type(
     assert_false(plan_has_endpoint(&new, old.services[1].endpoints[0].key));
 }
 
+static void test_postscreen_is_served_by_smtpd_with_the_options_of_both(void **state)
+{
+    _cleanup_(plan_done) struct plan plan = { 0 };
+    _cleanup_(str_free) struct str notes = STR_INIT, err = STR_INIT, args = STR_INIT;
+    const struct params params = STOCK_PARAMS;
+
+    (void)state;
+    assert_int_equal(make("smtp inet n - y - 1 postscreen -o postscreen_greet_wait=2s\n"
+                          "smtpd pass - - y - - smtpd -o content_filter=x\n"
+                          "dnsblog unix - - y - 0 dnsblog\n"
+                          "tlsproxy unix - - y - 0 tlsproxy\n"
+                          "submission inet n - y - - smtpd\n",
+                          &params, &plan, &notes, &err), 0);
+    assert_int_equal(plan.len, 2);
+    assert_string_equal(plan.services[0].program, "smtpd");
+    assert_int_equal(plan.services[0].limit, 100);
+    for (char **a = plan.services[0].args; *a; a++)
+        str_addf(&args, "%s ", *a);
+    assert_string_equal(str_cstr(&args),
+                        "-o smtpd_prescreen=yes -o content_filter=x -o postscreen_greet_wait=2s ");
+    assert_null(plan.services[1].args[0]);
+    assert_non_null(strstr(str_cstr(&notes), "line 1: service smtp: postscreen is a part of smtpd"));
+    assert_non_null(strstr(str_cstr(&notes), "line 2: service smtpd: its options are used where postscreen"));
+    assert_non_null(strstr(str_cstr(&notes), "line 3: service dnsblog: this program has no counterpart"));
+    assert_non_null(strstr(str_cstr(&notes), "line 4: service tlsproxy"));
+}
+
+static void test_an_smtpd_that_takes_passed_connections_stays_without_postscreen(void **state)
+{
+    _cleanup_(plan_done) struct plan plan = { 0 };
+    _cleanup_(str_free) struct str notes = STR_INIT, err = STR_INIT;
+    const struct params params = STOCK_PARAMS;
+
+    (void)state;
+    assert_int_equal(make("smtpd pass - - n - - smtpd\n", &params, &plan, &notes, &err), 0);
+    assert_int_equal(plan.len, 1);
+    assert_int_equal(notes.len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_postscreen_is_served_by_smtpd_with_the_options_of_both),
+        cmocka_unit_test(test_an_smtpd_that_takes_passed_connections_stays_without_postscreen),
         cmocka_unit_test(test_endpoints_follow_name_type_and_interfaces),
         cmocka_unit_test(test_a_wrong_entry_is_refused_with_its_line),
         cmocka_unit_test(test_limits_come_from_master_cf_or_the_default),

@@ -23,6 +23,7 @@ ZONES = {
 SITES = "bl.test=127.0.0.[2..11]*2 secret-key.bl2.test wl.test=127.0.[0..255].[1;3]*-4"
 
 SERVICES = {
+    "postfix": None,            # as a master.cf of Postfix has it
     "silent": "",
     "drop": "-o postscreen_greet_action=drop",
     "enforce": "-o postscreen_greet_action=enforce",
@@ -82,7 +83,12 @@ def suite(make_instance, tmp_path_factory):
             f"127.0.0.1:{at[name]} inet n - n - - smtpd {options}"
             + (f" -o {{ postscreen_dnsbl_sites = {SITES} }}"
                if name.startswith(("lists", "allow")) and "dnsbl_sites" not in options else "")
-            for name, options in SERVICES.items()])
+            for name, options in SERVICES.items() if options is not None] + [
+            f"127.0.0.1:{at['postfix']} inet n - y - 1 postscreen -o postscreen_greet_action=drop",
+            "smtpd pass - - y - - smtpd -o smtpd_banner=behind",
+            "dnsblog unix - - y - 0 dnsblog",
+            "tlsproxy unix - - y - 0 tlsproxy",
+        ])
         (suite.config / "access.cidr").write_text("127.0.0.40/31 reject\n127.0.0.42 permit\n127.0.0.43 dunno\n"
                                                   "127.0.0.44 what?\n")
         suite.at = at
@@ -244,3 +250,13 @@ def test_one_client_is_not_tested_often_at_once(suite):
 def test_with_tls_from_the_first_byte_nobody_waits(suite):
     with Client(suite, "wrapped", "127.0.0.26") as c:
         suite.wait_log(rf"PASS NEW {c.name}\n", 5)
+
+
+def test_a_master_cf_that_names_postscreen_works_as_it_is(suite):
+    with Client(suite, "postfix", "127.0.0.27") as c:
+        assert c.lines() == ["220-behind", "220 behind"]
+        suite.wait_log(rf"smtpd\[\d+\]: PASS NEW {c.name}\n")
+    with Client(suite, "postfix", "127.0.0.28") as c:
+        c.sock.sendall(b"HELO early\r\n")
+        assert c.file.read().decode() == "220-behind\r\n521 5.5.1 Protocol error\r\n"
+    suite.wait_log(r"service \S+: postscreen is a part of smtpd")
