@@ -116,7 +116,7 @@ int queue_walk_next(struct queue_walk *w, char ret[static QUEUE_ID_MAX + 1])
         if (!e)
             return -errno;
         if (queue_id_valid(span_of(e->d_name))) {
-            snprintf(ret, QUEUE_ID_MAX + 1, "%s", e->d_name);
+            snprintf(ret, QUEUE_ID_MAX + 1, "%.*s", QUEUE_ID_MAX, e->d_name);
             return 1;
         }
     }
