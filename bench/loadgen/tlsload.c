@@ -53,7 +53,7 @@ static void die(const char *fmt, ...)
     vfprintf(stderr, fmt, ap);
     fprintf(stderr, " (errno: %s)\n", strerror(errno));
     va_end(ap);
-    exit(1);
+    _exit(1); /* other threads are in the middle of OpenSSL */
 }
 
 static void dial(struct conn *c, int port)

@@ -16,6 +16,7 @@ pickup   unix n - n 60 1 pickup
 cleanup  unix - - n -  0 cleanup
 qmgr     unix n - n 300 1 qmgr
 auth     unix - - n -  1 auth
+tlsmgr   unix - - n 1000? 1 tlsmgr
 bounce   unix - - n -  0 bounce
 error    unix - - n -  - error
 virtual  unix - n n -  - virtual
@@ -68,6 +69,9 @@ class Postern(Peer):
             "virtual_gid_maps": f"static:{gid}",
             "virtual_minimum_uid": "1",
         }
+        if self.tls:
+            settings.update(smtpd_tls_security_level="may", smtpd_tls_cert_file=self.certificate,
+                            smtpd_tls_key_file=self.key)
         if self.relay_port:
             settings["relayhost"] = f"[127.0.0.1]:{self.relay_port}"
         if self.variant == "tuned":
