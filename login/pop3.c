@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pop3.c - the AUTHORIZATION state of POP3 (RFC 1939 section 4, RFC 2449, RFC 2595, RFC 5034)
+ * pop3.c - the AUTHORIZATION state of POP3 (RFC 1939 section 4, RFC 2449, RFC 2595, RFC 5034, RFC 6856)
  *
  * Runs in: pop3d-login; the client is hostile.
  */
@@ -8,9 +8,9 @@
 
 #include <errno.h>
 
-#include "sasl/offer.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "sasl/offer.h"
 
 enum { BAD_MAX = 20, FAILURES_MAX = 20 };
 
@@ -75,6 +75,15 @@ static int cmd_pass(struct pop3 *c, struct span args)
     return 0;
 }
 
+/* What clients did before CAPA had a line for it */
+static void list_mechanisms(struct pop3 *c)
+{
+    _cleanup_(str_free) struct str offer = STR_INIT;
+
+    sasl_offer(c->l->sv->params->auth_mechanisms, c->l->tls, "\r\n", &offer);
+    stream_printf(c->l->client, "+OK%s\r\n.\r\n", str_cstr(&offer));
+}
+
 static int cmd_auth(struct pop3 *c, struct span args)
 {
     _cleanup_(str_free) struct str mechanism = STR_INIT;
@@ -85,7 +94,7 @@ static int cmd_auth(struct pop3 *c, struct span args)
     args = span_trim(args);
     bool has_initial = args.len > 0;
     if (mechanism.len == 0) {
-        bad(c, "expected AUTH mechanism");
+        list_mechanisms(c);
         return 0;
     }
     if (has_initial && sasl_initial_parse(args, &initial) < 0) {
@@ -104,7 +113,7 @@ static int cmd_capa(struct pop3 *c, struct span args)
 
     (void)args;
     answer(c, "+OK");
-    stream_puts(l->client, "TOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\n");
+    stream_puts(l->client, "TOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\n");
     if (l->server->tls && !l->tls)
         stream_puts(l->client, "STLS\r\n");
     if (login_may_sign_in(l)) {
@@ -137,6 +146,14 @@ static int cmd_quit(struct pop3 *c, struct span args)
     return 0;
 }
 
+/* RFC 6856 section 2.1: messages go out as they are in any case, and names are UTF-8. */
+static int cmd_utf8(struct pop3 *c, struct span args)
+{
+    (void)args;
+    answer(c, "+OK UTF8 enabled");
+    return 0;
+}
+
 static int cmd_noop(struct pop3 *c, struct span args)
 {
     (void)args;
@@ -152,7 +169,7 @@ static const struct command {
     { SPAN("CAPA"), false, cmd_capa }, { SPAN("STLS"), false, cmd_stls },
     { SPAN("QUIT"), false, cmd_quit }, { SPAN("NOOP"), false, cmd_noop },
     { SPAN("USER"), true, cmd_user },  { SPAN("PASS"), true, cmd_pass },
-    { SPAN("AUTH"), true, cmd_auth },
+    { SPAN("AUTH"), true, cmd_auth },  { SPAN("UTF8"), false, cmd_utf8 },
 };
 
 static int serve_line(struct pop3 *c)

@@ -2,7 +2,7 @@
 /*
  * command.c - the commands of the TRANSACTION state
  *
- * RFC 1939 sections 5 and 7, RFC 2449 (CAPA). Answers are only buffered here: pipelined commands
+ * RFC 1939 sections 5 and 7, RFC 2449 (CAPA), RFC 6856 (UTF8: messages go out as they are). Answers are only buffered here: pipelined commands
  * are answered with one write.
  *
  * Runs in: pop3d. Lines are the client's.
@@ -38,7 +38,7 @@ static void bad(struct pop3 *s, const char *text)
 static void cmd_capa(struct pop3 *s, const struct arguments_given *a)
 {
     (void)a;
-    stream_puts(s->client, "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n"
+    stream_puts(s->client, "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nEXPIRE NEVER\r\n"
                            "IMPLEMENTATION Postern\r\n.\r\n");
 }
 
@@ -53,11 +53,10 @@ static void cmd_stat(struct pop3 *s, const struct arguments_given *a)
 
 static void add_listing(struct pop3 *s, uint32_t number, bool uidl)
 {
-    char id[17];
-
     if (uidl) {
-        maildrop_uidl(&s->drop, number, id);
-        stream_printf(s->client, "%u %s\r\n", number, id);
+        _cleanup_(str_free) struct str id = STR_INIT;
+        maildrop_uidl(&s->drop, number, s->uidl_format, &id);
+        stream_printf(s->client, "%u %s\r\n", number, str_cstr(&id));
     } else {
         stream_printf(s->client, "%u %llu\r\n", number, (unsigned long long)maildrop_size(&s->drop, number));
     }
@@ -115,7 +114,10 @@ static uint64_t send_message(struct pop3 *s, uint32_t number, uint64_t lines)
 static void cmd_retr(struct pop3 *s, const struct arguments_given *a)
 {
     s->n_retr++;
-    s->retr_bytes += send_message(s, a->number, UINT64_MAX);
+    uint64_t sent = send_message(s, a->number, UINT64_MAX);
+    if (sent > 0)
+        maildrop_retrieved(&s->drop, a->number);
+    s->retr_bytes += sent;
 }
 
 static void cmd_top(struct pop3 *s, const struct arguments_given *a)

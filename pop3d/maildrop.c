@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "pop3d/pop3.h"
+#include "pop3d/uidl.h"
 
 int maildrop_open(struct maildrop *d, const char *maildir, struct str *err)
 {
@@ -28,6 +29,7 @@ int maildrop_open(struct maildrop *d, const char *maildir, struct str *err)
     }
     d->count = mailbox_count(d->mailbox);
     d->deleted = mem_calloc(d->count + 1, sizeof *d->deleted);
+    d->retrieved = mem_calloc(d->count + 1, sizeof *d->retrieved);
     for (uint32_t i = 1; i <= d->count; i++)
         d->size += maildrop_size(d, i);
     return 0;
@@ -38,6 +40,7 @@ void maildrop_done(struct maildrop *d)
     mailbox_close(d->mailbox);
     account_close(d->account);
     free(d->deleted);
+    free(d->retrieved);
 }
 
 bool maildrop_is_deleted(const struct maildrop *d, uint32_t number)
@@ -64,9 +67,29 @@ void maildrop_reset(struct maildrop *d)
     d->deleted_size = 0;
 }
 
-void maildrop_uidl(const struct maildrop *d, uint32_t number, char ret[static 17])
+void maildrop_uidl(const struct maildrop *d, uint32_t number, const char *format, struct str *ret)
 {
-    snprintf(ret, 17, "%08x%08x", mailbox_entry(d->mailbox, number)->uid, mailbox_uidvalidity(d->mailbox));
+    _cleanup_(str_free) struct str base = STR_INIT;
+
+    if (uidl_needs_file(format))
+        mailbox_file_base(d->mailbox, number, &base);   /* without it uidl_make() has another way */
+    uidl_make(format, mailbox_entry(d->mailbox, number)->uid, mailbox_uidvalidity(d->mailbox), str_span(&base), ret);
+}
+
+void maildrop_retrieved(struct maildrop *d, uint32_t number)
+{
+    d->retrieved[number - 1] = true;
+}
+
+int maildrop_mark_seen(struct maildrop *d)
+{
+    _cleanup_free_ uint32_t *seqs = mem_calloc(d->count + 1, sizeof *seqs);
+    size_t n = 0;
+
+    for (uint32_t i = 1; i <= d->count; i++)
+        if (d->retrieved[i - 1] && !d->deleted[i - 1] && !(mailbox_entry(d->mailbox, i)->flags & MAIL_SEEN))
+            seqs[n++] = i;
+    return n == 0 ? 0 : mailbox_store(d->mailbox, seqs, n, FLAGS_ADD, MAIL_SEEN, 0, UINT64_MAX, NULL, NULL);
 }
 
 int maildrop_read(struct maildrop *d, uint32_t number)

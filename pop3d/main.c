@@ -5,12 +5,13 @@
  * The parent forks a child for each hand-off of pop3d-login; the child shows the front's ticket to
  * auth, becomes the mailbox owner for good, and serves the client until it leaves.
  *
- * Parameters: pop3_timeout.
+ * Parameters: pop3_timeout, pop3_uidl_format, pop3_no_flag_updates.
  * Sandbox: user mail_owner with CAP_SETUID and CAP_SETGID until the ticket is redeemed; from then on the
  * mailbox owner without any capability, whose files are what it may touch.
  */
 #include "base/log.h"
 #include "pop3d/pop3.h"
+#include "pop3d/uidl.h"
 #include "sasl/session.h"
 
 static void log_end(const struct session_client *c, const struct pop3 *s, const char *why)
@@ -34,9 +35,21 @@ static void session(struct server *sv, struct stream *front, const struct peer *
     if (session_take(sv, front, "pop3", &c) < 0)
         return;
     s.client = c.stream;
+    s.uidl_format = sv->params->pop3_uidl_format;
+    s.keep_flags = sv->params->pop3_no_flag_updates;
     stream_set_timeout(c.stream, sv->params->pop3_timeout * 1000);
     pop3_serve(&s, str_cstr(&c.user.maildir), &why);
     log_end(&c, &s, why);
+}
+
+static int start(struct server *sv)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = uidl_check(sv->params->pop3_uidl_format, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
 }
 
 int main(int argc, char **argv)
@@ -45,6 +58,7 @@ int main(int argc, char **argv)
         .name = "pop3d",
         .mode = DAEMON_PROCESS,
         .sandbox = { .user = RUN_AS_USER, .flags = SANDBOX_SETUID | SANDBOX_ALL_FILES | SANDBOX_FORK },
+        .start = start,
         .session = session,
     };
     return daemon_main(&pop3d, argc, argv);

@@ -6,6 +6,7 @@
  *     session.c    from "+OK Logged in." to the UPDATE state
  *     command.c    the commands
  *     maildrop.c   the snapshot of INBOX that the client sees
+ *     uidl.c       unique-ids in the form of this or another server
  *     retrieve.c   a message on the wire: CRLF, dot-stuffing
  */
 #ifndef POP3D_POP3_H
@@ -20,7 +21,7 @@
 struct maildrop {
     struct account *account;
     struct mailbox *mailbox;
-    bool *deleted;              /* by number - 1 */
+    bool *deleted, *retrieved;  /* by number - 1 */
     uint32_t count, n_deleted;
     uint64_t size;              /* of all */
     uint64_t deleted_size;
@@ -34,10 +35,14 @@ bool maildrop_is_deleted(const struct maildrop *d, uint32_t number);
 uint64_t maildrop_size(const struct maildrop *d, uint32_t number);
 void maildrop_delete(struct maildrop *d, uint32_t number);
 void maildrop_reset(struct maildrop *d);
-/* "%08x%08x" of UID and UIDVALIDITY: the same in every session; 17 bytes */
-void maildrop_uidl(const struct maildrop *d, uint32_t number, char ret[static 17]);
+/* The unique-id by a format of uidl.h: the same in every session. */
+void maildrop_uidl(const struct maildrop *d, uint32_t number, const char *format, struct str *ret);
+/* The client has it: \Seen when the session ends (maildrop_update). */
+void maildrop_retrieved(struct maildrop *d, uint32_t number);
 /* Descriptor, or -ENOENT: another session has removed the message. */
 int maildrop_read(struct maildrop *d, uint32_t number);
+/* Mark as \Seen what was retrieved. */
+int maildrop_mark_seen(struct maildrop *d);
 /* Remove what is marked (UPDATE state). */
 int maildrop_update(struct maildrop *d);
 
@@ -45,6 +50,8 @@ int maildrop_update(struct maildrop *d);
 
 struct pop3 {
     struct stream *client;
+    const char *uidl_format;    /* pop3_uidl_format */
+    bool keep_flags;            /* pop3_no_flag_updates */
     struct maildrop drop;
     bool quit, failed;
     unsigned bad_commands;

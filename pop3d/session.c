@@ -4,7 +4,7 @@
  *
  * The front has greeted the client and checked its password; the answer to the sign-in is given here,
  * once the maildrop is open. Messages are removed only after QUIT (RFC 1939 section 6): a
- * connection that breaks deletes nothing.
+ * connection that breaks deletes nothing. What was retrieved is marked \Seen in either case, for those who use IMAP as well.
  *
  * Runs in: pop3d, as the mailbox owner. Input is the client's.
  */
@@ -81,6 +81,9 @@ void pop3_serve(struct pop3 *s, const char *maildir, const char **why)
             break;
         }
     }
+    int r = s->keep_flags ? 0 : maildrop_mark_seen(&s->drop);
+    if (r < 0)
+        log_warn_errno(r, "cannot mark messages as seen");
     if (s->quit) {
         update(s);
         *why = "Logged out";

@@ -124,6 +124,10 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
                   uint64_t keywords, uint64_t unchanged_since,
                   void (*modified)(uint32_t seq, void *arg), void *arg);
 
+/* The name of a message's file without its flags ("base" of maildir_name); other servers made unique-ids of it. 0 or
+ * -errno. */
+int mailbox_file_base(struct mailbox *mb, uint32_t seq, struct str *ret);
+
 /* Open a message file for reading. The descriptor, or -ENOENT when it was expunged meanwhile. */
 int mailbox_open_message(struct mailbox *mb, uint32_t seq);
 

@@ -234,3 +234,16 @@ int mailbox_open_message(struct mailbox *mb, uint32_t seq)
     }
     return -ENOENT;
 }
+
+int mailbox_file_base(struct mailbox *mb, uint32_t seq, struct str *ret)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    bool in_new;
+    int r = find_message(mb, mailbox_entry(mb, seq)->uid, &file, &in_new);
+
+    if (r < 0)
+        return account_check(mb->account, r);
+    struct span rest = str_span(&file);
+    str_set(ret, span_cut(&rest, ':'));
+    return 0;
+}
