@@ -27,7 +27,7 @@ SETUID_SETGID = 1 << 7 | 1 << 6
 # chown, dac_override, dac_read_search, fowner, kill, setgid, setuid, setpcap, net_bind_service
 OF_MASTER = sum(1 << n for n in (0, 1, 2, 3, 5, 6, 7, 8, 10))
 SERVERS = ("smtpd", "imapd-login", "pop3d-login", "auth", "cleanup", "pickup", "qmgr", "smtp", "local", "virtual",
-           "bounce", "error", "discard", "verify", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
+           "bounce", "error", "discard", "verify", "pipe", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
 
 
 # ---- what the page promises, and what /proc shows ----
@@ -71,17 +71,17 @@ def server_of(account, caps, bounding=None):
 @pytest.fixture(scope="module")
 def busy(make_instance):
     """An instance in which a process of every program runs."""
-    instance = make_instance(params={
+    instance = make_instance(services=["cmd unix - n n - - pipe user=nobody argv=/bin/true"], params={
         "mydestination": "here.test",
         "smtpd_client_event_limit_exceptions": "",       # so that anvil is called
         "local_recipient_maps": "proxy:unix:passwd.byname",
         "smtpd_sender_restrictions": "reject_unverified_sender",
-        "transport_maps": "inline:{ {gone.test = discard:}, {bad.test = error:no such place}, "
+        "transport_maps": "inline:{ {gone.test = discard:}, {cmd.test = cmd:}, {bad.test = error:no such place}, "
                           "{away.test = smtp:[127.0.0.1]:1} }",
     })
     with smtplib.SMTP("127.0.0.1", instance.port["smtp"], "client.test", timeout=20 * SLOW) as s:
         s.starttls(context=ssl._create_unverified_context())        # so that tlsmgr is called
-        s.sendmail("alice@a.test", ["bob@a.test", "nobody@here.test", "x@gone.test", "x@bad.test", "x@away.test"],
+        s.sendmail("alice@a.test", ["bob@a.test", "nobody@here.test", "x@gone.test", "x@cmd.test", "x@bad.test", "x@away.test"],
                    "Subject: to everywhere\r\n\r\nbody\r\n")
     instance.wait_messages("bob", 1)
     instance.wait_messages("alice", 1)          # the report about bad.test
