@@ -21,9 +21,11 @@ static void send_envelope(struct ipc *c, const struct notice *n, struct span pos
 {
     /* A guess, with which cleanup sees early that the disk is full. */
     uint64_t text = notice_count(n) * 1024, content = notice_returns_body(n) ? n->e->content_size : 0;
+    const char *class = n->audience == TO_SENDER ? "bounce" : "notify";
     struct submit s = {
         .origin = SUBMIT_INTERNAL,
-        .flags = (n->e->flags & SUBMIT_SMTPUTF8) | (notice_is_8bit(n) ? SUBMIT_8BIT : 0),
+        .flags = (n->e->flags & SUBMIT_SMTPUTF8) | (notice_is_8bit(n) ? SUBMIT_8BIT : 0u) |
+                 (span_list_has(span_of(n->params->internal_mail_filter_classes), class) ? SUBMIT_FILTER : 0u),
         .n_rcpt = 1,
         .size_hint = text + content,
         .service = "bounce",

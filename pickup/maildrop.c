@@ -52,6 +52,12 @@ static void move_to_corrupt(struct drop *d, const char *why)
 
 /* ---- reading ---- */
 
+/* A file that was in the queue keeps the owner and the mode it had there; postdrop makes others. */
+static bool was_requeued(const struct stat *st)
+{
+    return st->st_uid == geteuid() && (st->st_mode & 0777) == 0600;
+}
+
 /* A message that was requeued (postsuper -r) has its journal with it. */
 static bool is_open(const struct queue_rcpt *r)
 {
@@ -93,6 +99,8 @@ static int open_drop(struct drop *d)
     str_add_str(&d->submit.sender, d->env.sender);
     str_add_str(&d->submit.dsn_envid, d->env.dsn_envid ? d->env.dsn_envid : "");
     submit_sanitize(&d->submit, st.st_uid);
+    if (was_requeued(&st))
+        d->submit.flags &= ~(unsigned)SUBMIT_FILTER; /* filters have seen it, and may have signed it */
     return 0;
 }
 

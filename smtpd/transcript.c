@@ -100,9 +100,9 @@ static void compose(const struct smtpd *s, struct str *to, struct str *ret)
     str_addf(ret, "\r\nFor other details, see the log of %s.\r\n", p->myhostname);
 }
 
-static int converse(struct ipc *c, struct str sender, struct str to, struct span content)
+static int converse(struct ipc *c, unsigned flags, struct str sender, struct str to, struct span content)
 {
-    struct submit m = { .origin = SUBMIT_INTERNAL, .flags = SUBMIT_8BIT, .n_rcpt = 1, .sender = sender };
+    struct submit m = { .origin = SUBMIT_INTERNAL, .flags = flags, .n_rcpt = 1, .sender = sender };
     struct submit_rcpt rcpt = { .address = to, .dsn_notify = DSN_FAILURE };
     struct submit_result result;
 
@@ -132,6 +132,7 @@ static int send_notice(struct smtpd *s)
 {
     const struct params *p = s->sv->params;
     _cleanup_(str_free) struct str to = STR_INIT, sender = STR_INIT, content = STR_INIT;
+    bool filtered = span_list_has(span_of(p->internal_mail_filter_classes), "notify");
     struct ipc *c;
     int r = ipc_pool_get(s->sv->cleanup, clock_deadline_ms(p->ipc_timeout * 1000), &c);
 
@@ -140,7 +141,7 @@ static int send_notice(struct smtpd *s)
     route_complete(p, span_of(reader(s)), &to);
     route_complete(p, span_of(p->double_bounce_sender), &sender);
     compose(s, &to, &content);
-    r = converse(c, sender, to, str_span(&content));
+    r = converse(c, SUBMIT_8BIT | (filtered ? SUBMIT_FILTER : 0u), sender, to, str_span(&content));
     if (r < 0)
         ipc_free(c);
     else

@@ -195,6 +195,16 @@ bool span_word(struct span *s, const char *seps, struct span *ret)
     return true;
 }
 
+bool span_list_has(struct span list, const char *word)
+{
+    struct span item;
+
+    while (span_word(&list, ", \t\r\n", &item))
+        if (span_eq_nocase_str(item, word))
+            return true;
+    return false;
+}
+
 struct span span_skip_ws(struct span s)
 {
     size_t n = 0;

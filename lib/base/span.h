@@ -77,6 +77,9 @@ struct span span_cut_any(struct span *s, const char *seps);
  */
 bool span_word(struct span *s, const char *seps, struct span *ret);
 
+/* Is the word in a list separated by blanks or commas? Case does not count. */
+bool span_list_has(struct span list, const char *word);
+
 /* Skip / trim blanks: space, tab (and CR, LF for _trim). */
 struct span span_skip_ws(struct span s);
 struct span span_trim(struct span s);

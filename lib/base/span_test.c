@@ -246,9 +246,25 @@ static void test_only_well_formed_utf8_is_decoded(void **state)
     assert_true(utf8_printable('a') && utf8_printable(0xa0) && utf8_printable(0x1f600));
 }
 
+static void a_list_has_a_word_only_as_a_whole(void **state)
+{
+    static const struct {
+        const char *list, *word;
+        bool want;
+    } cases[] = {
+        { "a, bc d", "bc", true }, { "a, bc d", "BC", true }, { "a, bc d", "b", false }, { "", "a", false }, { "abc", "ab", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (span_list_has(span_of(cases[i].list), cases[i].word) != cases[i].want)
+            fail_msg("case %zu", i);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_list_has_a_word_only_as_a_whole),
         cmocka_unit_test(test_words_are_cut_as_main_cf_writes_lists),
         cmocka_unit_test(test_a_cut_takes_the_separator_with_it),
         cmocka_unit_test(test_spans_may_hold_nul_and_may_be_null),

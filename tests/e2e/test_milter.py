@@ -588,6 +588,35 @@ def test_mail_of_local_programs_is_shown_as_from_localhost(f):
     f.suite.wait_log(r"milter-reject: END-OF-MESSAGE from localhost\[127\.0\.0\.1\]: 5\.7\.1 not from here; from=<ann@b\.test>")
 
 
+def test_reports_are_shown_where_internal_mail_filter_classes_says_so(f):
+    def provoke():
+        f.suite.tool("sendmail", "-f", "alice@a.test", "nobody@a.test", input="Subject: lost\n\nHi\n")
+        f.suite.wait_queue_empty()
+    f.suite.set(non_smtpd_milters=f.b.endpoint)
+    f.suite.reload()
+    provoke()
+    assert [c.texts("MAIL") for c in f.b.conversations] == [["<alice@a.test>"]]
+    f.suite.set(internal_mail_filter_classes="bounce")
+    f.suite.reload()
+    f.b.reset()
+    provoke()
+    assert [c.texts("MAIL") for c in f.b.conversations] == [["<alice@a.test>"], ["<>"]]
+    f.suite.set(internal_mail_filter_classes="")
+
+
+def test_mail_that_was_put_back_is_not_shown_again(f):
+    f.suite.set(non_smtpd_milters=f.b.endpoint)
+    f.suite.reload()
+    f.a.script = {"EOM": ["qhold\0", milter.CONTINUE]}
+    queue_id = f.send().split()[-1]
+    before = len(f.suite.log_lines(r"uid=\d+ from=<ann@b\.test>"))
+    f.suite.tool("postsuper", "-r", queue_id)
+    f.suite.reload()        # pickup looks into maildrop/ when it starts
+    f.suite.wait_log(r"uid=\d+ from=<ann@b\.test>", count=before + 1)
+    f.suite.wait_queue_empty()
+    assert f.b.conversations == []
+
+
 @pytest.mark.parametrize("setting,why", [
     ("smtpd_milters=nonsense", "inet:host:port or unix:path is wanted"),
     ("smtpd_milters={ inet:127.0.0.1:1, timeout=3 }", '"timeout=3" is no setting of it'),
