@@ -128,6 +128,7 @@ static void set_envelope(struct message *m)
     e->sasl_username = borrow(&s->sasl_username);
     e->sasl_sender = borrow(&s->sasl_sender);
     e->uid = s->uid;
+    e->priority = s->priority;
     e->content_filter = borrow(&s->content_filter);
     set_forwarded(e, s);
 }

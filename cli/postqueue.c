@@ -4,6 +4,8 @@
  *
  *     postqueue -p        list the queue (also when called as mailq)
  *     postqueue -j        the same, a JSON object a line
+ *     postqueue -d        destinations with recipients waiting, by age in minutes (the columns of qshape), deliveries
+ *                         in flight and allowed, state and last error; -d -j as JSON, an object a line
  *     postqueue -f        try everything now
  *     postqueue -i ID     try one message now
  *     postqueue -s SITE   try the mail for one domain now
@@ -25,7 +27,8 @@
 #define EX_UNAVAILABLE 69
 
 static const char usage_text[] =
-    "usage: postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site\n";
+    "usage: postqueue [-c config_dir] [-v] -d [-j] | -f | -i queue_id | -j | -p | -s site\n"
+    "       -d  what waits for each destination, by age in minutes; with -j as JSON\n";
 
 _Noreturn static void usage(void)
 {
@@ -103,6 +106,8 @@ static int list(const struct params *p, int (*print)(const struct queue_item *it
     int r = queue_client_list(&c, print, &pr);
 
     queue_client_close(&c);
+    if (r == -EPERM)
+        log_fatal("%s", c.refusal);
     if (r < 0)
         log_warn_errno(r, "the listing is not complete");
     if (print == print_text) {
@@ -125,6 +130,56 @@ static int show_json(const struct params *p, const char *arg)
     return list(p, print_json);
 }
 
+/* ---- destinations ---- */
+
+static void print_destination(const struct queue_destination *d, void *arg)
+{
+    struct printer *pr = arg;
+
+    if (pr->totals.messages++ == 0)
+        queue_print_destination(&pr->out, NULL);
+    queue_print_destination(&pr->out, d);
+    write_out(pr);
+}
+
+static void print_destination_json(const struct queue_destination *d, void *arg)
+{
+    struct printer *pr = arg;
+
+    queue_print_destination_json(&pr->out, d);
+    write_out(pr);
+}
+
+static int list_destinations(const struct params *p,
+                             void (*print)(const struct queue_destination *d, void *arg))
+{
+    struct printer pr = { .params = p, .out = STR_INIT };
+    struct queue_client c;
+
+    open_client(p, &c, "Queue report unavailable", QMGR_ONLY);
+    int r = queue_client_destinations(&c, print, &pr);
+
+    queue_client_close(&c);
+    str_free(&pr.out);
+    if (r == -EPERM)
+        log_fatal("%s", c.refusal);
+    if (r < 0)
+        log_warn_errno(r, "the listing is not complete");
+    return r < 0 ? 1 : 0;
+}
+
+static int show_destinations(const struct params *p, const char *arg)
+{
+    (void)arg;
+    return list_destinations(p, print_destination);
+}
+
+static int show_destinations_json(const struct params *p, const char *arg)
+{
+    (void)arg;
+    return list_destinations(p, print_destination_json);
+}
+
 /* ---- asking for deliveries ---- */
 
 static int act(const struct params *p, const struct queue_command *cmd, bool must_match)
@@ -135,6 +190,8 @@ static int act(const struct params *p, const struct queue_command *cmd, bool mus
     int r = queue_client_act(&c, cmd);
 
     queue_client_close(&c);
+    if (r == -EPERM)
+        log_fatal("%s", c.refusal);
     if (r < 0) {
         log_error_errno(r, "Cannot flush mail queue");
         return EX_UNAVAILABLE;
@@ -176,11 +233,14 @@ static int flush_site(const struct params *p, const char *site)
 
 /* ---- arguments ---- */
 
+#define DESTINATIONS_JSON 256 /* -d and -j */
+
 static const struct mode {
     int option;
     int (*run)(const struct params *p, const char *arg);
 } modes[] = {
-    { 'p', show }, { 'j', show_json }, { 'f', flush_all }, { 'i', flush_one }, { 's', flush_site },
+    { 'p', show }, { 'j', show_json }, { 'd', show_destinations }, 
+    { DESTINATIONS_JSON, show_destinations_json }, { 'f', flush_all }, { 'i', flush_one }, { 's', flush_site },
 };
 
 static const struct mode *find_mode(int option)
@@ -188,6 +248,16 @@ static const struct mode *find_mode(int option)
     for (size_t i = 0; i < ARRAY_LEN(modes); i++)
         if (modes[i].option == option)
             return &modes[i];
+    return NULL;
+}
+
+/* One mode, but that -d and -j go together; NULL: no such. */
+static const struct mode *join_modes(const struct mode *before, const struct mode *m)
+{
+    if (!before || before == m)
+        return m;
+    if ((before->option == 'd' && m->option == 'j') || (before->option == 'j' && m->option == 'd'))
+        return find_mode(DESTINATIONS_JSON);
     return NULL;
 }
 
@@ -204,19 +274,17 @@ int main(int argc, char **argv)
     const char *config_dir = NULL, *arg = NULL;
 
     log_to_stderr("postqueue");
-    for (int opt; (opt = getopt(argc, argv, "c:fi:jps:v")) != -1;) {
+    for (int opt; (opt = getopt(argc, argv, "c:dfi:jps:v")) != -1;) {
         const struct mode *m = find_mode(opt);
 
         if (opt == 'c')
             config_dir = optarg;
         else if (opt == 'v')
             log_set_verbose(1);
-        else if (!m || (mode && mode != m))
+        else if (!m || !(mode = join_modes(mode, m)))
             usage();
-        if (m) {
-            mode = m;
+        if (m && optarg)
             arg = optarg;
-        }
     }
     if (!mode || optind < argc)
         usage();

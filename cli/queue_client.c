@@ -103,7 +103,7 @@ static int recv_item(struct ipc *c, struct queue_item *item)
     return r;
 }
 
-static int list_next(struct ipc *c, int (*fn)(const struct queue_item *item, void *arg), void *arg)
+static int message_next(struct ipc *c, int (*fn)(const struct queue_item *item, void *arg), void *arg)
 {
     _cleanup_(queue_item_done) struct queue_item item = { 0 };
     int r = recv_item(c, &item);
@@ -111,28 +111,65 @@ static int list_next(struct ipc *c, int (*fn)(const struct queue_item *item, voi
     return r == 0 ? fn(&item, arg) : r;
 }
 
+/* 1: another message of this type comes; 0: the listing has ended; or negative */
+static int list_goes_on(struct queue_client *c, struct span wanted)
+{
+    struct queue_list_end end = { 0 };
+    struct span type;
+    int r = ipc_peek_type(c->qmgr, &type);
+
+    if (r < 0)
+        return r;
+    if (span_eq(type, wanted))
+        return 1;
+    r = ipc_recv(c->qmgr, &queue_list_end_shape, &end);
+    if (r < 0 || end.status == SUBMIT_OK)
+        return r;
+    memcpy(c->refusal, end.text, sizeof c->refusal);
+    return -EPERM;
+}
+
 int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg),
                       void *arg)
 {
-    static const struct span entry = SPAN("queue_entry");
-    struct queue_list request = { 0 };
-    struct queue_list_end end;
-    struct span type;
+    const struct queue_list request = { .what = QUEUE_LIST_MESSAGES };
     int r;
 
     if (!c->qmgr)
         return queue_direct_list(&c->dirs, fn, arg);
     ipc_send(c->qmgr, &queue_list_shape, &request);
-    for (;;) {
-        r = ipc_peek_type(c->qmgr, &type);
+    while ((r = list_goes_on(c, span_of("queue_entry"))) > 0) {
+        r = message_next(c->qmgr, fn, arg);
         if (r < 0)
-            return r;
-        if (!span_eq(type, entry))
-            return ipc_recv(c->qmgr, &queue_list_end_shape, &end);
-        r = list_next(c->qmgr, fn, arg);
-        if (r < 0)
-            return r;
+            break;
     }
+    return r;
+}
+
+static int destination_next(struct ipc *c, void (*fn)(const struct queue_destination *d, void *arg),
+                            void *arg)
+{
+    _cleanup_(queue_destination_msg_done) struct queue_destination d = { 0 };
+    int r = ipc_recv(c, &queue_destination_shape, &d);
+
+    if (r == 0)
+        fn(&d, arg);
+    return r;
+}
+
+int queue_client_destinations(struct queue_client *c,
+                              void (*fn)(const struct queue_destination *d, void *arg), void *arg)
+{
+    const struct queue_list request = { .what = QUEUE_LIST_DESTINATIONS };
+    int r;
+
+    ipc_send(c->qmgr, &queue_list_shape, &request);
+    while ((r = list_goes_on(c, span_of("queue_destination"))) > 0) {
+        r = destination_next(c->qmgr, fn, arg);
+        if (r < 0)
+            break;
+    }
+    return r;
 }
 
 /* ---- acting ---- */
@@ -148,7 +185,8 @@ int queue_client_act(struct queue_client *c, const struct queue_command *cmd)
 
     if (r < 0)
         return r;
-    if (done.status != SUBMIT_OK)
-        return -EPERM;
-    return done.count > 0;
+    if (done.status == SUBMIT_OK)
+        return done.count > 0;
+    memcpy(c->refusal, done.text, sizeof c->refusal);
+    return -EPERM;
 }

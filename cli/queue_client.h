@@ -18,6 +18,7 @@ void queue_item_done(struct queue_item *item);
 
 struct queue_client {
     struct ipc *qmgr;           /* NULL: the suite is down */
+    char refusal[512];          /* why qmgr refused, after -EPERM */
     struct queue_dirs dirs;     /* open when it is down */
 };
 
@@ -29,9 +30,13 @@ struct queue_client {
 int queue_client_open(const struct params *p, struct queue_client *ret);
 void queue_client_close(struct queue_client *c);
 
-/* Call fn for each message, in the order of postqueue -p. 0, a negative value of fn's, or -errno. */
+/* Call fn for each message, in the order of postqueue -p. 0, a negative value of fn's, -EPERM, or -errno. */
 int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg),
                       void *arg);
+
+/* Call fn for each destination that mail waits for. 0, -EPERM, or -errno; c->qmgr is not NULL. */
+int queue_client_destinations(struct queue_client *c,
+                              void (*fn)(const struct queue_destination *d, void *arg), void *arg);
 
 /* Do it to one message. 1 done, 0 no such message (in that state), -EPERM refused, -errno. When the suite
  * is down QUEUE_DO_FLUSH and QUEUE_DO_FLUSH_SITE give -ECONNREFUSED. */

@@ -131,3 +131,74 @@ void queue_print_json(struct str *ret, const struct queue_item *item, const char
     }
     str_add_str(ret, "]}\n");
 }
+
+/* ---- destinations: the columns of qshape ---- */
+
+static const char *const age_names[QUEUE_AGES] = { "5", "10", "20", "40", "80", "160", "320", "640", "1280", "1280+" };
+
+static uint64_t add_up(const struct queue_destination *d)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < QUEUE_AGES; i++)
+        total += d->age[i];
+    return total;
+}
+
+static void add_name(struct str *ret, const struct queue_destination *d)
+{
+    add_escaped(ret, span_of(d->transport));
+    str_add_char(ret, ':');
+    add_escaped(ret, str_span(&d->nexthop));
+}
+
+static const char *state_of(const struct queue_destination *d)
+{
+    return d->suspended_s > 0 ? "suspended" : d->active > 0 ? "active" : "waiting";
+}
+
+void queue_print_destination(struct str *ret, const struct queue_destination *d)
+{
+    _cleanup_(str_free) struct str name = STR_INIT;
+
+    if (!d) {
+        str_addf(ret, "%-32s %7s", "-Destination-", "T");
+        for (size_t i = 0; i < QUEUE_AGES; i++)
+            str_addf(ret, " %6s", age_names[i]);
+        str_add_str(ret, "  Now/Max -State-\n");
+        return;
+    }
+    add_name(&name, d);
+    str_addf(ret, "%-32s %7" PRIu64, str_cstr(&name), add_up(d));
+    for (size_t i = 0; i < QUEUE_AGES; i++)
+        str_addf(ret, " %6" PRIu64, d->age[i]);
+    str_addf(ret, " %4u/%-4u %s", d->active, d->window, state_of(d));
+    if (d->suspended_s > 0)
+        str_addf(ret, " for %" PRIu64 " s", d->suspended_s);
+    str_add_char(ret, '\n');
+    if (d->reason.len == 0)
+        return;
+    str_add_str(ret, "    (");
+    add_escaped(ret, str_span(&d->reason));
+    str_add_str(ret, ")\n");
+}
+
+void queue_print_destination_json(struct str *ret, const struct queue_destination *d)
+{
+    str_add_char(ret, '{');
+    add_json(ret, "transport", span_of(d->transport));
+    str_add_str(ret, ", ");
+    add_json(ret, "nexthop", str_span(&d->nexthop));
+    str_addf(ret, ", \"recipients\": %" PRIu64 ", \"age_minutes\": {", add_up(d));
+    for (size_t i = 0; i < QUEUE_AGES; i++)
+        str_addf(ret, "%s\"%s\": %" PRIu64, i > 0 ? ", " : "", age_names[i], d->age[i]);
+    str_addf(ret,
+             "}, \"state\": \"%s\", \"active_deliveries\": %u, \"concurrency\": %u, "
+             "\"suspended_seconds\": %" PRIu64,
+             state_of(d), d->active, d->window, d->suspended_s);
+    if (d->reason.len > 0) {
+        str_add_str(ret, ", ");
+        add_json(ret, "last_error", str_span(&d->reason));
+    }
+    str_add_str(ret, "}\n");
+}

@@ -22,4 +22,8 @@ void queue_print_text_end(struct str *ret, const struct queue_totals *totals);
 /* Append the message as a line of JSON. */
 void queue_print_json(struct str *ret, const struct queue_item *item, const char *empty_sender);
 
+/* Append what postqueue -d shows of a destination; the header line alone when d is NULL. */
+void queue_print_destination(struct str *ret, const struct queue_destination *d);
+void queue_print_destination_json(struct str *ret, const struct queue_destination *d);
+
 #endif

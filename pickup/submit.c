@@ -28,6 +28,7 @@ void submit_sanitize(struct submit *s, uid_t uid)
     str_reset(&s->orig_queue_id);
     str_reset(&s->content_filter);
     str_reset(&s->prepend);
+    s->priority = 0;
 }
 
 void submit_log(const struct submit *s, const struct submit_result *res)

@@ -19,11 +19,13 @@
 #include "mail/address.h"
 #include "qmgr/clock.h"
 #include "qmgr/deliver.h"
+#include "qmgr/limits.h"
 #include "qmgr/message.h"
 #include "qmgr/settle.h"
 
 #define PREDECESSOR_RETRY_S 5    /* how often to look whether a predecessor has ended a delivery */
 #define ROUTES_PER_TURN     1000 /* recipients routed before others get a turn */
+#define LARGE_RCPTS         1000 /* messages of more are few at a time in memory */
 
 /* ---- descriptors ---- */
 
@@ -80,10 +82,23 @@ static struct active *active_new(struct qmgr *q, struct message *m)
     return a;
 }
 
+/* There is room again for another large message. */
+static void leave_large(struct active *a)
+{
+    struct qmgr *q = a->q;
+    struct message *next = LIST_FIRST(&q->large, struct message, link);
+
+    q->n_large_rcpts -= a->env.n_rcpts;
+    if (next)
+        message_enqueue(q, next);
+}
+
 void active_free(struct active *a)
 {
     struct qmgr *q = a->q;
 
+    if (a->is_large)
+        leave_large(a);
     close_fd(a);
     if (a->journal_fd >= 0)
         close(a->journal_fd);
@@ -112,9 +127,30 @@ static void release(struct active *a)
         settle_message(a);
 }
 
+/* What was parked at a destination comes back when there is room. */
+static void unpark(struct qmgr *q, struct sched_dest *d)
+{
+    struct list back;
+
+    list_init(&back);
+    sched_unpark(d, &back);
+    while (!list_empty(&back))
+        message_enqueue(q, LIST_FIRST(&back, struct message, link));
+}
+
+static void free_job(struct qmgr *q, struct sched_job *j)
+{
+    struct sched_dest *d = j->dest;
+    bool parked = !list_empty(&d->parked); /* then d outlives its jobs */
+
+    sched_job_free(j);
+    if (parked)
+        unpark(q, d);
+}
+
 void active_job_done(struct active *a, struct sched_job *j)
 {
-    sched_job_free(j);
+    free_job(a->q, j);
     release(a);
 }
 
@@ -157,6 +193,32 @@ static bool predecessor_delivers(struct active *a)
     return false;
 }
 
+int active_priority(const struct active *a)
+{
+    if (a->env.flags & SUBMIT_PROBE)
+        return SCHED_PRIORITY_MAX;
+    return a->env.priority > 0 ? (int)a->env.priority - SUBMIT_PRIORITY_ZERO : 0;
+}
+
+/* Too many recipients for now: false, a is freed. One large message always has a place. */
+static bool enter_large(struct active *a)
+{
+    struct qmgr *q = a->q;
+    struct message *m = a->m;
+
+    if (a->env.n_rcpts <= LARGE_RCPTS)
+        return true;
+    if (q->n_large_rcpts > 0 && q->n_large_rcpts + a->env.n_rcpts > q->large_max) {
+        message_describe(q, m, &a->env);
+        active_free(a);
+        message_park(q, m, &q->large);
+        return false;
+    }
+    a->is_large = true;
+    q->n_large_rcpts += a->env.n_rcpts;
+    return true;
+}
+
 /* Fill a from the file. 0, or negative: the message has been dropped or deferred, a freed. */
 static int active_read(struct active *a)
 {
@@ -174,7 +236,7 @@ static int active_read(struct active *a)
         r = queue_read(a->fd, m->id, &queue_default_limits, &a->env, &why);
     if (r >= 0) {
         settle_begin(a);
-        return 0;
+        return enter_large(a) ? 0 : -EBUSY;
     }
     active_free(a);
     if (r == -EBADMSG) {
@@ -217,7 +279,7 @@ static struct sched_job *job_for(struct active *a, const struct route *route)
     LIST_FOREACH(j, &a->jobs, struct sched_job, owned)
         if (j->dest->transport == t && span_eq(j->dest->node.key, str_span(&key)))
             return j;
-    j = sched_job_new(t, str_span(&key), str_span(&route->nexthop), a);
+    j = sched_job_new(t, str_span(&key), str_span(&route->nexthop), active_priority(a), a);
     list_push_front(&a->jobs, &j->owned);
     a->pending++;
     return j;
@@ -273,6 +335,40 @@ static void route_all(struct active *a)
     }
 }
 
+/* Mail for a destination that has more than enough waits outside the active set, so that there is room for the rest. */
+static bool park(struct active *a)
+{
+    struct qmgr *q = a->q;
+    struct message *m = a->m;
+    struct sched_job *j, *last = LIST_FIRST(&a->jobs, struct sched_job, owned);
+
+    if (!last || active_priority(a) > 0)
+        return false;
+    LIST_FOREACH(j, &a->jobs, struct sched_job, owned)
+        if (!sched_crowded(j->dest) || sched_trouble(j->dest, clock_ms()))
+            return false;
+    LIST_FOREACH(j, &a->jobs, struct sched_job, owned)
+        if (j != last)
+            free_job(q, j);
+    list_remove(&last->owned);
+    message_describe(q, m, &a->env);
+    active_free(a);
+    message_park(q, m, &last->dest->parked);
+    free_job(q, last);
+    return true;
+}
+
+/* defer_transports */
+static bool is_put_off(struct active *a, const struct sched_job *j, uint64_t now,
+                       struct sched_health *ret_why)
+{
+    if (a->m->flushed || !limits_deferred(a->q->sv->params, j->dest->transport->name))
+        return false;
+    *ret_why = (struct sched_health){ .suspended_until = now + a->q->sched.policy.max_backoff_ms,
+                                      .dsn = "4.3.2", .reason = (char *)"deferred transport" };
+    return true;
+}
+
 /* Give the jobs to the scheduler, and start what can start. */
 static void queue_jobs(struct active *a)
 {
@@ -281,8 +377,11 @@ static void queue_jobs(struct active *a)
 
     LIST_FOREACH(j, &a->jobs, struct sched_job, owned) {
         struct sched_transport *t = j->dest->transport;
+        struct sched_health why;
 
-        if (sched_job_queue(j, now) < 0)
+        if (is_put_off(a, j, now, &why))
+            active_job_stuck(a, j, &why);
+        else if (sched_job_queue(j, now) < 0)
             active_job_stuck(a, j, sched_trouble(j->dest, now));
         else
             deliver_start(a->q, t);
@@ -295,9 +394,11 @@ void active_start(struct qmgr *q, struct message *m)
 
     if (active_read(a) < 0)
         return;
-    log_active(a);
     a->pending = 1;
     route_all(a);
+    if (m->want == WANT_NOTHING && !q->stopping && park(a))
+        return;
+    log_active(a);
     if (m->want == WANT_NOTHING && !q->stopping)
         queue_jobs(a);
     else

@@ -22,6 +22,9 @@ int active_take_fd(struct active *a);
 /* The descriptor for the journal; -errno. It stays a's. */
 int active_journal(struct active *a);
 
+/* -9 ... 9: probes, for which somebody waits, come first. */
+int active_priority(const struct active *a);
+
 /* A job is done with: free it, and settle the message with its last one (possibly in a new fiber). */
 void active_job_done(struct active *a, struct sched_job *j);
 

@@ -18,6 +18,7 @@
 #include "qmgr/scan.h"
 
 #define HOUSEKEEPING_MS 60000
+#define STEPS_PER_TURN  32
 
 static int64_t real_ms(void)
 {
@@ -65,16 +66,22 @@ static uint64_t next_due(const struct qmgr *q, uint64_t housekeeping)
     return at;
 }
 
-/* Everything that is due. */
+/* Everything that is due; others get a turn now and then, since after a long pause that may be a million messages. */
 static void do_due(struct qmgr *q)
 {
     struct sched_transport *t;
     struct message *m;
 
-    while ((t = sched_wake(&q->sched, clock_ms())))
+    for (size_t n = 1; (t = sched_wake(&q->sched, clock_ms())); n++) {
         deliver_start(q, t);
-    while (!q->stopping && (m = message_next(q, real_ms())))
+        if (n % STEPS_PER_TURN == 0)
+            fiber_yield();
+    }
+    for (size_t n = 1; !q->stopping && (m = message_next(q, real_ms())); n++) {
         active_start(q, m);
+        if (n % STEPS_PER_TURN == 0)
+            fiber_yield();
+    }
 }
 
 void clock_fiber(void *arg)

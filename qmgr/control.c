@@ -5,7 +5,7 @@
  * A message that agents are delivering cannot be taken from them: what is wanted is noted, no further delivery
  * of it is started, and it happens when those in flight have ended.
  *
- * Runs in: qmgr. Any local user may ask for an attempt; the rest is root's and the mail owner's.
+ * Runs in: qmgr. Who may ask for an attempt says authorized_flush_users; the rest is root's and the mail owner's.
  */
 #include "qmgr/control.h"
 
@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "mail/address.h"
 #include "qmgr/active.h"
+#include "qmgr/authorize.h"
 #include "qmgr/clock.h"
 #include "qmgr/message.h"
 #include "qmgr/scan.h"
@@ -307,20 +308,29 @@ static uint32_t perform(struct qmgr *q, const struct queue_command *cmd)
     return queue_id_valid(span_of(cmd->queue_id)) && act_on(q, action, cmd->queue_id);
 }
 
-int control_serve(struct qmgr *q, struct ipc *c, bool may_change)
+static bool is_allowed(struct qmgr *q, const struct queue_command *cmd, uid_t uid, struct str *refusal)
 {
+    if (actions[cmd->action].anybody)
+        return authorize(q, q->may_flush, uid, refusal);
+    str_add_str(refusal, "only the superuser may do this");
+    return daemon_is_superuser(q->sv, uid);
+}
+
+int control_serve(struct qmgr *q, struct ipc *c, uid_t uid)
+{
+    _cleanup_(str_free) struct str refusal = STR_INIT;
     struct queue_command cmd = { 0 };
     struct queue_command_done done = { .status = SUBMIT_OK };
     int r = ipc_recv(c, &queue_command_shape, &cmd);
 
     if (r < 0)
         return r;
-    if (actions[cmd.action].anybody || may_change) {
+    if (is_allowed(q, &cmd, uid, &refusal)) {
         done.count = perform(q, &cmd);
         clock_wake(q);
     } else {
         done.status = SUBMIT_PERMANENT;
-        snprintf(done.text, sizeof done.text, "only the superuser may do this");
+        snprintf(done.text, sizeof done.text, "%s", str_cstr(&refusal));
     }
     ipc_send(c, &queue_command_done_shape, &done);
     return ipc_flush(c);

@@ -7,8 +7,8 @@
 
 #include "qmgr/qmgr.h"
 
-/* Answer a queue_command. may_change: the caller may do more than ask for an attempt. 0, -EPROTO or the stream's error. */
-MAY_WAIT int control_serve(struct qmgr *q, struct ipc *c, bool may_change);
+/* Answer a queue_command of this user. 0, -EPROTO or the stream's error. */
+MAY_WAIT int control_serve(struct qmgr *q, struct ipc *c, uid_t uid);
 
 /* Try now what waits for a domain; how many messages. */
 MAY_WAIT uint32_t control_flush_site(struct qmgr *q, struct span site);

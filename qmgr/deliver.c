@@ -28,6 +28,8 @@ struct delivery {
     struct active *a;
     bool *answered;             /* by place in the task */
     size_t n_answered;
+    bool put_off;               /* some recipient was deferred */
+    uint64_t deadline;          /* TRANSPORT_time_limit */
     struct deliver_done done;   /* what the agent says of the destination */
 };
 
@@ -95,8 +97,20 @@ static int recv_outcome(struct delivery *dv, struct ipc *c)
         return -EPROTO;
     dv->answered[place] = true;
     dv->n_answered++;
+    dv->put_off |= o.status == OUTCOME_DEFERRED;
     settle_outcome(dv->a, &o);
     return 0;
+}
+
+/* For the next wait: ipc_timeout, or what is left of the delivery's time. */
+static void set_timeout(const struct delivery *dv, struct ipc *c)
+{
+    int64_t ms = dv->q->sv->params->ipc_timeout * 1000;
+    uint64_t now = clock_ms();
+
+    if (dv->deadline > 0 && dv->deadline < now + (uint64_t)ms)
+        ms = dv->deadline > now ? (int64_t)(dv->deadline - now) : 1;
+    stream_set_timeout(ipc_stream(c), ms);
 }
 
 /* The whole exchange. 0; -EPROTO the agent talks nonsense; or the connection's error. */
@@ -105,7 +119,7 @@ static int converse(struct delivery *dv, struct ipc *c, int fd)
     static const struct span outcome = SPAN("outcome");
     struct span type;
 
-    stream_set_timeout(ipc_stream(c), dv->q->sv->params->ipc_timeout * 1000);
+    set_timeout(dv, c);
     send_request(dv, c, fd);
     for (;;) {
         int r = ipc_peek_type(c, &type);
@@ -117,6 +131,8 @@ static int converse(struct delivery *dv, struct ipc *c, int fd)
         r = recv_outcome(dv, c);
         if (r < 0)
             return r;
+        if (dv->deadline > 0)
+            set_timeout(dv, c);
     }
     int r = ipc_recv(c, &deliver_done_shape, &dv->done);
 
@@ -156,6 +172,11 @@ static int reach_and_converse(struct delivery *dv, int fd)
         ipc_free(c);
         if (repeat)
             continue;
+        if (r == -ETIMEDOUT && dv->deadline > 0 && clock_ms() >= dv->deadline) {
+            log_warn("%s: the delivery through %s took longer than %s_time_limit, trying again later",
+                     dv->a->m->id, dv->transport->name, dv->transport->name);
+            return -ETIMEDOUT;
+        }
         return r == -ECANCELED
                    ? r
                    : log_warn_errno(r,
@@ -172,7 +193,7 @@ static enum sched_feedback judge(struct delivery *dv, int r, struct span *ret_re
 {
     *ret_reason = str_span(&dv->done.reason);
     if (r == 0)
-        return dv->done.dead ? SCHED_DEAD : SCHED_ANSWERED;
+        return dv->done.dead ? SCHED_DEAD : dv->put_off ? SCHED_RELUCTANT : SCHED_ANSWERED;
     if (r != -EHOSTUNREACH && r != -EACCES)
         return SCHED_UNKNOWN;
     *ret_reason = span_of("mail transport unavailable");
@@ -202,7 +223,8 @@ static void requeue(struct delivery *dv, const uint32_t *rcpts, size_t n)
 {
     struct sched_job *old = dv->task.job;
     struct sched_job *j =
-        sched_job_new(dv->transport, old->dest->node.key, span_of(old->dest->nexthop), dv->a);
+        sched_job_new(dv->transport, old->dest->node.key, span_of(old->dest->nexthop),
+                      active_priority(dv->a), dv->a);
     uint64_t now = clock_ms();
 
     list_push_back(&dv->a->jobs, &j->owned);
@@ -266,6 +288,10 @@ static void deliver_task(struct delivery *dv)
     if (dv->task.n > ARRAY_LEN(few))
         dv->answered = many = mem_calloc(dv->task.n, sizeof *many);
     dv->n_answered = 0;
+    dv->put_off = false;
+    dv->deadline = dv->transport->limits.delivery_ms;
+    if (dv->deadline > 0)
+        dv->deadline += clock_ms();
     dv->done = (struct deliver_done){ 0 };
     if (fd < 0)
         log_warn_errno(fd, "%s: cannot open queue file for delivery, trying again soon",

@@ -146,6 +146,11 @@ void digest_set_expire(struct digest *d)
     d->bytes[0] |= FLAG_EXPIRE;
 }
 
+bool digest_is_partial(const struct digest *d)
+{
+    return d->bytes[0] & FLAG_PARTIAL;
+}
+
 /* ---- unpacking: our own bytes, so they are trusted ---- */
 
 static uint64_t get_number(const unsigned char **p)

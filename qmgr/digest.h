@@ -28,6 +28,7 @@ struct digest *digest_new(struct digests *ds, const struct queue_envelope *e);
 /* NULL is allowed. */
 void digest_free(struct digests *ds, struct digest *d);
 void digest_set_expire(struct digest *d);
+bool digest_is_partial(const struct digest *d);
 
 struct digest_view {
     bool expire;

@@ -14,8 +14,10 @@
 #include <fcntl.h>
 
 #include "mail/address.h"
+#include "qmgr/authorize.h"
 #include "qmgr/message.h"
 #include "qmgr/scan.h"
+#include "qmgr/summary.h"
 
 #define PIECE          16384  /* ids noted at once; a queue that is no larger is listed in order of arrival */
 #define SLOTS_PER_TURN 16384
@@ -219,21 +221,34 @@ static void send_all(struct listing *l)
     send_place(l, QUEUE_HOLD, QUEUE_STATE_HOLD);
 }
 
-int list_serve(struct qmgr *q, struct ipc *c)
+static uint32_t list_messages(struct qmgr *q, struct ipc *c)
 {
+    struct listing l = { .q = q, .c = c };
+
+    send_all(&l);
+    listing_done(&l);
+    return l.count;
+}
+
+int list_serve(struct qmgr *q, struct ipc *c, uid_t uid)
+{
+    _cleanup_(str_free) struct str refusal = STR_INIT;
     struct queue_list request = { 0 };
+    struct queue_list_end end = { .status = SUBMIT_OK };
     int r = ipc_recv(c, &queue_list_shape, &request);
 
     if (r == 0)
         r = scan_wait(q);
     if (r < 0)
         return r;
-    struct listing l = { .q = q, .c = c };
-
-    send_all(&l);
-    struct queue_list_end end = { .status = SUBMIT_OK, .count = l.count };
-
-    listing_done(&l);
+    if (!authorize(q, q->may_list, uid, &refusal)) {
+        end.status = SUBMIT_PERMANENT;
+        snprintf(end.text, sizeof end.text, "%s", str_cstr(&refusal));
+    } else if (request.what == QUEUE_LIST_DESTINATIONS) {
+        end.count = summary_send(q, c);
+    } else {
+        end.count = list_messages(q, c);
+    }
     ipc_send(c, &queue_list_end_shape, &end);
     return ipc_flush(c);
 }

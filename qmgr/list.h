@@ -9,6 +9,6 @@
 
 /* Answer a queue_list: all messages in the order maildrop, active, incoming, deferred, hold.
  * 0, -EPROTO or the stream's error. */
-MAY_WAIT int list_serve(struct qmgr *q, struct ipc *c);
+MAY_WAIT int list_serve(struct qmgr *q, struct ipc *c, uid_t uid);
 
 #endif

@@ -13,11 +13,10 @@
  * May touch: the queue directory (read, rename, unlink), its lookup tables, the sockets of delivery
  * agents, bounce and proxymap. Runs as mail_owner; no network.
  *
- * Parameters: qmgr_message_active_limit, initial_destination_concurrency,
- * default_destination_concurrency_limit, default_destination_recipient_limit,
- * default_transport_delivery_limit and their TRANSPORT_ variants, minimal_backoff_time,
- * maximal_backoff_time, maximal_queue_lifetime, bounce_queue_lifetime, maximal_delivery_attempts,
- * transport_retry_time, delay_warning_time, soft_bounce, and those of route.h.
+ * Parameters: qmgr_message_active_limit, qmgr_message_recipient_limit, authorized_flush_users,
+ * authorized_mailq_users, defer_transports, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
+ * bounce_queue_lifetime, maximal_delivery_attempts, transport_retry_time, delay_warning_time, soft_bounce, those of
+ * transports (limits.c) and those of route.h.
  */
 #include <errno.h>
 #include <sys/file.h>
@@ -25,62 +24,33 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rand.h"
 #include "qmgr/active.h"
+#include "qmgr/authorize.h"
 #include "qmgr/clock.h"
+#include "qmgr/limits.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/remove.h"
 #include "qmgr/scan.h"
 #include "qmgr/session.h"
 
-#define DELIVER_RCPTS_MAX 100000 /* struct deliver */
-#define LOCK_POLL_MS      50
-
-/* ---- limits of a transport ---- */
-
-struct limit_names {
-    const char *suffix;
-    int64_t fallback;
-    uint32_t *ret;
-};
-
-static void read_limit(const struct conf *c, const char *transport, const struct limit_names *l)
-{
-    _cleanup_(str_free) struct str name = STR_INIT, err = STR_INIT;
-    int64_t n;
-
-    str_addf(&name, "%s_%s", transport, l->suffix);
-    if (conf_get_int(c, str_cstr(&name), l->fallback, &n, &err) < 0 || n < 0 || n > UINT32_MAX) {
-        log_warn("bad value of %s, using %lld: %s", str_cstr(&name), (long long)l->fallback,
-                 str_cstr(&err));
-        n = l->fallback;
-    }
-    *l->ret = (uint32_t)n;
-}
-
-static void transport_limits(const char *transport, struct sched_limits *ret, void *arg)
-{
-    const struct server *sv = arg;
-    const struct params *p = sv->params;
-    const struct limit_names names[] = {
-        { "destination_concurrency_limit", p->default_destination_concurrency_limit, &ret->concurrency },
-        { "initial_destination_concurrency", p->initial_destination_concurrency, &ret->initial },
-        { "destination_recipient_limit", p->default_destination_recipient_limit, &ret->rcpts },
-        { "delivery_limit", p->default_transport_delivery_limit, &ret->total },
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        read_limit(sv->conf, transport, &names[i]);
-    if (ret->rcpts == 0 || ret->rcpts > DELIVER_RCPTS_MAX)
-        ret->rcpts = DELIVER_RCPTS_MAX;
-}
+#define LOCK_POLL_MS 50
+#define CROWD_SHARE  10 /* one destination gets so much of the active set before mail for it waits outside */
 
 /* ---- start ---- */
+
+static uint64_t random_ms(uint64_t max_ms)
+{
+    return rand_below(max_ms + 1);
+}
 
 static void init_policies(struct qmgr *q, const struct params *p)
 {
     const struct sched_policy policy = {
-        .limits = transport_limits,
+        .limits = limits_of_transport,
         .arg = q->sv,
+        .jitter = random_ms,
+        .crowd = q->active_max / CROWD_SHARE,
         .min_backoff_ms = (uint64_t)p->minimal_backoff_time * 1000,
         .max_backoff_ms = (uint64_t)p->maximal_backoff_time * 1000,
         .transport_retry_ms = (uint64_t)p->transport_retry_time * 1000,
@@ -113,14 +83,17 @@ static int start(struct server *sv)
     struct qmgr *q = mem_new(struct qmgr);
 
     q->sv = sv;
+    q->settled_fd = -1;
     q->digests = (struct digests){ NAMES_INIT, NAMES_INIT };
     list_init(&q->incoming);
     list_init(&q->actives);
+    list_init(&q->large);
     waitq_init(&q->scanned);
     list_init(&q->removals);
     waitq_init(&q->clock);
     q->active_max = (size_t)p->qmgr_message_active_limit;
     q->open_max = open_files_limit();
+    q->large_max = (size_t)p->qmgr_message_recipient_limit;
     init_policies(q, p);
     int r = queue_dirs_open(p->queue_directory, (1u << QUEUE_PLACES) - 1, &q->dirs);
 
@@ -131,6 +104,9 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return r;
     }
+    r = authorize_open(q);
+    if (r < 0)
+        return r;
     q->bounce = ipc_pool_new(p->bounce_service_name, p->ipc_idle * 1000, 16);
     sv->state = q;
     return 0;
@@ -157,6 +133,7 @@ static int ready(struct server *sv)
 
     if (r < 0)
         return r;
+    remove_settled(q);
     scan_new(q);
     scan_cur(q);
     fiber_start(clock_fiber, q);
@@ -189,6 +166,7 @@ int main(int argc, char **argv)
         .mode = DAEMON_FIBERS,
         .sandbox = {
             .user = RUN_AS_QUEUE,
+            .flags = SANDBOX_NSS,
             .write = { "$queue_directory" },
         },
         .start = start,

@@ -39,6 +39,7 @@ struct qmgr {
     struct sched sched;
     struct retry_policy retry;
     struct ipc_pool *bounce;
+    struct match_list *may_flush, *may_list; /* NULL: everybody */
     struct index messages;
     struct digests digests;
     struct heap deferred;       /* struct message by next attempt, real milliseconds */
@@ -46,9 +47,13 @@ struct qmgr {
     bool incoming_had_last;     /* incoming and deferred take turns */
     struct list actives;        /* struct active */
     size_t n_active, active_max;
+    struct list large;          /* struct message of more recipients than there is room for */
+    size_t n_large_rcpts, large_max; /* recipients of large messages in memory */
     size_t n_open, open_max;    /* descriptors of active messages */
     struct list removals;       /* struct active whose files go next; see remove.c */
     bool remover_runs;
+    int settled_fd;             /* cur/.settled, or -1 */
+    size_t settled_bytes;       /* written to it since it was cut */
     struct walk *scanning;      /* cur/ is still being read after the start; see scan.c */
     struct waitq scanned;       /* for the end of that */
     bool scan_flushes;          /* what they find is due at once: a flush came meanwhile */
@@ -102,6 +107,7 @@ struct active {
     bool report_success;        /* some recipient wants to be reported as delivered */
     bool no_bounce;             /* bounce could not be reached */
     bool removing;              /* settled; its file is about to go */
+    bool is_large;              /* counts in n_large_rcpts */
 };
 
 /* Bytes that someone else owns, as a `struct str` for sending. */

@@ -7,6 +7,9 @@
 
 #include "qmgr/qmgr.h"
 
+/* At start, before cur/ is read: unlink what an interrupted qmgr knew to be settled. */
+void remove_settled(struct qmgr *q);
+
 /* Unlink the file of a message that is settled, log that, free a and drop its message: soon, on a
  * helper thread. Until then the message is in the index and keeps its place in the active set. */
 void remove_message(struct active *a);

@@ -2,7 +2,7 @@
 /*
  * schedule.c - which delivery is next; see schedule.h for the rules
  *
- * All operations take constant time, but that ends of suspensions are kept in a heap.
+ * Turns and times are kept in heaps, so that nothing here costs more than the logarithm of what waits.
  *
  * Runs in: qmgr. Pure: tested in virtual time.
  */
@@ -11,7 +11,61 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define COHORT 1000u /* thousandths: a whole cohort of failures suspends a destination */
+/* ---- turns ---- */
+
+static unsigned band_of(int priority)
+{
+    return priority > 5 ? 0 : priority > 0 ? 1 : priority == 0 ? 2 : priority >= -5 ? 3 : 4;
+}
+
+static void turns_init(struct sched_turns *t)
+{
+    for (unsigned i = 0; i < SCHED_BANDS; i++)
+        list_init(&t->bands[i].waiting);
+}
+
+static void turns_enter(struct sched_turns *t, struct list *who, unsigned band)
+{
+    struct sched_band *b = &t->bands[band];
+
+    if (list_empty(&b->waiting) && b->paid < t->now)
+        b->paid = t->now;
+    list_push_back(&b->waiting, who);
+}
+
+static void turns_leave(struct list *who)
+{
+    list_remove(who);
+}
+
+/* The highest band in which somebody waits; SCHED_BANDS: none. */
+static unsigned turns_best(const struct sched_turns *t)
+{
+    unsigned i = 0;
+
+    while (i < SCHED_BANDS && list_empty(&t->bands[i].waiting))
+        i++;
+    return i;
+}
+
+/* Whose turn is it? NULL: nobody waits. */
+static struct list *turns_take(struct sched_turns *t)
+{
+    unsigned next = turns_best(t);
+
+    if (next == SCHED_BANDS)
+        return NULL;
+    for (unsigned i = next + 1; i < SCHED_BANDS; i++)
+        if (!list_empty(&t->bands[i].waiting) && t->bands[i].paid < t->bands[next].paid)
+            next = i;
+    struct sched_band *b = &t->bands[next];
+    struct list *who = b->waiting.next;
+
+    t->now = b->paid;
+    b->paid += UINT64_C(1) << 2 * next;
+    list_remove(who);
+    return who;
+}
 
 /* ---- health ---- */
 
@@ -22,6 +76,11 @@ static uint64_t backoff_ms(uint64_t first, uint64_t most, uint32_t nth)
     for (uint32_t i = 1; i < nth && ms < most; i++)
         ms *= 2;
     return ms < most ? ms : most;
+}
+
+static uint64_t jitter(const struct sched *s, uint64_t max_ms)
+{
+    return s->policy.jitter ? s->policy.jitter(max_ms) : 0;
 }
 
 static void health_suspend(struct sched_health *h, uint64_t until, const char *dsn,
@@ -68,10 +127,11 @@ struct sched_transport *sched_transport(struct sched *s, struct span name)
     t = mem_new(struct sched_transport);
     t->sched = s;
     t->health.transport = t;
+    t->pace.transport = t;
     t->name = mem_dup_span(name);
     t->dests = HASH_INIT;
     list_init(&t->all);
-    list_init(&t->ready);
+    turns_init(&t->ready);
     s->policy.limits(t->name, &t->limits, s->policy.arg);
     t->node.key = span_of(t->name);
     hash_put(&s->transports, &t->node);
@@ -89,11 +149,11 @@ static struct sched_dest *dest_get(struct sched_transport *t, struct span key, s
     d->health = (struct sched_health){ .transport = t, .dest = d };
     d->key = mem_dup_span(key);
     d->nexthop = mem_dup_span(nexthop);
-    d->window = t->limits.initial > 0 ? t->limits.initial : 1;
-    if (t->limits.concurrency > 0 && d->window > t->limits.concurrency)
-        d->window = t->limits.concurrency;
-    list_init(&d->ready);
-    list_init(&d->jobs);
+    d->pace = (struct sched_pace){ .transport = t, .dest = d };
+    window_init(&d->window, &t->limits.window);
+    list_init(&d->turn);
+    list_init(&d->parked);
+    turns_init(&d->jobs);
     list_push_back(&t->all, &d->link);
     d->node.key = span_make(d->key, key.len);
     hash_put(&t->dests, &d->node);
@@ -102,7 +162,8 @@ static struct sched_dest *dest_get(struct sched_transport *t, struct span key, s
 
 static void dest_free(struct sched_dest *d)
 {
-    list_remove(&d->ready);
+    turns_leave(&d->turn);
+    heap_remove(&d->transport->sched->paces, &d->pace.end);
     list_remove(&d->link);
     hash_remove(&d->transport->dests, &d->node);
     health_done(&d->health);
@@ -111,10 +172,11 @@ static void dest_free(struct sched_dest *d)
     free(d);
 }
 
-/* A destination is forgotten with its last job, but not its troubles before their time. */
+/* A destination is forgotten with its last job, but not its troubles and delays before their time. */
 static void dest_free_if_idle(struct sched_dest *d)
 {
-    if (d->n_jobs == 0 && d->busy == 0 && !heap_has(&d->health.wake))
+    if (d->n_jobs == 0 && d->busy == 0 && list_empty(&d->parked) && !heap_has(&d->health.wake) &&
+        !heap_has(&d->pace.end))
         dest_free(d);
 }
 
@@ -136,17 +198,41 @@ void sched_done(struct sched *s)
     }
     hash_done(&s->transports);
     heap_done(&s->wakeups);
+    heap_done(&s->paces);
 }
 
-/* Put it on or off the list of those that can start a delivery; its place in the turn is kept. */
+const struct sched_transport *sched_find_transport(const struct sched *s, struct span name)
+{
+    return HASH_ENTRY(hash_get(&s->transports, name), const struct sched_transport, node);
+}
+
+const struct sched_dest *sched_find_dest(const struct sched_transport *t, struct span key)
+{
+    return HASH_ENTRY(hash_get(&t->dests, key), const struct sched_dest, node);
+}
+
+/* Is there room for one more delivery? What is beyond the ordinary limit comes out of the free half of the transport. */
+static bool has_room(const struct sched_dest *d)
+{
+    const struct sched_limits *l = &d->transport->limits;
+    uint32_t limit = l->window.limit;
+
+    if (l->dest_delay_ms > 0)
+        return d->busy == 0;
+    if (limit > 0 && d->busy >= limit && l->total > 0 && d->transport->busy >= l->total / 2)
+        return false;
+    return d->busy < d->window.size;
+}
+
+/* Put it among those that can start a delivery, or take it out; its place in the turn is kept. */
 static void dest_update(struct sched_dest *d)
 {
-    bool ready = !list_empty(&d->jobs) && d->busy < d->window && d->health.suspended_until == 0;
+    unsigned band = turns_best(&d->jobs);
 
-    if (!ready)
-        list_remove(&d->ready);
-    else if (list_empty(&d->ready))
-        list_push_back(&d->transport->ready, &d->ready);
+    if (band == SCHED_BANDS || !has_room(d) || d->health.suspended_until > 0 || heap_has(&d->pace.end))
+        turns_leave(&d->turn);
+    else if (list_empty(&d->turn))
+        turns_enter(&d->transport->ready, &d->turn, band);
 }
 
 const struct sched_health *sched_trouble(const struct sched_dest *d, uint64_t now)
@@ -159,14 +245,15 @@ const struct sched_health *sched_trouble(const struct sched_dest *d, uint64_t no
 /* ---- jobs ---- */
 
 struct sched_job *sched_job_new(struct sched_transport *t, struct span key, struct span nexthop,
-                                void *owner)
+                                int priority, void *owner)
 {
     struct sched_job *j = mem_new(struct sched_job);
 
     j->dest = dest_get(t, key, nexthop);
     j->dest->n_jobs++;
     j->owner = owner;
-    list_init(&j->link);
+    j->band = band_of(priority);
+    list_init(&j->turn);
     list_init(&j->owned);
     return j;
 }
@@ -184,7 +271,7 @@ size_t sched_job_rest(const struct sched_job *j)
 
 void sched_job_remove(struct sched_job *j)
 {
-    list_remove(&j->link);
+    turns_leave(&j->turn);
     dest_update(j->dest);
 }
 
@@ -204,67 +291,92 @@ int sched_job_queue(struct sched_job *j, uint64_t now)
 {
     if (sched_trouble(j->dest, now))
         return -EHOSTDOWN;
-    list_push_back(&j->dest->jobs, &j->link);
+    turns_enter(&j->dest->jobs, &j->turn, j->band);
     dest_update(j->dest);
     return 0;
 }
 
+/* ---- parked messages ---- */
+
+/* Enough to keep the window busy, and some more. */
+static size_t crowd_of(const struct sched_dest *d)
+{
+    size_t crowd = d->transport->sched->policy.crowd, busy = 4 * (size_t)d->window.size;
+
+    return crowd > busy ? crowd : busy;
+}
+
+bool sched_crowded(const struct sched_dest *d)
+{
+    return d->transport->sched->policy.crowd > 0 && d->n_jobs > crowd_of(d);
+}
+
+void sched_unpark(struct sched_dest *d, struct list *ret)
+{
+    size_t room = crowd_of(d) / 2;
+
+    if (d->n_jobs > room)
+        return;
+    for (size_t i = 0; i < room && !list_empty(&d->parked); i++) {
+        struct list *first = d->parked.next;
+
+        list_remove(first);
+        list_push_back(ret, first);
+    }
+    dest_free_if_idle(d);
+}
+
 /* ---- tasks ---- */
+
+/* A slice of the job whose turn it is. */
+static void take_slice(struct sched_dest *d, uint64_t now, struct sched_task *ret)
+{
+    uint32_t most = d->transport->limits.rcpts;
+    struct sched_job *j = CONTAINER_OF(turns_take(&d->jobs), struct sched_job, turn);
+    size_t n = sched_job_rest(j);
+
+    if (most > 0 && n > most)
+        n = most;
+    *ret = (struct sched_task){ .job = j, .first = j->next, .n = n, .started = now };
+    j->next += n;
+    j->tasks++;
+    if (sched_job_rest(j) > 0)
+        turns_enter(&d->jobs, &j->turn, j->band);
+}
 
 bool sched_next(struct sched_transport *t, uint64_t now, struct sched_task *ret)
 {
-    struct sched_dest *d = LIST_FIRST(&t->ready, struct sched_dest, ready);
-
-    if (!d || suspended(&t->health, now) || (t->limits.total > 0 && t->busy >= t->limits.total))
+    if (suspended(&t->health, now) || heap_has(&t->pace.end) ||
+        (t->limits.total > 0 && t->busy >= t->limits.total))
         return false;
+    struct list *first = turns_take(&t->ready);
 
-    struct sched_job *j = LIST_FIRST(&d->jobs, struct sched_job, link);
-    size_t n = sched_job_rest(j);
+    if (!first)
+        return false;
+    struct sched_dest *d = CONTAINER_OF(first, struct sched_dest, turn);
 
-    if (t->limits.rcpts > 0 && n > t->limits.rcpts)
-        n = t->limits.rcpts;
-    *ret = (struct sched_task){ .job = j, .first = j->next, .n = n };
-    j->next += n;
-    j->tasks++;
-    list_remove(&j->link);
-    if (sched_job_rest(j) > 0)
-        list_push_back(&d->jobs, &j->link); /* the next message's turn */
+    take_slice(d, now, ret);
     d->busy++;
     t->busy++;
-    list_remove(&d->ready); /* the next destination's turn */
+    if (t->limits.transport_delay_ms > 0)
+        heap_put(&t->sched->paces, &t->pace.end, now + t->limits.transport_delay_ms);
     dest_update(d);
     return true;
 }
 
-static void dest_answered(struct sched_dest *d)
-{
-    uint32_t limit = d->transport->limits.concurrency;
-
-    d->failed = 0;
-    d->health.suspensions = 0;
-    if (limit == 0 || d->window < limit)
-        d->window++;
-}
-
-static uint64_t dest_backoff_ms(const struct sched_dest *d)
-{
-    const struct sched_policy *p = &d->transport->sched->policy;
-
-    return backoff_ms(p->min_backoff_ms, p->max_backoff_ms, d->health.suspensions);
-}
-
 static void dest_failed(struct sched_dest *d, const char *dsn, struct span reason, uint64_t now)
 {
+    struct sched *s = d->transport->sched;
+
     if (suspended(&d->health, now))
         return; /* one of the cohort that has suspended it */
-    d->failed += COHORT / d->window;
-    if (d->window > 1)
-        d->window--;
-    if (d->failed < COHORT && d->health.suspensions == 0)
+    if (!window_failed(&d->window, &d->transport->limits.window, now) && d->health.suspensions == 0)
         return;
-    d->failed = 0;
     d->health.suspensions++;
-    health_suspend(&d->health, now + dest_backoff_ms(d), dsn, reason);
+    uint64_t wait =
+        backoff_ms(s->policy.min_backoff_ms, s->policy.max_backoff_ms, d->health.suspensions);
+
+    health_suspend(&d->health, now + wait + jitter(s, wait / 8), dsn, reason);
 }
 
 static void transport_failed(struct sched_transport *t, const char *dsn, struct span reason,
@@ -288,11 +400,18 @@ void sched_task_done(const struct sched_task *task, enum sched_feedback feedback
     task->job->tasks--;
     d->busy--;
     t->busy--;
-    if (feedback == SCHED_ANSWERED || feedback == SCHED_DEAD)
+    if (t->limits.dest_delay_ms > 0)
+        heap_put(&t->sched->paces, &d->pace.end, now + t->limits.dest_delay_ms);
+    if (feedback == SCHED_ANSWERED || feedback == SCHED_RELUCTANT || feedback == SCHED_DEAD)
         t->health.suspensions = 0;
     switch (feedback) {
     case SCHED_ANSWERED:
-        dest_answered(d);
+        d->health.suspensions = 0;
+        window_answered(&d->window, &t->limits.window, d->busy + 1, now - task->started, now);
+        break;
+    case SCHED_RELUCTANT:
+        d->health.suspensions = 0;
+        window_reluctant(&d->window, &t->limits.window, now);
         break;
     case SCHED_DEAD:
         dest_failed(d, dsn, reason, now);
@@ -313,10 +432,12 @@ void sched_task_done(const struct sched_task *task, enum sched_feedback feedback
 
 struct sched_job *sched_take_stuck(struct sched_dest *d, uint64_t now)
 {
-    struct sched_job *j = LIST_FIRST(&d->jobs, struct sched_job, link);
+    unsigned band = turns_best(&d->jobs);
 
-    if (!j || !sched_trouble(d, now))
+    if (band == SCHED_BANDS || !sched_trouble(d, now))
         return NULL;
+    struct sched_job *j = LIST_FIRST(&d->jobs.bands[band].waiting, struct sched_job, turn);
+
     sched_job_remove(j);
     return j;
 }
@@ -349,8 +470,9 @@ static bool health_wake(struct sched *s, struct sched_health *h, uint64_t now)
     if (!d)
         return ended;
     if (ended) {
-        d->window = 1; /* one delivery probes it */
-        heap_put(&s->wakeups, &h->wake, now + dest_backoff_ms(d));
+        window_probe(&d->window);
+        heap_put(&s->wakeups, &h->wake,
+                 now + backoff_ms(s->policy.min_backoff_ms, s->policy.max_backoff_ms, h->suspensions));
         dest_update(d);
         return true;
     }
@@ -366,10 +488,25 @@ static void health_resume(struct sched *s, struct sched_health *h)
     heap_put(&s->wakeups, &h->wake, 0);
 }
 
+/* The delay is over. */
+static struct sched_transport *pace_end(struct sched *s, struct sched_pace *p)
+{
+    struct sched_transport *t = p->transport;
+
+    heap_remove(&s->paces, &p->end);
+    if (p->dest) {
+        dest_update(p->dest);
+        dest_free_if_idle(p->dest);
+    }
+    return t;
+}
+
 struct sched_transport *sched_wake(struct sched *s, uint64_t now)
 {
-    struct heap_node *n;
+    struct heap_node *n = heap_min(&s->paces);
 
+    if (n && n->key <= now)
+        return pace_end(s, CONTAINER_OF(n, struct sched_pace, end));
     while ((n = heap_min(&s->wakeups)) && n->key <= now) {
         struct sched_health *h = CONTAINER_OF(n, struct sched_health, wake);
         struct sched_transport *t = h->transport;
@@ -382,9 +519,10 @@ struct sched_transport *sched_wake(struct sched *s, uint64_t now)
 
 uint64_t sched_next_wake(const struct sched *s)
 {
-    const struct heap_node *n = heap_min(&s->wakeups);
+    const struct heap_node *wake = heap_min(&s->wakeups), *pace = heap_min(&s->paces);
+    uint64_t at = wake ? wake->key : UINT64_MAX;
 
-    return n ? n->key : UINT64_MAX;
+    return pace && pace->key < at ? pace->key : at;
 }
 
 void sched_resume_all(struct sched *s)

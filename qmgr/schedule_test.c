@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 
+#define WINDOW(first, most)                                                                        \
+    { .initial = (first), .limit = (most), .positive = { .milli = 1000 },                          \
+      .negative = { .milli = 1000 }, .cohorts_milli = 1000 }
+
 static const struct span ok = SPAN("");
 static const struct span down = SPAN("connect to mx: refused");
 
@@ -19,7 +23,8 @@ static void limits_of_test(const char *transport, struct sched_limits *ret, void
 
 static void start(struct sched *s, struct sched_limits *limits)
 {
-    struct sched_policy p = { limits_of_test, limits, 300000, 1000000, 60000 };
+    struct sched_policy p = { .limits = limits_of_test, .arg = limits, .min_backoff_ms = 300000,
+                              .max_backoff_ms = 1000000, .transport_retry_ms = 60000 };
 
     sched_init(s, &p);
 }
@@ -27,7 +32,7 @@ static void start(struct sched *s, struct sched_limits *limits)
 static struct sched_job *add_job(struct sched *s, const char *dest, uint32_t n_rcpts, uint64_t now)
 {
     struct sched_transport *t = sched_transport(s, span_of("smtp"));
-    struct sched_job *j = sched_job_new(t, span_of(dest), span_of(dest), NULL);
+    struct sched_job *j = sched_job_new(t, span_of(dest), span_of(dest), 0, NULL);
 
     for (uint32_t i = 0; i < n_rcpts; i++)
         sched_job_add_rcpt(j, i);
@@ -52,7 +57,7 @@ static bool idle(struct sched *s, uint64_t now)
 
 static void test_destinations_take_turns(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 10 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 10 };
     struct sched s;
     struct sched_job *jobs[3];
 
@@ -77,7 +82,7 @@ static void test_destinations_take_turns(void **state)
 
 static void test_a_large_message_delays_a_small_one_by_one_delivery(void **state)
 {
-    struct sched_limits limits = { .concurrency = 1, .initial = 1, .rcpts = 50 };
+    struct sched_limits limits = { .window = WINDOW(1, 1), .rcpts = 50 };
     struct sched s;
 
     (void)state;
@@ -105,7 +110,7 @@ static void test_a_large_message_delays_a_small_one_by_one_delivery(void **state
 
 static void test_the_window_grows_with_answers_up_to_the_limit(void **state)
 {
-    struct sched_limits limits = { .concurrency = 7, .initial = 5, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(5, 7), .rcpts = 1 };
     struct sched s;
 
     (void)state;
@@ -129,7 +134,7 @@ static void test_the_window_grows_with_answers_up_to_the_limit(void **state)
 
 static void test_no_limit_means_none(void **state)
 {
-    struct sched_limits limits = { .initial = 1 };
+    struct sched_limits limits = { .window = WINDOW(1, 0) };
     struct sched s;
 
     (void)state;
@@ -145,7 +150,7 @@ static void test_no_limit_means_none(void **state)
 
 static void test_the_transport_limit_counts_all_destinations(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1, .total = 2 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1, .total = 2 };
     struct sched s;
 
     (void)state;
@@ -179,7 +184,7 @@ static int fail_until_suspended(struct sched *s, struct sched_job *j, uint64_t n
 
 static void test_a_dead_destination_is_suspended_and_probed_with_growing_intervals(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
     struct sched s;
     static const struct {
         int failures;
@@ -192,7 +197,7 @@ static void test_a_dead_destination_is_suspended_and_probed_with_growing_interva
     struct sched_job *other = add_job(&s, "b", 100, now);
     for (size_t i = 0; i < ARRAY_LEN(rounds); i++) {
         struct sched_job *j =
-            sched_job_new(sched_transport(&s, span_of("smtp")), span_of("a"), span_of("a"), NULL);
+            sched_job_new(sched_transport(&s, span_of("smtp")), span_of("a"), span_of("a"), 0, NULL);
 
         for (uint32_t n = 0; n < 100; n++)
             sched_job_add_rcpt(j, n);
@@ -222,7 +227,7 @@ static void test_a_dead_destination_is_suspended_and_probed_with_growing_interva
 
 static void test_a_healthy_destination_is_forgotten_with_its_last_job(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
     struct sched s;
 
     (void)state;
@@ -244,7 +249,7 @@ static void test_a_healthy_destination_is_forgotten_with_its_last_job(void **sta
 static void test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up(
     void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
     struct sched s;
     static const uint64_t waits[] = { 1000, 2000, 4000, 8000, 16000, 32000, 60000 };
     uint64_t now = 0;
@@ -281,7 +286,7 @@ static void test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_g
 
 static void test_a_transport_that_does_not_exist_is_given_up_at_once(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
     struct sched s;
 
     (void)state;
@@ -298,7 +303,7 @@ static void test_a_transport_that_does_not_exist_is_given_up_at_once(void **stat
 
 static void test_a_flush_ends_suspensions_at_once(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 5, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
     struct sched s;
 
     (void)state;
@@ -317,7 +322,7 @@ static void test_a_flush_ends_suspensions_at_once(void **state)
 
 static void test_an_agent_that_dies_tells_nothing_about_the_destination(void **state)
 {
-    struct sched_limits limits = { .concurrency = 20, .initial = 1, .rcpts = 1 };
+    struct sched_limits limits = { .window = WINDOW(1, 20), .rcpts = 1 };
     struct sched s;
 
     (void)state;

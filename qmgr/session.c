@@ -19,6 +19,7 @@
 struct request {
     struct qmgr *q;
     struct ipc *c;
+    uid_t uid;
     bool superuser;
     bool front;
 };
@@ -39,12 +40,12 @@ static int serve_new(struct request *rq)
 
 static int serve_list(struct request *rq)
 {
-    return list_serve(rq->q, rq->c);
+    return list_serve(rq->q, rq->c, rq->uid);
 }
 
 static int serve_command(struct request *rq)
 {
-    return control_serve(rq->q, rq->c, rq->superuser);
+    return control_serve(rq->q, rq->c, rq->uid);
 }
 
 static int serve_flush_site(struct request *rq)
@@ -84,6 +85,7 @@ void qmgr_session(struct server *sv, struct stream *client, const struct peer *p
     struct request rq = {
         .q = sv->state,
         .c = ipc_new(client),
+        .uid = peer->uid,
         .superuser = daemon_is_superuser(sv, peer->uid),
         .front = daemon_is_front(sv, peer->uid),
     };

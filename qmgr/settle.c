@@ -14,12 +14,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rand.h"
 #include "qmgr/active.h"
 #include "qmgr/message.h"
 #include "qmgr/probe.h"
 #include "qmgr/remove.h"
 #include "qmgr/report.h"
 #include "queue/delivery_line.h"
+
+#define JITTER_SHARE 8 /* of a delay is added at random, so that what failed together does not come back together */
 
 /* ---- recipients ---- */
 
@@ -366,9 +369,11 @@ static int64_t next_attempt(struct active *a)
         a->m->faults++;
     if (local)
         return now + retry_fault_delay(&a->q->retry, a->m->faults);
-    if (a->attempted || a->resume_at == 0)
-        return now + retry_delay(&a->q->retry, a->env.attempts + a->attempted);
-    return a->resume_at;
+    int64_t due = a->resume_at;
+
+    if (a->attempted || due == 0)
+        due = now + retry_delay(&a->q->retry, a->env.attempts + a->attempted);
+    return due + (int64_t)rand_below((uint64_t)(due - now) / JITTER_SHARE + 1);
 }
 
 static void retry_later(struct active *a)
@@ -384,6 +389,7 @@ static void retry_later(struct active *a)
         if (r < 0)
             log_warn_errno(r, "%s: cannot write the time of the next attempt", m->id);
     }
+    m->flushed = false;
     message_describe(q, m, &a->env);
     active_free(a);
     message_defer(q, m, due);

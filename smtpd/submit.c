@@ -150,6 +150,8 @@ static void send_envelope(struct smtpd *s, struct ipc *c)
         .prepend = s->restrict_state.prepend,
     };
 
+    if (s->sv->params->smtpd_message_priority != 0)
+        m.priority = (uint32_t)(s->sv->params->smtpd_message_priority + SUBMIT_PRIORITY_ZERO);
     if (s->sasl_username.len > 0)
         m.sasl_sender = s->mail.auth;
     if (s->sv->params->smtpd_tls_received_header)

@@ -119,6 +119,10 @@ bool daemon_is_superuser(const struct server *sv, uid_t uid);  /* root, mail_own
  * that the caller table opens to one of them as well answers it no more than it needs. */
 bool daemon_is_front(const struct server *sv, uid_t uid);
 
+/* The name of a user, for lists such as authorized_submit_users; "unknown" if it has none. SANDBOX_NSS. 0, or -errno:
+ * it cannot be looked up now. */
+MAY_WAIT int daemon_user_name(uid_t uid, struct str *ret);
+
 /*
  * Become a mailbox owner for good (SANDBOX_SETUID; imapd, pop3d, pipe's child): group, supplementary
  * groups, user, and no capability left. In single-user mode it only checks that uid is one's own.

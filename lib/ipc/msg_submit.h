@@ -17,6 +17,7 @@
 
 #include "ipc/ipc.h"
 
+#define SUBMIT_PRIORITY_ZERO 10
 #define SUBMIT_ADDRESS_MAX 2048 /* bytes of an address or a DSN parameter between processes */
 #define SUBMIT_MILTERS_MAX 16   /* milters of one session */
 
@@ -72,6 +73,7 @@ struct submit {
     uint32_t forwarded_port;
     uint32_t forwarded_source;  /* 0: by origin; 1: local mail, 2: mail of the network */
     struct str content_filter;  /* "transport:destination" for all recipients, empty: as routed */
+    uint32_t priority;          /* RFC 6710's -9 ... 9, SUBMIT_PRIORITY_ZERO added; 0: not given */
     struct str prepend;         /* header lines that go in front of all others, CRLF */
 };
 IPC_SHAPE(submit,
@@ -87,7 +89,7 @@ IPC_SHAPE(submit,
     IPC_DYN(submit, forwarded_name, 1024), IPC_DYN(submit, forwarded_helo, 1024),
     IPC_STR(submit, forwarded_addr), IPC_STR(submit, forwarded_proto), IPC_U32(submit, forwarded_port, 65535),
     IPC_U32(submit, forwarded_source, 2),
-    IPC_DYN(submit, content_filter, 1024), IPC_DYN(submit, prepend, 65536),);
+    IPC_DYN(submit, content_filter, 1024), IPC_U32(submit, priority, 19), IPC_DYN(submit, prepend, 65536),);
 
 /* A mail filter in the middle of its conversation (lib/milter); its connection comes as a descriptor beside it. */
 struct milter_pass {

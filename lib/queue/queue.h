@@ -72,6 +72,7 @@ struct queue_envelope {
     uint32_t log_source;                    /* by XFORWARD: 0 not said, 1 local, 2 network */
     char *content_filter;                   /* "transport:destination" that replaces the routes; NULL if none */
     uint32_t client_port;
+    uint32_t priority;                      /* RFC 6710's -9 ... 9, SUBMIT_PRIORITY_ZERO added; 0: not given */
     uint64_t uid;
     struct queue_rcpt *rcpts;
     size_t n_rcpts;

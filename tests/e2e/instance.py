@@ -176,7 +176,7 @@ class Instance:
     def queue_files(self, *places):
         """Files in the queue directories (default: where mail waits)."""
         return [p for place in places or ("new", "cur", "maildrop")
-                for p in (self.queue_dir / place).glob("*")]
+                for p in (self.queue_dir / place).glob("[!.]*")]
 
     # ---- life ----
 
