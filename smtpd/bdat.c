@@ -105,15 +105,10 @@ static void drop_refused(struct smtpd *s, const struct chunk *c)
         s->bdat_failed = true;
 }
 
-void cmd_bdat(struct smtpd *s, struct span args)
+static void take_chunk(struct smtpd *s, struct chunk c)
 {
-    struct chunk c;
     char ok[64];
 
-    if (parse_chunk(args, &c) < 0) {
-        reply(s, "501 5.5.4 Syntax: BDAT count [LAST]");
-        return;
-    }
     if (!(s->state & (SMTP_RCPT | SMTP_BDAT)) || s->bdat_failed || ehlo_hides(s, "CHUNKING")) {
         refuse_chunk(s, &c);
         return;
@@ -142,4 +137,18 @@ void cmd_bdat(struct smtpd *s, struct span args)
         snprintf(ok, sizeof(ok), "250 2.0.0 Ok: %llu bytes", (unsigned long long)s->message.size);
         submit_end(s, ok);
     }
+}
+
+void cmd_bdat(struct smtpd *s, struct span args)
+{
+    struct chunk c;
+
+    if (parse_chunk(args, &c) < 0) {
+        reply(s, "501 5.5.4 Syntax: BDAT count [LAST]");
+        return;
+    }
+    if (c.last)
+        s->copies = submit_replies(s);
+    take_chunk(s, c);
+    s->copies = 0;
 }

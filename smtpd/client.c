@@ -74,6 +74,9 @@ void client_place(struct smtpd *s)
     snprintf(s->namaddr, sizeof(s->namaddr), "%s[%s]", str_cstr(&s->name), s->addr);
     s->trusted = in_list(s->sv->mynetworks, s);
     s->limit_exempt = in_list(s->sv->limit_exceptions, s);
+    s->bare_newline = s->sv->bare_newline;
+    if (s->bare_newline > BARE_NEWLINE_NORMALIZE && s->sv->bare_exclusions && in_list(s->sv->bare_exclusions, s))
+        s->bare_newline = BARE_NEWLINE_NO;
 }
 
 void client_address(struct smtpd *s, const struct peer *peer)

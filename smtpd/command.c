@@ -57,6 +57,7 @@ static const struct command {
 } commands[] = {
     { "HELO",     "helo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_helo     },
     { "EHLO",     "ehlo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_ehlo     },
+    { "LHLO",     "lhlo",     SMTP_ANY,             JUNK | NO_TLS_OK,    "",               cmd_lhlo     },
     { "STARTTLS", "starttls", BEFORE_MAIL,          NO_ARGS | NO_TLS_OK | FILTERED | HIDEABLE, "MAIL transaction in progress",
       cmd_starttls },
     { "AUTH",     "auth",     BEFORE_MAIL,          FILTERED | HIDEABLE,            "MAIL transaction in progress", cmd_auth },

@@ -16,6 +16,7 @@ void command_counts(const struct smtpd *s, struct str *ret);
 /* The handlers. args: what follows the name and a blank. */
 MAY_WAIT void cmd_helo(struct smtpd *s, struct span args);      /* helo.c */
 MAY_WAIT void cmd_ehlo(struct smtpd *s, struct span args);
+MAY_WAIT void cmd_lhlo(struct smtpd *s, struct span args);
 bool ehlo_hides(const struct smtpd *s, const char *keyword);    /* was it left out of the answer to EHLO? */
 MAY_WAIT void cmd_starttls(struct smtpd *s, struct span args);  /* starttls.c */
 MAY_WAIT void cmd_auth(struct smtpd *s, struct span args);      /* auth.c */

@@ -37,7 +37,7 @@ void cmd_data(struct smtpd *s, struct span args)
 {
     (void)args;
     if (s->n_rcpts == 0) {
-        reply(s, "554 5.5.1 Error: no valid recipients");
+        reply(s, "%d 5.5.1 Error: no valid recipients", s->sv->params->smtpd_lmtp_mode ? 503 : 554);
         return;
     }
     if (restrict_data(s) == VERDICT_REFUSED || filter_data(s) == VERDICT_REFUSED)
@@ -49,5 +49,7 @@ void cmd_data(struct smtpd *s, struct span args)
         return; /* the session ends with the stream's error */
     s->in_content = false;
     s->where = "END-OF-MESSAGE";
+    s->copies = submit_replies(s);
     submit_end(s, "250 2.0.0 Ok:");
+    s->copies = 0;
 }

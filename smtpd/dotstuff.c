@@ -28,13 +28,13 @@ static void add_crlf(struct str *out)
 /* A CR that no LF follows: content, here; the SMTP client does not pass it on (smtp/content.c) */
 static void add_bare_cr(struct dotstuff *d, struct str *out)
 {
-    d->bare_newline = true;
+    d->bare_cr = true;
     str_add_char(out, '\r');
 }
 
 static enum dotstuff_state end_bare_line(struct dotstuff *d, struct str *out)
 {
-    d->bare_newline = true;
+    d->bare_lf = true;
     add_crlf(out);
     return DOTSTUFF_BARE_LINE;
 }

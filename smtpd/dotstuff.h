@@ -22,7 +22,7 @@ struct dotstuff {
         DOTSTUFF_CR,                /* within a line, and a CR that is not yet written */
         DOTSTUFF_END,
     } state;
-    bool bare_newline;              /* a CR or LF without the other has been seen */
+    bool bare_lf, bare_cr;          /* one without the other has been seen */
 };
 
 void dotstuff_init(struct dotstuff *d, unsigned flags);

@@ -54,6 +54,17 @@ static bool has_xforward(const struct smtpd *s)
     return s->may_xforward;
 }
 
+static void add_limits(const struct smtpd *s, struct str *line)
+{
+    const struct params *p = s->sv->params;
+
+    if (p->smtpd_transaction_limit > 0)
+        str_addf(line, " MAILMAX=%lld", (long long)p->smtpd_transaction_limit);
+    str_addf(line, " RCPTMAX=%lld", (long long)p->smtpd_recipient_limit);
+    if (p->smtpd_recipient_domain_limit > 0)
+        str_addf(line, " RCPTDOMAINMAX=%lld", (long long)p->smtpd_recipient_domain_limit);
+}
+
 static void add_xclient(const struct smtpd *s, struct str *line)
 {
     (void)s;
@@ -93,6 +104,7 @@ static const struct keyword {
     { "DSN",                 always,   NULL           }, /* RFC 3461 */
     { "SMTPUTF8",            has_utf8, NULL           }, /* RFC 6531 */
     { "CHUNKING",            always,   NULL           }, /* RFC 3030 */
+    { "LIMITS",              always,   add_limits     }, /* RFC 9422 */
     { "XCLIENT",             has_xclient, add_xclient }, /* Postfix's XCLIENT_README */
     { "XFORWARD",            has_xforward, add_xforward },
 };
@@ -159,20 +171,31 @@ static bool take_name(struct smtpd *s, const char *command, struct span args)
     return false;
 }
 
+static bool is_wrong_protocol(struct smtpd *s, bool lmtp)
+{
+    if (s->sv->params->smtpd_lmtp_mode == lmtp)
+        return false;
+    reply(s, lmtp ? "500 5.5.2 Error: command not recognized" : "500 5.5.1 Error: this is LMTP: say LHLO");
+    return true;
+}
+
 void cmd_helo(struct smtpd *s, struct span args)
 {
+    if (is_wrong_protocol(s, false))
+        return;
     s->esmtp = false;
     if (!take_name(s, "HELO", args))
         return;
     reply(s, "250 %s", s->sv->params->myhostname);
 }
 
-void cmd_ehlo(struct smtpd *s, struct span args)
+/* EHLO and LHLO */
+static void greet_extended(struct smtpd *s, const char *command, struct span args)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
 
     s->esmtp = true;
-    if (!take_name(s, "EHLO", args))
+    if (!take_name(s, command, args))
         return;
     hide_keywords(s);
     str_add_str(&line, s->sv->params->myhostname);
@@ -186,4 +209,16 @@ void cmd_ehlo(struct smtpd *s, struct span args)
             keywords[i].add_parameter(s, &line);
     }
     reply(s, "250 %s", str_cstr(&line));
+}
+
+void cmd_ehlo(struct smtpd *s, struct span args)
+{
+    if (!is_wrong_protocol(s, false))
+        greet_extended(s, "EHLO", args);
+}
+
+void cmd_lhlo(struct smtpd *s, struct span args)
+{
+    if (!is_wrong_protocol(s, true))
+        greet_extended(s, "LHLO", args);
 }

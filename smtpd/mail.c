@@ -84,6 +84,18 @@ static bool parse(struct smtpd *s, struct span args, struct str *address, struct
     return r == 0;
 }
 
+/* smtpd_transaction_limit, which EHLO has told (RFC 9422 section 4.1); true: answered */
+static bool session_is_full(struct smtpd *s)
+{
+    size_t limit = (size_t)s->sv->params->smtpd_transaction_limit;
+
+    if (limit == 0 || s->n_mails < limit)
+        return false;
+    reply_uncounted(s, "421 4.5.3 %s Error: too many messages in one session", s->sv->params->myhostname);
+    s->state = SMTP_CLOSED;
+    return true;
+}
+
 void cmd_mail(struct smtpd *s, struct span args)
 {
     _cleanup_(str_free) struct str address = STR_INIT;
@@ -97,6 +109,8 @@ void cmd_mail(struct smtpd *s, struct span args)
         reply(s, "450 4.7.1 Error: too much mail from %s", s->addr);
         return;
     }
+    if (session_is_full(s))
+        return;
     if (!parse(s, args, &address, &mail) || !args_acceptable(s, str_span(&address), &mail))
         return;
 
@@ -104,6 +118,7 @@ void cmd_mail(struct smtpd *s, struct span args)
     s->mail = mail;
     mail = (struct mail_args){ 0 };
     s->state = SMTP_MAIL;
+    s->n_mails++;
     if (restrict_mail(s) == VERDICT_REFUSED || filter_mail(s, args) == VERDICT_REFUSED)
         transaction_reset(s);
     else

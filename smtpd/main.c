@@ -44,7 +44,7 @@ static int choose_modes(struct service *sv)
 {
     static const char *const tempfails[] = { "defer_if_permit", "defer" };
     static const char *const proxies[] = { "", "haproxy" };
-    static const char *const newlines[] = { "no", "normalize", "reject" };
+    static const char *const newlines[] = { "no", "normalize", "note", "reject" };
     const struct params *p = sv->params;
     const char *proxy = p->smtpd_upstream_proxy_protocol;
     const char *bare = p->smtpd_forbid_bare_newline;
@@ -120,6 +120,8 @@ static int open_lists(struct service *sv)
         { "smtpd_authorized_xclient_hosts", p->smtpd_authorized_xclient_hosts, MATCH_HOST_ADDR, &sv->xclient_hosts },
         { "smtpd_authorized_xforward_hosts", p->smtpd_authorized_xforward_hosts, MATCH_HOST_ADDR,
           &sv->xforward_hosts },
+        { "smtpd_forbid_bare_newline_exclusions", p->smtpd_forbid_bare_newline_exclusions, MATCH_HOST_ADDR,
+          &sv->bare_exclusions },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {

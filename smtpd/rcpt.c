@@ -31,6 +31,25 @@ static bool room_for_one_more(struct smtpd *s)
     return false;
 }
 
+/* smtpd_recipient_domain_limit, which EHLO has told (RFC 9422 section 4.3) */
+static bool domain_is_one_too_many(const struct smtpd *s)
+{
+    size_t limit = (size_t)s->sv->params->smtpd_recipient_domain_limit, n = 0;
+    struct span domain = address_domain(str_span(&s->rcpt));
+
+    for (size_t i = 0; limit > 0 && i < s->n_rcpts; i++) {
+        struct span one = address_domain(span_of(s->rcpts[i].address));
+        size_t j = 0;
+
+        if (span_eq_nocase(one, domain))
+            return false;
+        while (j < i && !span_eq_nocase(one, address_domain(span_of(s->rcpts[j].address))))
+            j++;
+        n += j == i;
+    }
+    return limit > 0 && n >= limit;
+}
+
 static void add_rcpt(struct smtpd *s, struct span given, struct rcpt_args *args)
 {
     MEM_GROW(s->rcpts, s->n_rcpts, s->cap_rcpts);
@@ -89,6 +108,8 @@ void cmd_rcpt(struct smtpd *s, struct span args)
     route_complete(s->sv->params, str_span(&address), &s->rcpt);
     if (prescreen_refusal(s)) {
         prescreen_refuse_rcpt(s);
+    } else if (domain_is_one_too_many(s)) {
+        reply_uncounted(s, "452 4.5.3 Error: too many recipient domains");
     } else if (restrict_rcpt(s) == VERDICT_REFUSED) {
         filter_rcpt_refused(s, args);
     } else if (filter_rcpt(s, args) != VERDICT_REFUSED) {

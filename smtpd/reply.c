@@ -101,7 +101,8 @@ static void send_line(struct smtpd *s, struct str *text)
     }
     transcript_out(s, str_span(text));
     str_add_str(text, "\r\n");
-    stream_write(s->client, str_span(text));
+    for (size_t i = 0; i == 0 || i < s->copies; i++)
+        stream_write(s->client, str_span(text));
 }
 
 void reply(struct smtpd *s, const char *fmt, ...)
@@ -144,7 +145,7 @@ static void add_session(const struct smtpd *s, struct str *line)
         show_address(line, str_span(&s->rcpt));
         str_add_char(line, '>');
     }
-    str_addf(line, " proto=%s", s->esmtp ? "ESMTP" : "SMTP");
+    str_addf(line, " proto=%s", s->sv->params->smtpd_lmtp_mode ? "LMTP" : s->esmtp ? "ESMTP" : "SMTP");
     if (s->helo.len > 0)
         str_addf(line, " helo=<" SPAN_FMT ">", SPAN_ARG(str_span(&s->helo)));
     if (s->sasl_username.len > 0) {

@@ -119,6 +119,20 @@ static void run_line(struct smtpd *s, struct span line)
     command_run(s, line);
 }
 
+bool session_refuses_bare(struct smtpd *s, const char *what)
+{
+    int64_t code = s->sv->params->smtpd_forbid_bare_newline_reject_code;
+
+    if (s->bare_newline == BARE_NEWLINE_NOTE)
+        log_info("bare <%s> received after %s from %s", what, s->where, s->namaddr);
+    if (s->bare_newline != BARE_NEWLINE_REJECT)
+        return false;
+    refuse(s, s->where, "%d 5.5.2 %s Error: bare <%s> received", (int)code, s->sv->params->myhostname, what);
+    if (code == 521)
+        s->state = SMTP_CLOSED;
+    return true;
+}
+
 /* One command; 0, or the stream's error */
 static int serve_line(struct smtpd *s)
 {
@@ -134,9 +148,7 @@ static int serve_line(struct smtpd *s)
     if (r < 0)
         return r;
     transcript_in(s, line);
-    if (s->sv->bare_newline == BARE_NEWLINE_REJECT && stream_line_had_bare_lf(s->client))
-        reply(s, "550 5.5.2 %s Error: bare <LF> received", s->sv->params->myhostname);
-    else
+    if (!stream_line_had_bare_lf(s->client) || !session_refuses_bare(s, "LF"))
         run_line(s, line);
     return stream_error(s->client);
 }

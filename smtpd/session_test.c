@@ -316,7 +316,7 @@ static const struct {
       OK2 "250 2.0.0 Ok: 3 bytes\r\n250 2.0.0 Ok: 7 bytes queued as ID1\r\n" BYE, NULL },
     { "EHLO c\r\nQUIT\r\n",
       "220 mx.example ESMTP Postern\r\n250-mx.example\r\n250-PIPELINING\r\n250-SIZE 200000\r\n250-VRFY\r\n250-ETRN\r\n"
-      "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250 CHUNKING\r\n" BYE, NULL },
+      "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=2\r\n" BYE, NULL },
     { HELLO "MAIL FROM:<>\r\nRCPT TO:<x@far.example>\r\nQUIT\r\n",
       GREET "250 2.1.0 Ok\r\n554 5.7.1 <x@far.example>: Relay access denied\r\n" BYE,
       "NOQUEUE: reject: RCPT from unknown[192.0.2.9]: 554 5.7.1 <x@far.example>: Relay access denied; "

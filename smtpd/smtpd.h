@@ -27,7 +27,7 @@
 #define SHOWN_MAX     200   /* bytes of a peer's text in a reply or a log line */
 
 enum tls_level { TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT };
-enum bare_newline { BARE_NEWLINE_NO, BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_REJECT };
+enum bare_newline { BARE_NEWLINE_NO, BARE_NEWLINE_NORMALIZE, BARE_NEWLINE_NOTE, BARE_NEWLINE_REJECT };
 
 /* Set up by start(), then read only but for the kept connections. */
 struct service {
@@ -35,7 +35,7 @@ struct service {
     const struct params *params;
     struct router *router;
     struct match_list *mynetworks, *limit_exceptions, *backup_networks, *flush_domains;
-    struct match_list *xclient_hosts, *xforward_hosts;   /* NULL: nobody */
+    struct match_list *xclient_hosts, *xforward_hosts, *bare_exclusions;   /* NULL: nobody */
     struct restriction_set restrictions;
     struct maps *sender_logins, *rbl_replies, *relay_clientcerts;
     struct milter_list milters;
@@ -105,6 +105,7 @@ struct smtpd {
     bool trusted;                   /* in mynetworks */
     struct str prescreen_refusal;   /* of RCPT, for a test that failed; prescreen.h */
     bool limit_exempt;
+    enum bare_newline bare_newline; /* what a bare LF of this client gets */
     struct anvil_client anvil;      /* as whom it is counted; limits.h */
     bool may_xclient, may_xforward;
     struct forwarded *forwarded;    /* by XFORWARD, for the next message; NULL: nothing */
@@ -120,6 +121,7 @@ struct smtpd {
     struct mail_args mail;
     struct envelope_rcpt *rcpts;
     size_t n_rcpts, cap_rcpts;
+    size_t n_mails;                 /* transactions begun */
     struct str rcpt;                /* the one being checked, as it is shown */
     struct span etrn;               /* the domain of the ETRN being checked */
     struct submission message;
@@ -136,6 +138,7 @@ struct smtpd {
     struct {
         uint64_t ok, total;
     } counts[COMMANDS_MAX + 1];     /* by row of the command table; the last: unknown ones */
+    size_t copies;                  /* of the next replies: LMTP has one for each recipient; 0: one */
     const char *where;              /* for "lost connection after ..." */
     bool in_content;
     struct str transcript;          /* transcript.h */

@@ -19,6 +19,7 @@
 #include "smtpd/client.h"
 #include "smtpd/filter.h"
 #include "smtpd/reply.h"
+#include "smtpd/session.h"
 #include "smtpd/starttls.h"
 #include "smtpd/xclient.h"
 
@@ -55,9 +56,10 @@ static struct str borrow(const char *text)
 /* RFC 3848, and RFC 6531 section 4.3: "ESMTPSA" */
 static void protocol_name(const struct smtpd *s, char ret[static 16])
 {
-    const char *base = s->mail.seen & ARG_UTF8 ? "UTF8SMTP" : s->esmtp ? "ESMTP" : "SMTP";
+    bool lmtp = s->sv->params->smtpd_lmtp_mode, utf8 = s->mail.seen & ARG_UTF8;
+    const char *base = lmtp ? "LMTP" : utf8 ? "SMTP" : s->esmtp ? "ESMTP" : "SMTP";
 
-    snprintf(ret, 16, "%s%s%s", base, s->esmtp && s->tls_info.len > 0 ? "S" : "",
+    snprintf(ret, 16, "%s%s%s%s", utf8 ? "UTF8" : "", base, s->esmtp && s->tls_info.len > 0 ? "S" : "",
              s->esmtp && s->sasl_username.len > 0 ? "A" : "");
 }
 
@@ -325,29 +327,43 @@ static void answer(struct smtpd *s, const struct submit_result *r, const char *o
     reply(s, "%s queued as %s", ok, r->queue_id);
 }
 
-void submit_end(struct smtpd *s, const char *ok)
+size_t submit_replies(const struct smtpd *s)
+{
+    return s->sv->params->smtpd_lmtp_mode ? s->n_rcpts : 1;
+}
+
+/* Not for cleanup; true: answered */
+static bool refused_here(struct smtpd *s)
+{
+    const struct dotstuff *d = &s->message.parser;
+
+    if (s->message.failed < 0)
+        return false;
+    return (d->bare_lf && session_refuses_bare(s, "LF")) || (d->bare_cr && session_refuses_bare(s, "CR")) ||
+           restrict_end_of_data(s) == VERDICT_REFUSED;
+}
+
+static void submit_whole(struct smtpd *s, const char *ok)
 {
     struct submit_result result = { 0 };
-    bool bare = s->message.parser.bare_newline && s->sv->bare_newline == BARE_NEWLINE_REJECT;
     int r = s->message.failed;
 
-    if (r == 0 && !bare && restrict_end_of_data(s) == VERDICT_REFUSED) {
-        transaction_reset(s);
-        return;
-    }
-    if (r == 0 && !bare)
+    if (r == 0)
         r = deliver(s, &result);
-    if (bare)
-        refuse(s, "END-OF-MESSAGE", "550 5.5.2 %s Error: bare <LF> received",
-               s->sv->params->myhostname);
-    else if (r == -EMSGSIZE)
-        refuse(s, "END-OF-MESSAGE", "552 5.3.4 Error: message file too big");
-    else if (r == 0)
+    if (r == 0) {
         answer(s, &result, ok);
-    if (r < 0 && r != -EMSGSIZE && !bare) {
+    } else if (r == -EMSGSIZE) {
+        refuse(s, "END-OF-MESSAGE", "552 5.3.4 Error: message file too big");
+    } else {
         log_warn_errno(r, "cannot submit a message from %s to cleanup, telling it to try again",
                        s->namaddr);
         reply_uncounted(s, "451 4.3.0 Error: queue file write error");
     }
+}
+
+void submit_end(struct smtpd *s, const char *ok)
+{
+    if (!refused_here(s))
+        submit_whole(s, ok);
     transaction_reset(s);
 }

@@ -25,6 +25,9 @@ MAY_WAIT void submit_content(struct smtpd *s);
  * transaction is over in either case. */
 MAY_WAIT void submit_end(struct smtpd *s, const char *ok);
 
+/* How many replies the end of content gets: in LMTP one for each recipient (RFC 2033 section 4.2), else one. */
+size_t submit_replies(const struct smtpd *s);
+
 /* The message does not come: cleanup drops what it has. Harmless when there is none. */
 MAY_WAIT void submit_abort(struct smtpd *s);
 
