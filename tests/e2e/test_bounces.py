@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reports on what became of mail, field by field, and who gets them."""
+import contextlib
 import email
+import os
 import re
+import signal
 import smtplib
 import time
 from email.utils import parsedate_to_datetime
@@ -163,6 +166,19 @@ def test_smtputf8_mail_gets_the_global_forms(post):
     assert r.utf8 and r.whole
     assert r["schlechter-größe@plain.test"]["final-recipient"].startswith("utf-8; ")
     assert "schlechter-größe" in r.text and "Subject: Grüße" in r.returned
+
+
+def test_bounce_may_be_killed_at_any_moment_and_no_sender_goes_without_his_report(post):
+    for i in range(24):
+        post.send(f"bad-{i}@void.test")
+        if i % 3 == 0:
+            for pid in post.suite.pids("bounce"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+    post.suite.wait_queue_empty(30)
+    told = [r["final-recipient"] for p in post.suite.messages("alice") for r in Report(p.read_bytes()).recipients]
+    assert set(told) == {f"rfc822; bad-{i}@void.test" for i in range(24)}
+    assert max(told.count(x) for x in told) <= 2        # a second report at worst
 
 
 # ---- delays ----
