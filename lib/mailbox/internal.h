@@ -109,7 +109,7 @@ uint64_t mailbox_keyword_mask(const struct mailbox *mb);
 int mailbox_append_entry(const struct index_message *m, void *mailbox);
 void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent);
 
-/* Assign a UID (unless m->uid is set already: one that was taken over) and put a message that is in cur/ or new/ already (write transaction); m->uid and m->modseq are set. */
+/* Assign a UID and put a message that is in cur/ or new/ already (write transaction); m->uid and m->modseq are set. */
 int folder_add_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
                        struct index_message *m);
 

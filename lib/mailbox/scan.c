@@ -259,18 +259,23 @@ static int take_file(struct scan *s, struct str *file)
     return rename(from.data, to.data) < 0 ? -errno : 0;
 }
 
-int folder_add_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
+/* Put a new message that has its UID. */
+static int put_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
                        struct index_message *m)
 {
-    if (m->uid == 0) {
-        if (rec->uidnext == UINT32_MAX)
-            return -EOVERFLOW;
-        m->uid = rec->uidnext++;
-    }
     m->modseq = modseq;
     if (rec->highestmodseq < modseq)
         rec->highestmodseq = modseq;
     return index_message_put(t, id, rec, NULL, m);
+}
+
+int folder_add_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
+                       struct index_message *m)
+{
+    if (rec->uidnext == UINT32_MAX)
+        return -EOVERFLOW;
+    m->uid = rec->uidnext++;
+    return put_message(t, id, rec, modseq, m);
 }
 
 /* Courier's keywords become letters of the file's name, as Dovecot has them. */
@@ -294,7 +299,7 @@ static int add_letters(struct scan *s, struct index_message *m, uint64_t keyword
     return rename(from.data, to.data) < 0 ? -errno : 0;
 }
 
-/* What another mail server knew of the message */
+/* What another mail server knew of the message: 1, with its UID; 0 nothing; -errno. */
 static int take_over(struct scan *s, struct index_message *m, struct span base, struct str *file)
 {
     const struct takeover_message *known = s->takeover ? takeover_find(s->takeover, base) : NULL;
@@ -304,12 +309,12 @@ static int take_over(struct scan *s, struct index_message *m, struct span base, 
         return 0;
     int r = index_message_get(s->txn, s->folder->id, known->uid, &other);
     if (r != -ENOENT)
-        return r;   /* a second file of that name */
+        return r;   /* 0: a second file of that name */
     m->uid = known->uid;
     if (m->vsize == 0)
         m->vsize = known->vsize;
     r = add_letters(s, m, known->keywords, file);
-    return r == -ENOENT ? 0 : r;
+    return r < 0 && r != -ENOENT ? r : 1;
 }
 
 static int add_found(struct scan *s, struct index_message *m, const struct maildir_name *name, struct str *file)
@@ -325,7 +330,10 @@ static int add_found(struct scan *s, struct index_message *m, const struct maild
     m->vsize = name->vsize;
     s->assigned = true;
     int r = take_over(s, m, name->base, file);
-    return r < 0 ? r : folder_add_message(s->txn, s->folder->id, &s->rec, s->modseq, m);
+    if (r < 0)
+        return r;
+    return r ? put_message(s->txn, s->folder->id, &s->rec, s->modseq, m)
+             : folder_add_message(s->txn, s->folder->id, &s->rec, s->modseq, m);
 }
 
 static int update_found(struct scan *s, uint32_t uid, struct index_message *m)
