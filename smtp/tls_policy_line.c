@@ -97,7 +97,7 @@ static void line_reset(struct tls_line *l)
 int tls_line_parse(struct span text, struct tls_line *ret, struct str *err)
 {
     static const char separators[] = " \t\r\n,";
-    struct span word;
+    struct span word = SPAN_NULL;
 
     line_reset(ret);
     if (!span_word(&text, separators, &word) || tls_level_find(word, &ret->level) < 0)
