@@ -16,6 +16,7 @@
 #include "cleanup/headers.h"
 #include "mail/address.h"
 #include "mail/date.h"
+#include "mail/idna.h"
 
 /* Peer's text within a field: printable, on one line. */
 static void add_safe(struct str *out, struct span text)
@@ -61,6 +62,21 @@ static void add_tls(struct span info, struct str *out)
     }
 }
 
+/* The recipient, its domain in A-labels if that makes it ASCII: a next hop without SMTPUTF8 may then have the
+ * message (RFC 6531 section 3.6). */
+static void add_traced(struct str *out, struct span address)
+{
+    _cleanup_(str_free) struct str ascii = STR_INIT, whole = STR_INIT;
+
+    if (idna_is_ascii(address) || !idna_is_ascii(address_local(address)) ||
+        idna_to_ascii(address_domain(address), &ascii) < 0) {
+        address_quote(out, address);
+        return;
+    }
+    str_addf(&whole, SPAN_FMT "@%s", SPAN_ARG(address_local(address)), str_cstr(&ascii));
+    address_quote(out, str_span(&whole));
+}
+
 static void add_network(const struct compose *c, struct str *out)
 {
     const struct submit *s = c->submit;
@@ -82,7 +98,7 @@ static void add_network(const struct compose *c, struct str *out)
     str_add_str(out, "\r\n\tfor <");
     _cleanup_(str_free) struct str quoted = STR_INIT;
 
-    address_quote(&quoted, c->only_rcpt);
+    add_traced(&quoted, c->only_rcpt);
     add_safe(out, str_span(&quoted));
     str_add_str(out, ">; ");
 }

@@ -253,11 +253,11 @@ static void filter_all(struct delivery *d)
 
 enum go_on { GO_ON, STOP };
 
-/* This next hop did not work; perhaps another one does. */
+/* This next hop did not work; perhaps another one does, unless the mail must not go elsewhere. */
 static enum go_on pass_on(struct delivery *d)
 {
     fail_all(d);
-    return GO_ON;
+    return d->last.final ? STOP : GO_ON;
 }
 
 /* Over a kept connection, if there is one. *ret_used: the address whose server has had its say, family 0: none.

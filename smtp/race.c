@@ -21,6 +21,7 @@ enum { HEAD_START_MS = 250, RUNNERS_MAX = 8 }; /* "Connection Attempt Delay", RF
 struct runner {
     size_t target;
     int fd;
+    struct poll_fd *watch;      /* when several run */
     uint64_t deadline;
 };
 
@@ -30,7 +31,7 @@ struct race {
     size_t next;                /* target to start next */
     uint16_t preference;        /* of all that take part */
     size_t budget;              /* how many more may be started */
-    int epoll;                  /* of the runners, from the second on; else -1 */
+    struct waitq arrival;       /* woken by every watch */
     struct runner runners[RUNNERS_MAX];
     size_t n;
     struct failure *why;
@@ -38,13 +39,10 @@ struct race {
 
 static void failed(struct race *r, size_t target, int error)
 {
-    const struct target *t = &r->targets->items[target];
-    char addr[INET6_ADDRSTRLEN];
-    _cleanup_(str_free) struct str host = STR_INIT;
+    _cleanup_(str_free) struct str name = STR_INIT;
 
-    str_add_escaped(&host, span_of(t->host), 255, STR_ASCII);
-    failure_set(r->why, false, "4.4.1", "connect to %s[%s]:%u: %s", str_cstr(&host),
-                socket_addr_print(&t->addr, addr), socket_addr_port(&t->addr),
+    target_add_name(&r->targets->items[target], &name);
+    failure_set(r->why, false, "4.4.1", "connect to %s: %s", str_cstr(&name),
                 error == -ETIMEDOUT ? "Connection timed out" : strerror(-error));
     log_info("%s", str_cstr(&r->why->text));
 }
@@ -65,8 +63,9 @@ static int start_next(struct race *r)
     }
     if (connected)
         return fd;
-    r->runners[r->n++] = (struct runner){ target, fd,
-                                          clock_deadline_ms(r->d->client->params->smtp_connect_timeout * 1000) };
+    r->runners[r->n++] = (struct runner){
+        .target = target, .fd = fd, .deadline = clock_deadline_ms(r->d->client->params->smtp_connect_timeout * 1000)
+    };
     return -EINPROGRESS;
 }
 
@@ -80,24 +79,39 @@ static bool may_start(struct race *r)
            t->items[r->next].preference == r->preference;
 }
 
-static void drop(struct race *r, size_t i)
+/* Take a runner out; its descriptor is the caller's. */
+static int release(struct race *r, size_t i)
 {
-    close(r->runners[i].fd);
+    int fd = r->runners[i].fd;
+
+    poll_fd_free(r->runners[i].watch);
     r->runners[i] = r->runners[--r->n];
+    return fd;
 }
 
-/* One runner waits by itself; for more an epoll descriptor is waited for, in which all of them are. */
+static void arrived(void *arg, unsigned events)
+{
+    struct race *r = arg;
+
+    (void)events;
+    waitq_wake(&r->arrival, 1);
+}
+
+/* One runner is waited for directly; several are watched, and whichever has news wakes us. */
 static int wait_for_one(struct race *r, uint64_t until)
 {
-    if (r->n == 1 && r->epoll < 0)
+    if (r->n == 1 && !r->runners[0].watch)
         return fiber_wait_fd(r->runners[0].fd, EPOLLOUT, until);
-    if (r->epoll < 0)
-        r->epoll = epoll_create1(EPOLL_CLOEXEC);
-    for (size_t i = 0; r->epoll >= 0 && i < r->n; i++) {
-        struct epoll_event e = { .events = EPOLLOUT };
-        epoll_ctl(r->epoll, EPOLL_CTL_ADD, r->runners[i].fd, &e); /* EEXIST: from the turn before */
+    for (size_t i = 0; i < r->n; i++) {
+        struct runner *run = &r->runners[i];
+        if (!run->watch) {
+            run->watch = poll_fd_new_callback(run->fd, arrived, r);
+            int e = poll_fd_watch(run->watch, EPOLLOUT);
+            if (e < 0)
+                return e;
+        }
     }
-    return r->epoll < 0 ? -errno : fiber_wait_fd(r->epoll, EPOLLIN, until);
+    return waitq_wait(&r->arrival, until);
 }
 
 /* Look at every runner: the descriptor of a connected one, or -EAGAIN */
@@ -109,17 +123,15 @@ static int look(struct race *r, struct target **ret)
         struct runner *run = &r->runners[i];
         int error = socket_connect_state(run->fd);
         if (error == 0) {
-            int fd = run->fd;
             *ret = &r->targets->items[run->target];
-            r->runners[i] = r->runners[--r->n];
-            return fd;
+            return release(r, i);
         }
         if (error == -EINPROGRESS && now < run->deadline) {
             i++;
             continue;
         }
         failed(r, run->target, error == -EINPROGRESS ? -ETIMEDOUT : error);
-        drop(r, i);
+        close(release(r, i));
     }
     return -EAGAIN;
 }
@@ -167,13 +179,13 @@ int race_connect(struct delivery *d, struct targets *targets, size_t first, size
                  struct failure *why)
 {
     struct race r = { .d = d, .targets = targets, .next = first, .preference = targets->items[first].preference,
-                      .budget = budget, .epoll = -1, .why = why };
+                      .budget = budget, .why = why };
+    waitq_init(&r.arrival);
     int fd = run(&r, ret);
     while (r.n > 0) {
-        r.targets->items[r.runners[0].target].tried = false; /* it lost, which says nothing against it */
-        drop(&r, 0);
+        if (fd >= 0)            /* it lost, which says nothing against it */
+            r.targets->items[r.runners[0].target].tried = false;
+        close(release(&r, 0));
     }
-    if (r.epoll >= 0)
-        close(r.epoll);
     return fd;
 }

@@ -161,10 +161,9 @@ static int exchange(struct connection *k, struct sasl_client *sasl, struct failu
     for (int i = 0; i < STEPS_MAX; i++) {
         if (connection_reply(k, "performing SASL authentication", p->smtp_helo_timeout, &reply, why) < 0)
             return -1;
-        if (reply.code != 334)
+        if (reply.code != 334 || wrong < 0)
             break;
-        if (wrong == 0)
-            wrong = answer(k, sasl, &reply, &text);
+        wrong = answer(k, sasl, &reply, &text);
     }
     bool accepted = reply.code / 100 == 2;
     if (accepted && wrong == 0 && sasl->verified)

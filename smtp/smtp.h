@@ -98,6 +98,8 @@ struct targets {
     bool we_are_mx;         /* we are an MX host of the domain ourselves */
 };
 void targets_done(struct targets *t);
+/* "host[addr]:port", or "host[path]" of a Unix socket. Appended. */
+void target_add_name(const struct target *t, struct str *ret);
 /* Addresses to try, in order (RFC 5321 section 5.1, RFC 7505). 0, or -1 with *why set. */
 MAY_WAIT int targets_find(struct smtp_client *c, const struct nexthop *hop, struct targets *ret,
                           struct failure *why);

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <netdb.h>
+#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -33,6 +34,17 @@ void targets_done(struct targets *t)
     free(t->items);
     free(t->expanded);
     *t = (struct targets){ 0 };
+}
+
+void target_add_name(const struct target *t, struct str *ret)
+{
+    char addr[INET6_ADDRSTRLEN];
+    bool is_unix = t->addr.sa.sa_family == AF_UNIX;
+
+    str_add_escaped(ret, span_of(t->host), 255, STR_ASCII);
+    str_addf(ret, "[%s]", is_unix ? ((const struct sockaddr_un *)&t->addr.sa)->sun_path : socket_addr_print(&t->addr, addr));
+    if (!is_unix)
+        str_addf(ret, ":%u", socket_addr_port(&t->addr));
 }
 
 /* What one look-up of addresses needs to know */
@@ -190,6 +202,7 @@ static bool is_own(const struct search *s, const struct target *t)
 static int loops_back(struct search *s, const char *domain)
 {
     failure_set(s->why, true, "5.4.6", "mail for %s loops back to myself", domain);
+    s->why->final = true;
     return -1;
 }
 
@@ -258,6 +271,7 @@ static int find_by_mx(struct search *s, const char *domain)
     }
     if (mx.len == 1 && mx.records[0].name[0] == '\0') {
         failure_set(s->why, true, "5.1.0", "Domain %s does not accept mail (nullMX)", domain);
+        s->why->final = true;
         return -1;
     }
     if (!p->smtp_randomize_addresses)
