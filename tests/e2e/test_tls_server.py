@@ -269,9 +269,12 @@ def replace(path, text):
 def test_changed_names_and_files_count_without_a_new_process_and_broken_ones_do_not(make_instance, pems, workdir):
     folder = workdir / "sni"
     folder.mkdir()
-    chain = folder / "chain.pem"
+    chain, authority = folder / "chain.pem", folder / "ca.pem"
     chain.write_text(pems["file.test"].both.read_text())
-    instance = make_instance(start=False, users=(), params={"tls_server_sni_maps": "texthash:$config_directory/names"})
+    authority.write_text(pems["stranger"].crt.read_text())
+    instance = make_instance(start=False, users=(), params={
+        "tls_server_sni_maps": "texthash:$config_directory/names", "smtpd_tls_loglevel": "1",
+        "smtpd_tls_ask_ccert": "yes", "smtpd_tls_CAfile": authority})
     names = instance.config / "names"
     names.write_text(f"a.test {chain}\nb.test {base64.b64encode(pems['b64.test'].both.read_bytes()).decode()}\n")
     instance.start()
@@ -280,8 +283,13 @@ def test_changed_names_and_files_count_without_a_new_process_and_broken_ones_do_
     assert (shown(port, "a.test"), shown(port, "b.test")) == ("file.test", "b64.test")
     pid = instance.pids("smtpd")
 
+    with session(port, pem=pems["known"]):
+        instance.wait_log(rf"{LOG}Untrusted TLS connection established")
+    replace(authority, pems["ca.test"].crt.read_text())
     replace(chain, pems["wild.test"].both.read_text())
     wait_until(lambda: shown(port, "a.test") == "wild.test", 20, "the changed file")
+    with session(port, pem=pems["known"]):
+        instance.wait_log(rf"{LOG}Trusted TLS connection established")
     replace(chain, "-----BEGIN PRIVATE KEY-----\nbroken\n")
     instance.wait_log(rf"{LOG}warning: service \S+: certificates have changed and cannot be read, using the old ones", 20)
     assert shown(port, "a.test") == "wild.test"
