@@ -85,9 +85,9 @@ def tamper(zone, text):
 
 
 @pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("pki")
-    directory.chmod(0o755)
+def pki(workdir):
+    directory = workdir / "pki"
+    directory.mkdir()
     authority = Authority(directory)
     (directory / "other").mkdir()
     other = Authority(directory / "other", "Another CA")
@@ -97,10 +97,9 @@ def pki(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def receiver(pki, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("postfix")
-    for d in (directory, *directory.parents[:2]):
-        d.chmod(0o755)
+def receiver(pki, workdir):
+    directory = workdir / "postfix"
+    directory.mkdir()
     with postfix.run(directory, pki[2], smtpd_tls_ask_ccert="yes", smtpd_tls_CAfile=pki[0].file,
                      smtpd_client_connection_count_limit="0") as it:
         yield it
@@ -115,10 +114,12 @@ def scripted(pki):
 
 
 @pytest.fixture(scope="module")
-def resolver(pki, receiver, tmp_path_factory):
+def resolver(pki, receiver, workdir):
     authority, _, chain, _ = pki
+    directory = workdir / "dns"
+    directory.mkdir()
     bogus = PLAIN_ZONE.split(";")[0].replace("plain.test", "bogus.test") + "evil A 127.0.0.1\n"
-    with resolve(tmp_path_factory.mktemp("dns"),
+    with resolve(directory,
                  signed={"dane.test": signed_zone(receiver.port, chain, authority.file),
                          "bogus.test": bogus.replace("*  ", "any")},
                  unsigned={"plain.test": PLAIN_ZONE.format(port=receiver.port, wrong=WRONG)}, tamper=tamper) as port:
