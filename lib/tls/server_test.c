@@ -43,7 +43,8 @@ static void test_a_value_is_base64_or_names_files(void **state)
 static void test_a_broken_text_gives_no_chain(void **state)
 {
     static const char *const texts[] = {
-        "", "no PEM at all", "-----BEGIN PRIVATE KEY-----\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+        "", "no PEM at all", "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         "-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n",
     };
