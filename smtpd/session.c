@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/own.h"
 #include "smtpd/session.h"
 
@@ -26,8 +27,10 @@
 #include "smtpd/upstream.h"
 #include "smtpd/xclient.h"
 
-static void session_done(struct smtpd *s)
+static void session_free(struct smtpd **p)
 {
+    struct smtpd *s = *p;
+
     transaction_reset(s);
     restrict_state_done(&s->restrict_state);
     filter_done(s);
@@ -42,6 +45,7 @@ static void session_done(struct smtpd *s)
     str_free(&s->transcript);
     free(s->rcpts);
     str_free(&s->prescreen_refusal);
+    free(s);
 }
 
 void transaction_reset(struct smtpd *s)
@@ -223,24 +227,34 @@ static void serve_client(struct smtpd *s)
     transcript_mail(s);
 }
 
+/* From here on the client has passed what was before the greeting. */
+static void run_session(struct smtpd *s, const struct peer *peer)
+{
+    client_address(s, peer);
+    if (!prescreen_client(s))
+        return;
+    client_identify(s);
+    serve_client(s);
+    limits_leave(s);
+}
+
+/* The session is not on the stack, where it would cost an idle client a page more: with it the frames of
+ * the wait do not fit into one. */
 void smtpd_session(struct server *server, struct stream *client, const struct peer *peer)
 {
     _cleanup_(stream_free_ptr_) struct stream *owned = client;
-    _cleanup_(session_done) struct smtpd s = {
-        .sv = server->state, .client = owned, .state = SMTP_CONNECTED, .where = "CONNECT"
-    };
+    _cleanup_(session_free) struct smtpd *s = mem_new(struct smtpd);
     struct peer from = *peer;
 
+    s->sv = server->state;
+    s->client = owned;
+    s->state = SMTP_CONNECTED;
+    s->where = "CONNECT";
     stream_set_timeout(client, server->params->smtpd_timeout * 1000);
-    if (!upstream_identify(&s, &from)) {
-        reply_uncounted(&s, "421 4.3.0 %s Server local error", server->params->myhostname);
+    if (upstream_identify(s, &from)) {
+        run_session(s, &from);
+    } else {
+        reply_uncounted(s, "421 4.3.0 %s Server local error", server->params->myhostname);
         stream_flush(client);
-        return;
     }
-    client_address(&s, &from);
-    if (!prescreen_client(&s))
-        return;
-    client_identify(&s);
-    serve_client(&s);
-    limits_leave(&s);
 }

@@ -136,7 +136,7 @@ struct smtpd {
     /* what it has done */
     uint64_t errors, junk, overshoot;
     struct {
-        uint64_t ok, total;
+        uint32_t ok, total;
     } counts[COMMANDS_MAX + 1];     /* by row of the command table; the last: unknown ones */
     size_t copies;                  /* of the next replies: LMTP has one for each recipient; 0: one */
     const char *where;              /* for "lost connection after ..." */
