@@ -17,6 +17,7 @@ cleanup  unix - - n -  0 cleanup
 qmgr     unix n - n 300 1 qmgr
 auth     unix - - n -  1 auth
 tlsmgr   unix - - n 1000? 1 tlsmgr
+anvil    unix - - n -  1 anvil
 bounce   unix - - n -  0 bounce
 error    unix - - n -  - error
 virtual  unix - n n -  - virtual
@@ -31,7 +32,8 @@ class Postern(Peer):
     name = "postern"
     roles = ("mta", "imap", "pop3")
     # tuned: as Postfix's, as many deliveries at once to the one next hop as it can take
-    variants = ("default", "tuned")
+    # counted: every client is counted by anvil, as strangers are
+    variants = ("default", "tuned", "counted")
 
     def version(self):
         return subprocess.run([ROOT / "sbin/postconf", "-c", self.dir / "etc", "-h", "mail_version"],
@@ -58,9 +60,9 @@ class Postern(Peer):
             "maillog_file": self.dir / "log" / "mail.log",
             "inet_interfaces": "127.0.0.1",
             "inet_protocols": "ipv4",
-            "mynetworks": "127.0.0.0/8",
+            "mynetworks": self.networks,
             "smtpd_peername_lookup": "no",
-            "smtpd_relay_restrictions": "permit_mynetworks, reject",
+            "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
             "smtp_dns_support_level": "disabled",
             "virtual_mailbox_domains": DOMAIN,
             "virtual_mailbox_base": self.dir / "mail",
@@ -74,6 +76,8 @@ class Postern(Peer):
                             smtpd_tls_key_file=self.key)
         if self.relay_port:
             settings["relayhost"] = f"[127.0.0.1]:{self.relay_port}"
+        if self.variant == "counted":
+            settings.update(smtpd_client_event_limit_exceptions="", smtpd_client_connection_count_limit="1000000")
         if self.variant == "tuned":
             settings["default_destination_concurrency_limit"] = "500"
         (etc / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
