@@ -140,6 +140,34 @@ static void test_answers_are_understood_or_refused(void **state)
     }
 }
 
+#define DENIAL(rcode, rest) "\x12\x34\x81" rcode "\0\1\0\0\0\1\0\0" "\1a\1b\0\0\1\0\1" rest
+#define SOA(ttl, len, minimum) "\xc0\x0c\0\6\0\1" ttl len "\0\0" "\0\0\0\1\0\0\0\2\0\0\0\3\0\0\0\4" minimum
+
+static void test_a_denial_holds_as_long_as_its_soa_says(void **state)
+{
+    static const struct {
+        struct span msg;
+        uint32_t ttl;
+    } denials[] = {
+        { SPAN(DENIAL("\x83", SOA("\0\0\2\x58", "\0\x16", "\0\0\0\x3c"))), 60 },
+        { SPAN(DENIAL("\x83", SOA("\0\0\0\x1e", "\0\x16", "\0\0\0\x3c"))), 30 },
+        { SPAN(DENIAL("\x80", SOA("\0\0\2\x58", "\0\x16", "\0\0\0\x3c"))), 60 },
+        { SPAN(DENIAL("\x83", SOA("\xff\xff\xff\xff", "\0\x16", "\xff\xff\xff\xff"))), 0 },
+        { SPAN(DENIAL("\x83", SOA("\0\0\2\x58", "\0\x17", "\0\0\0\x3c"))), 0 }, /* cut */
+        { SPAN(DENIAL("\x83", "")), 0 },
+        { SPAN(DENIAL("\x83", "\xc0\x0c\0\2\0\1\0\0\2\x58\0\2\xc0\x0c")), 0 }, /* an NS record */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(denials); i++) {
+        _cleanup_(dns_answer_done) struct dns_answer a;
+
+        dns_message_parse(denials[i].msg.ptr, denials[i].msg.len, DNS_A, &a);
+        if (a.status == DNS_OK || a.negative_ttl != denials[i].ttl)
+            fail_msg("row %zu: %u", i, a.negative_ttl);
+    }
+}
+
 static void test_an_answer_cut_anywhere_is_refused(void **state)
 {
     (void)state;
@@ -162,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_a_question_is_built_with_ad_and_edns0),
         cmocka_unit_test(test_names_that_cannot_be_asked_for_are_refused),
         cmocka_unit_test(test_answers_are_understood_or_refused),
+        cmocka_unit_test(test_a_denial_holds_as_long_as_its_soa_says),
         cmocka_unit_test(test_an_answer_cut_anywhere_is_refused),
     };
 
