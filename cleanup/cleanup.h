@@ -7,6 +7,7 @@
 
 #include "cleanup/filter.h"
 #include "cleanup/headers.h"
+#include "cleanup/inspect.h"
 #include "cleanup/notify.h"
 #include "cleanup/recipients.h"
 #include "conf/conf.h"
@@ -20,6 +21,7 @@ struct cleanup {
     struct aliases aliases;
     struct header_rules rules;
     struct milter_list milters; /* non_smtpd_milters */
+    struct inspect_tables checks;
     struct notify notify;
     uint64_t space_checked_ms; /* when the free space was looked at last */
     uint64_t space_free;
@@ -41,6 +43,8 @@ struct message {
     struct str head; /* the new header section until the file is opened */
     struct queue_writer *writer;
     struct filter *filter;       /* NULL: no mail filter sees it */
+    struct inspect *inspect;     /* NULL: no table looks at it */
+    struct str redirect;         /* replaces all recipients; empty: none */
     uint64_t size_in;            /* content received */
     bool announced;              /* a log line has named the id */
     bool settled;                /* it is published, or discarded on purpose */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cleanup/cleanup.h"
+#include "cleanup/describe.h"
 #include "cleanup/filter_edit.h"
 #include "mail/address.h"
 
@@ -82,6 +83,12 @@ static struct filter *filter_new(const struct message *m)
     return f;
 }
 
+void filter_keep_aside(struct message *m)
+{
+    if (!m->filter)
+        m->filter = filter_new(m);
+}
+
 int filter_receive(struct message *m, struct ipc *from)
 {
     const struct milter_host host = { m->c->params, add_macro, warn, m };
@@ -96,9 +103,9 @@ void filter_begin_local(struct message *m)
 {
     const struct milter_host host = { m->c->params, add_macro, warn, m };
 
-    if (m->filter || !(m->submit.flags & SUBMIT_FILTER) || m->c->milters.len == 0)
+    if ((m->filter && m->filter->milters) || !(m->submit.flags & SUBMIT_FILTER) || m->c->milters.len == 0)
         return;
-    m->filter = filter_new(m);
+    filter_keep_aside(m);
     m->filter->local = true;
     m->filter->milters = milters_new(&m->c->milters, &host);
 }
@@ -108,7 +115,7 @@ void filter_begin_local(struct message *m)
 void filter_take_header(struct message *m, struct span section)
 {
     fields_parse(section, m->filter->own_at, &m->filter->fields);
-    m->filter->has_body = m->headers.end != HEADER_END_INPUT;
+    m->filter->separated = m->headers.end == HEADER_END_EMPTY_LINE || m->headers.end == HEADER_END_BODY;
 }
 
 int filter_add_body(struct message *m, struct span bytes)
@@ -131,25 +138,13 @@ int filter_add_body(struct message *m, struct span bytes)
 static void log_verdict(const struct message *m, const char *verb, struct span text)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
-    const struct submit *s = &m->submit;
-    const char *to = m->rcpts.len > 0 ? m->rcpts.items[m->rcpts.len - 1].address : "";
 
     str_addf(&line, "%s: %s: END-OF-MESSAGE from ", m->env.id, verb);
     str_add_escaped(&line, client_name(m), LOG_TEXT_MAX, STR_UTF8);
     str_addf(&line, "[" SPAN_FMT "]: ", SPAN_ARG(client_addr(m)));
     str_add_escaped(&line, text, LOG_TEXT_MAX, STR_UTF8);
-    str_add_str(&line, "; from=<");
-    str_add_escaped(&line, str_span(&s->sender), LOG_TEXT_MAX, STR_UTF8);
-    str_add_str(&line, "> to=<");
-    str_add_escaped(&line, span_of(to), LOG_TEXT_MAX, STR_UTF8);
-    str_add_char(&line, '>');
-    if (s->proto[0])
-        str_addf(&line, " proto=%s", s->proto);
-    if (s->helo.len > 0) {
-        str_add_str(&line, " helo=<");
-        str_add_escaped(&line, str_span(&s->helo), LOG_TEXT_MAX, STR_UTF8);
-        str_add_char(&line, '>');
-    }
+    str_add_char(&line, ';');
+    describe_envelope(m, &line);
     log_info("%s", str_cstr(&line));
 }
 
@@ -164,6 +159,8 @@ static void refuse(struct message *m, struct span text)
     _cleanup_free_ char *code = mem_dup_span(dsn);
     _cleanup_free_ char *why = mem_dup_span(words);
 
+    if (message_failed(m))
+        return; /* by milter_header_checks: they have answered */
     log_verdict(m, "milter-reject", said);
     message_fail(m, first.ptr[0] == '4' ? SUBMIT_TEMPORARY : SUBMIT_PERMANENT, code, why);
     snprintf(m->result.reply, sizeof(m->result.reply), SPAN_FMT, SPAN_ARG(text));
@@ -268,8 +265,11 @@ void filter_run(struct message *m)
 {
     struct filter *f = m->filter;
     const struct milter_message message = { show_header, show_body, filter_edit, filter_edited, m };
-    enum milter_verdict v = f->local ? tell_session(m) : MILTER_PASS;
+    enum milter_verdict v;
 
+    if (!f->milters)
+        return; /* kept aside for another reason */
+    v = f->local ? tell_session(m) : MILTER_PASS;
     if (v == MILTER_PASS || v == MILTER_HOLD) {
         obey(m, v);
         v = milters_message(f->milters, &message, &f->reply);
@@ -289,7 +289,7 @@ int filter_write(struct message *m)
     int r;
 
     fields_join(&f->fields, &head);
-    if (f->has_body || spool_size(&f->body) > 0)
+    if (f->separated || (m->headers.end == HEADER_END_INPUT && spool_size(&f->body) > 0))
         str_add_str(&head, "\r\n");
     r = queue_write(m->writer, str_span(&head));
     while (r == 0 && at < spool_size(&f->body)) {

@@ -16,10 +16,10 @@ struct message;
 struct cleanup;
 
 struct filter {
-    struct milters *milters;
+    struct milters *milters; /* NULL: it waits for what body_checks say of the envelope */
     bool local;             /* non_smtpd_milters: they have not been told of the session and envelope */
     bool begun;             /* the body's first bytes were seen */
-    bool has_body;
+    bool separated;         /* an empty line stood between header and body */
     size_t own_at;          /* of our Received field in the header section */
     struct fields fields;
     struct spool body;
@@ -32,6 +32,9 @@ struct filter {
 
 /* Read non_smtpd_milters. 0, or negative with *err. */
 int filter_start(struct cleanup *c, struct str *err);
+
+/* Keep header and body apart until the end. */
+void filter_keep_aside(struct message *m);
 
 /* Take over the filters that come with the submit. 0 or the ipc's error. */
 MAY_WAIT int filter_receive(struct message *m, struct ipc *from);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "cleanup/cleanup.h"
 #include "mail/address.h"
+#include "mail/header.h"
 #include "mail/xtext.h"
 
 #define LOG_TEXT_MAX 256
@@ -154,17 +155,48 @@ int filter_edited(void *arg, bool complete)
     return r;
 }
 
-/* ---- the table ---- */
+/* ---- the header ---- */
 
-static int checked(const struct message *m, int r, struct span name)
+enum place { AT_END, AT_INDEX, IN_PLACE };
+
+static int set_header(struct message *m, enum place place, uint32_t number, struct span name, struct span value,
+                      enum fields_blank blank)
 {
+    struct fields *f = &m->filter->fields;
+    int r = place == AT_END     ? fields_add(f, name, value, blank)
+            : place == AT_INDEX ? fields_insert(f, number, name, value, blank)
+                                : fields_change(f, number, name, value, blank);
+
     return r == -EINVAL ? ignore(m, "the header", name) : r;
 }
+
+/* milter_header_checks may leave it out, or make another field of it. */
+static int set_checked_header(struct message *m, enum place place, const struct milter_reply *c,
+                              enum fields_blank blank)
+{
+    _cleanup_(str_free) struct str raw = STR_INIT, checked = STR_INIT;
+    struct header_field h;
+    struct span rest;
+    int r = 0;
+
+    if (!m->c->checks.milter_header)
+        return set_header(m, place, c->number, c->text, c->text2, blank);
+    str_add(&raw, c->text);
+    str_add_str(&raw, blank == FIELDS_VERBATIM ? ":" : ": ");
+    str_add(&raw, c->text2);
+    str_add_str(&raw, "\r\n");
+    inspect_field(m, INSPECT_FILTERS_FIELD, str_span(&raw), &checked);
+    rest = str_span(&checked);
+    while (r == 0 && rest.len > 0 && header_next(&rest, SIZE_MAX, &h) != 0)
+        r = set_header(m, place, c->number, h.name, h.value, FIELDS_VERBATIM);
+    return r;
+}
+
+/* ---- the table ---- */
 
 int filter_edit(void *arg, const struct milter_reply *c, bool verbatim)
 {
     struct message *m = arg;
-    struct fields *f = &m->filter->fields;
     enum fields_blank blank = verbatim ? FIELDS_VERBATIM : FIELDS_ADD_BLANK;
 
     switch (c->kind) {
@@ -178,13 +210,13 @@ int filter_edit(void *arg, const struct milter_reply *c, bool verbatim)
     case MILTER_R_REPLBODY:
         return add_body(m->filter, c->text);
     case MILTER_R_ADDHEADER:
-        return checked(m, fields_add(f, c->text, c->text2, blank), c->text);
+        return set_checked_header(m, AT_END, c, blank);
     case MILTER_R_INSHEADER:
-        return checked(m, fields_insert(f, c->number, c->text, c->text2, blank), c->text);
+        return set_checked_header(m, AT_INDEX, c, blank);
     case MILTER_R_CHGHEADER:
         if (c->text2.len > 0)
-            return checked(m, fields_change(f, c->number, c->text, c->text2, blank), c->text);
-        fields_delete(f, c->number, c->text);
+            return set_checked_header(m, IN_PLACE, c, blank);
+        fields_delete(&m->filter->fields, c->number, c->text);
         return 0;
     case MILTER_R_QUARANTINE:
     case MILTER_R_ACCEPT:

@@ -34,6 +34,8 @@ void message_done(struct message *m)
         log_info("%s: removed (canceled)", m->env.id);
     queue_abort(m->writer);
     filter_free(m->filter);
+    inspect_free(m->inspect);
+    str_free(&m->redirect);
     header_pass_done(&m->headers);
     recipients_done(&m->rcpts);
     submit_msg_done(&m->submit);
@@ -283,13 +285,40 @@ static void begin_content(struct message *m)
     };
 
     str_add(&m->head, str_span(&m->submit.prepend));
+    size_t received_at = m->head.len;
+
+    if (m->inspect) {
+        _cleanup_(str_free) struct str received = STR_INIT;
+
+        compose_received(&compose, &received);
+        inspect_field(m, INSPECT_OUR_FIELD, str_span(&received), &m->head);
+        received_at = m->head.len > received.len ? m->head.len - received.len : 0;
+    } else {
+        compose_received(&compose, &m->head);
+    }
     if (m->filter)
-        m->filter->own_at = m->head.len;
-    compose_received(&compose, &m->head);
+        m->filter->own_at = received_at;
+}
+
+/* REDIRECT of header_checks or body_checks */
+static void redirect(struct message *m)
+{
+    _cleanup_(submit_rcpt_msg_done) struct submit_rcpt rcpt = {0};
+
+    if (m->redirect.len == 0)
+        return;
+    if (m->rcpts.len > 0)
+        str_add_str(&rcpt.orig, m->rcpts.items[0].orig ? m->rcpts.items[0].orig : m->rcpts.items[0].address);
+    recipients_done(&m->rcpts);
+    str_add(&rcpt.address, str_span(&m->redirect));
+    message_add_rcpt(m, &rcpt);
 }
 
 static void create_file(struct message *m)
 {
+    redirect(m);
+    if (message_failed(m))
+        return;
     m->env.rcpts = m->rcpts.items; /* borrowed, too */
     m->env.n_rcpts = m->rcpts.len;
     int r = queue_create(&m->c->dirs, QUEUE_TMP, &m->env, &m->writer);
@@ -312,7 +341,7 @@ static void open_file(struct message *m)
         message_fail(m, SUBMIT_PERMANENT, "5.4.0", "Error: too many hops");
         return;
     }
-    if (m->filter && m->headers.end == HEADER_END_LIMIT) {
+    if (m->filter && m->filter->milters && m->headers.end == HEADER_END_LIMIT) {
         message_fail(m, SUBMIT_PERMANENT, "5.6.0", "Error: header too large for content inspection");
         return;
     }
@@ -338,18 +367,12 @@ static void write_body(struct message *m, struct span bytes)
         fail_write(m, r);
 }
 
-void message_feed(struct message *m, struct span bytes)
+/* Content that the checks have let through */
+static void take_content(struct message *m, struct span bytes)
 {
-    /* A message of our own was within it when it came; what a report or an alias adds must not lose it. */
-    int64_t limit = m->submit.origin == SUBMIT_INTERNAL ? 0 : m->c->params->message_size_limit;
     struct span rest;
 
-    if (m->size_in == 0)
-        begin_content(m);
-    m->size_in += bytes.len;
-    if (limit > 0 && m->size_in > (uint64_t)limit)
-        message_fail(m, SUBMIT_PERMANENT, "5.3.4", "Error: message file too big");
-    if (message_failed(m))
+    if (message_failed(m) || bytes.len == 0)
         return;
     if (m->headers.end != HEADER_GOES_ON) {
         write_body(m, bytes);
@@ -360,6 +383,20 @@ void message_feed(struct message *m, struct span bytes)
         return;
     open_file(m);
     write_body(m, rest);
+}
+
+void message_feed(struct message *m, struct span bytes)
+{
+    /* A message of our own was within it when it came; what a report or an alias adds must not lose it. */
+    int64_t limit = m->submit.origin == SUBMIT_INTERNAL ? 0 : m->c->params->message_size_limit;
+
+    if (m->size_in == 0)
+        begin_content(m);
+    m->size_in += bytes.len;
+    if (limit > 0 && m->size_in > (uint64_t)limit)
+        message_fail(m, SUBMIT_PERMANENT, "5.3.4", "Error: message file too big");
+    if (!message_failed(m))
+        take_content(m, m->inspect ? inspect_feed(m->inspect, bytes) : bytes);
 }
 
 /* ---- after it ---- */
@@ -388,6 +425,8 @@ void message_finish(struct message *m)
 
     if (m->size_in == 0)
         begin_content(m);
+    if (m->inspect && !message_failed(m))
+        take_content(m, inspect_finish(m->inspect));
     if (!message_failed(m) && m->headers.end == HEADER_GOES_ON) {
         header_pass_finish(&m->headers, &rest);
         open_file(m);

@@ -22,6 +22,7 @@ static int receive_envelope(struct ipc *client, struct message *m)
         return r;
     message_begin(m);
     filter_begin_local(m);
+    inspect_begin(m);
     for (uint32_t i = 0; i < m->submit.n_rcpt; i++) {
         r = ipc_recv(client, &submit_rcpt_shape, &rcpt);
         if (r < 0)
