@@ -255,13 +255,17 @@ static void remove_stale(int dirfd)
 
 void maildrop_scan(struct pickup *p)
 {
+    p->scan_wanted = true;
     if (p->scanning)
         return;
     p->scanning = true;
     remove_stale(p->dirs.fd[QUEUE_MAILDROP]);
-    int r = queue_scan(&p->dirs, QUEUE_MAILDROP, handle_file, p);
+    while (p->scan_wanted && !fiber_cancelled()) {
+        p->scan_wanted = false;
+        int r = queue_scan(&p->dirs, QUEUE_MAILDROP, handle_file, p);
 
-    if (r < 0 && r != -ECANCELED)
-        log_warn_errno(r, "cannot read maildrop/");
+        if (r < 0 && r != -ECANCELED)
+            log_warn_errno(r, "cannot read maildrop/");
+    }
     p->scanning = false;
 }

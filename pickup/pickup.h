@@ -17,14 +17,15 @@ struct pickup {
     struct match_list *authorized; /* NULL: everybody (the default) */
     struct ipc_pool *cleanup;
     bool scanning; /* a fiber goes through maildrop/ */
+    bool scan_wanted; /* and shall do so once more: something was put there meanwhile */
 };
 
 /* session.c: serve one connection of sendmail. */
 MAY_WAIT
 void pickup_session(struct server *sv, struct stream *client, const struct peer *peer);
 
-/* maildrop.c: submit what postdrop left in maildrop/ while the suite was down. Does nothing when it
- * runs already. */
+/* maildrop.c: submit what postdrop left in maildrop/ while the suite was down, and what was
+ * requeued. When it runs already it is repeated by who runs it. */
 MAY_WAIT
 void maildrop_scan(struct pickup *p);
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/msg_queue.h"
 #include "pickup/pickup.h"
 
 /* A client that stops halfway must not hold a session for as long as our own programs may. */
@@ -133,6 +134,19 @@ static int relay_message(struct pickup *p, struct ipc *client, uid_t uid)
     return ipc_flush(client);
 }
 
+/* qmgr has put a message back there (postsuper -r). */
+static int look_into_maildrop(struct server *sv, struct ipc *client, uid_t uid)
+{
+    struct maildrop_notice notice = { 0 };
+    int r = ipc_recv(client, &maildrop_notice_shape, &notice);
+
+    if (r == 0 && !daemon_is_superuser(sv, uid))
+        r = -EPROTO;
+    if (r == 0)
+        maildrop_scan(sv->state);
+    return r;
+}
+
 void pickup_session(struct server *sv, struct stream *client, const struct peer *peer)
 {
     _cleanup_(ipc_free_ptr_) struct ipc *ipc = ipc_new(client);
@@ -141,7 +155,10 @@ void pickup_session(struct server *sv, struct stream *client, const struct peer 
 
     stream_set_timeout(client, CLIENT_TIMEOUT_MS);
     while ((r = ipc_wait_request(ipc, &type)) == 0) {
-        r = relay_message(sv->state, ipc, peer->uid);
+        if (span_eq_str(type, "maildrop_notice"))
+            r = look_into_maildrop(sv, ipc, peer->uid);
+        else
+            r = relay_message(sv->state, ipc, peer->uid);
         if (r < 0)
             break;
     }

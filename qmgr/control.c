@@ -19,6 +19,7 @@
 #include "qmgr/authorize.h"
 #include "qmgr/clock.h"
 #include "qmgr/message.h"
+#include "qmgr/requeue.h"
 #include "qmgr/scan.h"
 
 /* ---- one message that is in cur/; true: done, or noted for later ---- */
@@ -44,7 +45,8 @@ static bool later(struct message *m, enum message_want want)
 
 static bool move_message(struct qmgr *q, struct message *m, enum queue_place to)
 {
-    int r = queue_move(&q->dirs, QUEUE_CUR, to, m->id);
+    int r = to == QUEUE_MAILDROP ? requeue_file(q, QUEUE_CUR, m->id)
+                                 : queue_move(&q->dirs, QUEUE_CUR, to, m->id);
 
     if (r < 0) {
         log_warn_errno(r, "%s: cannot move queue file to %s/", m->id, queue_place_name(to));
@@ -121,7 +123,7 @@ static bool delete_held(struct qmgr *q, const char *id)
 
 static bool requeue_held(struct qmgr *q, const char *id)
 {
-    return queue_move(&q->dirs, QUEUE_HOLD, QUEUE_MAILDROP, id) == 0;
+    return requeue_file(q, QUEUE_HOLD, id) == 0;
 }
 
 static bool expire_held(struct qmgr *q, const char *id)

@@ -300,6 +300,13 @@ static void deliver_task(struct delivery *dv)
     str_free(&dv->done.reason);
 }
 
+/* A delay between deliveries has begun: its end is an event. */
+static void mind_delays(struct qmgr *q, const struct sched_transport *t)
+{
+    if (t->limits.dest_delay_ms > 0 || t->limits.transport_delay_ms > 0)
+        clock_wake_at(q, sched_next_wake(&q->sched));
+}
+
 static void claim(struct delivery *dv)
 {
     dv->a = dv->task.job->owner;
@@ -312,6 +319,7 @@ static void delivery_fiber(void *arg)
 
     do {
         deliver_task(dv);
+        mind_delays(dv->q, dv->transport);
         if (dv->q->stopping || !sched_next(dv->transport, clock_ms(), &dv->task))
             break;
         claim(dv);
@@ -333,4 +341,5 @@ void deliver_start(struct qmgr *q, struct sched_transport *t)
         claim(dv);
         fiber_start(delivery_fiber, dv);
     }
+    mind_delays(q, t);
 }

@@ -57,6 +57,7 @@ struct qmgr {
     struct walk *scanning;      /* cur/ is still being read after the start; see scan.c */
     struct waitq scanned;       /* for the end of that */
     bool scan_flushes;          /* what they find is due at once: a flush came meanwhile */
+    uint32_t n_requeued;        /* pickup is about to be told of them */
     struct waitq clock;         /* the fiber of clock.c waits here */
     uint64_t clock_wakes;       /* until this clock_ms(), unless woken */
     bool stopping;              /* no new deliveries */

@@ -370,8 +370,11 @@ static void dest_failed(struct sched_dest *d, const char *dsn, struct span reaso
 
     if (suspended(&d->health, now))
         return; /* one of the cohort that has suspended it */
-    if (!window_failed(&d->window, &d->transport->limits.window, now) && d->health.suspensions == 0)
+    if (!window_failed(&d->window, &d->transport->limits.window, now) && d->health.suspensions == 0) {
+        /* remembered also when no mail is left for it: failures may come one at a time */
+        heap_put(&s->wakeups, &d->health.wake, now + s->policy.min_backoff_ms);
         return;
+    }
     d->health.suspensions++;
     uint64_t wait =
         backoff_ms(s->policy.min_backoff_ms, s->policy.max_backoff_ms, d->health.suspensions);
@@ -477,6 +480,7 @@ static bool health_wake(struct sched *s, struct sched_health *h, uint64_t now)
         return true;
     }
     h->suspensions = 0;
+    d->window.cohorts = 0;
     dest_free_if_idle(d);
     return false;
 }

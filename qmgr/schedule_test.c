@@ -225,6 +225,27 @@ static void test_a_dead_destination_is_suspended_and_probed_with_growing_interva
     sched_done(&s);
 }
 
+static void test_failures_that_come_one_at_a_time_add_up(void **state)
+{
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
+    struct sched s;
+    uint64_t now = 0;
+    int n = 0;
+
+    (void)state;
+    start(&s, &limits);
+    for (bool suspended = false; !suspended; n++, now += 1000) { /* nothing else waits for it meanwhile */
+        struct sched_job *j = add_job(&s, "a", 1, now);
+        struct sched_task task = next(&s, now);
+
+        sched_task_done(&task, SCHED_DEAD, "4.4.1", down, now);
+        suspended = sched_trouble(j->dest, now) != NULL;
+        sched_job_free(j);
+    }
+    assert_int_equal(n, 4);
+    sched_done(&s);
+}
+
 static void test_a_healthy_destination_is_forgotten_with_its_last_job(void **state)
 {
     struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
@@ -347,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_no_limit_means_none),
         cmocka_unit_test(test_the_transport_limit_counts_all_destinations),
         cmocka_unit_test(test_a_dead_destination_is_suspended_and_probed_with_growing_intervals),
+        cmocka_unit_test(test_failures_that_come_one_at_a_time_add_up),
         cmocka_unit_test(test_a_healthy_destination_is_forgotten_with_its_last_job),
         cmocka_unit_test(
             test_jobs_wait_for_a_transport_that_fails_and_come_back_when_it_is_given_up),

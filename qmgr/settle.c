@@ -20,6 +20,7 @@
 #include "qmgr/probe.h"
 #include "qmgr/remove.h"
 #include "qmgr/report.h"
+#include "qmgr/requeue.h"
 #include "queue/delivery_line.h"
 
 #define JITTER_SHARE 8 /* of a delay is added at random, so that what failed together does not come back together */
@@ -343,7 +344,8 @@ static void move_away(struct active *a, enum queue_place to)
 {
     struct qmgr *q = a->q;
     struct message *m = a->m;
-    int r = queue_move(&q->dirs, QUEUE_CUR, to, m->id);
+    int r = to == QUEUE_MAILDROP ? requeue_file(q, QUEUE_CUR, m->id)
+                                 : queue_move(&q->dirs, QUEUE_CUR, to, m->id);
 
     active_free(a);
     if (r == 0) {

@@ -13,7 +13,7 @@
 const struct caller_row caller_table[] = {
     /* callee       callers                                                              public */
     { "cleanup",    { "smtpd", "pickup", "bounce", "local", "virtual", "verify" },       false },
-    { "pickup",     { NULL },                                                            true  },
+    { "pickup",     { "qmgr" },                                                         true  },
     { "qmgr",       { "cleanup", "smtpd" },                                              true  },
     { "auth",       { "smtpd", "imapd-login", "pop3d-login", "imapd", "pop3d" },         false },
     { "imapd",      { "imapd-login" },                                                   false },

@@ -20,6 +20,12 @@ struct queue_new {
 };
 IPC_SHAPE(queue_new, IPC_STR(queue_new, queue_id),);
 
+/* To pickup: messages were put into maildrop/ (postsuper -r). No answer. */
+struct maildrop_notice {
+    uint32_t count;
+};
+IPC_SHAPE(maildrop_notice, IPC_U32(maildrop_notice, count, UINT32_MAX),);
+
 struct queue_list {
     uint32_t what;              /* enum queue_list_what */
 };
