@@ -122,11 +122,18 @@ static void take_command(struct pipe_config *c, const char *const *args)
 
     while (args[n])
         n++;
-    const char **argv = mem_calloc(n + 1, sizeof *argv);
+    const char **argv = c->words = mem_calloc(n + 1, sizeof *argv);
 
     memcpy(argv, args, n * sizeof *argv);
     argv[0] += skip;
     c->argv = argv[0][0] ? argv : argv + 1;
+}
+
+void pipe_config_done(struct pipe_config *c)
+{
+    free(c->words);
+    str_free(&c->eol);
+    *c = (struct pipe_config){ 0 };
 }
 
 int pipe_config_parse(const char *const *args, struct pipe_config *ret, struct str *err)
@@ -142,13 +149,13 @@ int pipe_config_parse(const char *const *args, struct pipe_config *ret, struct s
         else
             r = set(&c, *args, err);
         if (r < 0) {
-            str_free(&c.eol);
+            pipe_config_done(&c);
             return r;
         }
     }
     if (!c.user || !c.argv || !c.argv[0]) {
         str_add_str(err, "both user= and argv= are needed");
-        str_free(&c.eol);
+        pipe_config_done(&c);
         return -EINVAL;
     }
     *ret = c;

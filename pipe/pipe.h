@@ -38,7 +38,8 @@ struct pipe_config {
     uid_t uid;
     gid_t gid;
     unsigned flags;             /* enum pipe_flag */
-    const char *const *argv;    /* NULL-terminated, not expanded */
+    const char *const *argv;    /* NULL-terminated, not expanded; within words */
+    const char **words;
     struct str eol;             /* "\n" */
     const char *directory;      /* NULL: / */
     const char *null_sender;
@@ -48,6 +49,7 @@ struct pipe_config {
 
 /* Parse the arguments. All but the account (pipe_config_user). 0 or -EINVAL with *err. */
 int pipe_config_parse(const char *const *args, struct pipe_config *ret, struct str *err);
+void pipe_config_done(struct pipe_config *c);
 /* Find user=. 0; -EINVAL with *err: no such account, or one that must not run commands. */
 int pipe_config_user(struct pipe_config *c, const struct server *sv, struct str *err);
 

@@ -39,7 +39,7 @@ static void test_a_line_of_master_cf_is_understood_or_refused(void **state)
             fail_msg("row %zu: %d %s", i, r, str_cstr(&err));
         if (r == 0)
             assert_string_equal(c.argv[0], "/bin/cat");
-        str_free(&c.eol);
+        pipe_config_done(&c);
     }
 }
 
