@@ -132,8 +132,21 @@ static const char head[] =
     "A name that does not exist stops the server at its start, which then names the nearest one.\n"
     ".Bl -tag -width Ds\n";
 
+/* Parameters are found by binary search: a row out of place is better found by the build than by a user */
+static bool is_sorted(void)
+{
+    for (size_t i = 1; i < param_rows_len; i++)
+        if (strcmp(param_rows[i - 1].name, param_rows[i].name) >= 0) {
+            fprintf(stderr, "params.def: %s is out of order\n", param_rows[i].name);
+            return false;
+        }
+    return true;
+}
+
 int main(void)
 {
+    if (!is_sorted())
+        return 1;
     fputs(head, stdout);
     for (size_t i = 0; i < ARRAY_LEN(restriction_rows); i++)
         put_restriction(&restriction_rows[i]);
