@@ -16,6 +16,7 @@
 #include "daemon/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
@@ -90,7 +91,7 @@ void serve_session(struct running *rd, int fd, const struct peer *peer)
 
     s->rd = rd;
     s->peer = *peer;
-    s->client = stream_new(fd);
+    s->client = stream_new_nonblocking(fd);
     list_push_back(&rd->sessions, &s->link);
     rd->n_sessions++;
     s->fiber = fiber_start(run_session, s);
@@ -137,6 +138,8 @@ static void begin_passed(struct running *rd, int fd)
     struct peer peer = { 0 };
     socklen_t len = sizeof peer.remote;
 
+    /* The flag is the connection's, and whoever accepted it may not have set it. */
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     if (getpeername(fd, &peer.remote.sa, &len) == 0 && peer.remote.sa.sa_family != AF_UNIX &&
         find_inet_peer(fd, &peer) == 0)
         begin(rd, fd, &peer);

@@ -27,11 +27,17 @@
 
 struct stream *stream_new(int fd)
 {
-    struct stream *st = mem_new(struct stream);
     int flags = fcntl(fd, F_GETFL);
 
     if (flags >= 0 && !(flags & O_NONBLOCK))
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    return stream_new_nonblocking(fd);
+}
+
+struct stream *stream_new_nonblocking(int fd)
+{
+    struct stream *st = mem_new(struct stream);
+
     st->fd = fd;
     st->deadline = CLOCK_NEVER;
     st->in_want = STREAM_IN_FIRST;

@@ -29,6 +29,7 @@
 struct stream;
 
 struct stream *stream_new(int fd); /* takes fd, makes it non-blocking; never NULL */
+struct stream *stream_new_nonblocking(int fd); /* the same for one that is, as accept4() gives it */
 void stream_free(struct stream *st); /* closes; what was not flushed is lost. NULL is allowed */
 DEFINE_CLEANUP(struct stream, stream_free);
 
