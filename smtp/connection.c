@@ -300,12 +300,16 @@ static void name_peer(struct connection *k, const struct target *t)
 static struct connection *connection_new(struct delivery *d, const struct target *t)
 {
     struct connection *k = mem_new(struct connection);
+    _cleanup_(str_free) struct str server_key = STR_INIT;
 
     list_init(&k->cached);
     list_init(&k->bucket);
+    list_init(&k->server_bucket);
     k->client = d->client;
     k->key = d->key.len > 0 ? mem_dup_span(str_span(&d->key)) : NULL;
     k->host = mem_strdup(t->host);
+    if (cache_server_key(d, t, &server_key))
+        k->server_key = mem_dup_span(str_span(&server_key));
     k->opened_ms = clock_ms();
     name_peer(k, t);
     return k;
@@ -315,12 +319,14 @@ static void connection_free(struct connection *k)
 {
     list_remove(&k->cached);
     list_remove(&k->bucket);
+    list_remove(&k->server_bucket);
     stream_free(k->stream);
     tls_policy_done(&k->policy);
     str_free(&k->peer);
     str_free(&k->relay);
     ehlo_done(&k->ehlo);
     free(k->key);
+    free(k->server_key);
     free(k->host);
     free(k);
 }

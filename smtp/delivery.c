@@ -99,8 +99,15 @@ static void try_targets(struct delivery *d, struct targets *t, bool *reached)
     size_t next, tried;
 
     while (undecided(d) && sessions > 0 && (next = next_target(t)) < t->len && (tried = count_tried(t)) < addresses) {
-        struct target *target;
-        struct connection *k;
+        struct target *target = &t->items[next];
+        struct connection *k = cache_take_server(d, target);
+        if (k) {
+            /* Another destination's: if it breaks, the server is connected to as if nothing had been. */
+            smtp_tls_log(d, k);
+            target->tried = use(d, k);
+            *reached |= target->tried;
+            continue;
+        }
         int fd = race_connect(d, t, next, addresses - tried, &target, &d->last);
         if (fd < 0) {
             fail_all(d);
@@ -199,24 +206,28 @@ static int agree(struct delivery *d, struct span text)
 
     memset(d->bind, 0, sizeof d->bind);
     str_reset(&d->key);
+    str_reset(&d->terms);
     if (find_bind_addresses(d, hop, &from) < 0) {
         failure_set(&d->last, false, "4.3.0", "smtp_bind_address_maps: lookup error");
         return -1;
     }
     if (!is_kept(d, text, hop))
         return 0;
+    str_set(&d->terms, str_span(&d->tls.identity));
+    if (from.len > 0) {
+        str_add_char(&d->terms, '\n');
+        str_add(&d->terms, str_span(&from));
+    }
+    /* Who has signed in as one sender does not send for another, nor one next hop's password for another's. */
+    if (p->smtp_sasl_auth_enable) {
+        str_add_char(&d->terms, '\n');
+        str_add(&d->terms, text);
+        if (p->smtp_sender_dependent_authentication)
+            str_add(&d->terms, str_span(&d->request.sender));
+    }
     str_add(&d->key, text);
     str_add_char(&d->key, ' ');
-    str_add(&d->key, str_span(&d->tls.identity));
-    if (from.len > 0) {
-        str_add_char(&d->key, '\n');
-        str_add(&d->key, str_span(&from));
-    }
-    /* Who has signed in as one sender does not send for another. */
-    if (p->smtp_sasl_auth_enable && p->smtp_sender_dependent_authentication) {
-        str_add_char(&d->key, '\n');
-        str_add(&d->key, str_span(&d->request.sender));
-    }
+    str_add(&d->key, str_span(&d->terms));
     return 0;
 }
 

@@ -24,6 +24,7 @@ static void delivery_done(struct delivery *d)
     str_free(&d->hop_text);
     tls_site_done(&d->tls);
     str_free(&d->key);
+    str_free(&d->terms);
     if (d->fd >= 0)
         close(d->fd);
 }

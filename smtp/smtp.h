@@ -49,7 +49,8 @@ struct smtp_client {
     } tables;
     struct match_list *kept_destinations;
     struct list cached;             /* of struct connection, oldest first */
-    struct list buckets[CACHE_BUCKETS]; /* the same by hash of their key */
+    struct list buckets[CACHE_BUCKETS];         /* the same by hash of their key */
+    struct list server_buckets[CACHE_BUCKETS];  /* those that other destinations may share, by hash of server_key */
     bool reaper_runs;
     struct smtp_refusals *refusals; /* of sign-ins; NULL: none yet */
 };
@@ -165,6 +166,7 @@ struct delivery {
     struct str hop_text;        /* as qmgr wrote it */
     struct tls_site tls;        /* what TLS it wants */
     struct str key;             /* what connections of this delivery are kept under; empty: not kept */
+    struct str terms;           /* the part of key that is not the next hop */
     union sockaddr_any bind[2]; /* address to send from, IPv4 and IPv6; family 0: any */
 };
 MAY_WAIT void delivery_run(struct delivery *d);
@@ -188,10 +190,10 @@ MAY_WAIT int race_connect(struct delivery *d, struct targets *targets, size_t fi
 enum pix_workaround { PIX_DISABLE_ESMTP = 1 << 0, PIX_DELAY_DOTCRLF = 1 << 1 };
 
 struct connection {
-    struct list cached, bucket; /* in smtp_client.cached and .buckets */
+    struct list cached, bucket, server_bucket; /* in smtp_client.cached, .buckets, .server_buckets */
     struct smtp_client *client;
     struct stream *stream;
-    char *key;                  /* it is kept under */
+    char *key, *server_key;     /* it is kept under; NULL: not kept, not shared */
     struct str peer;            /* "host[addr]" for log and reports */
     struct str relay;           /* "host[addr]:port" */
     char *host;
@@ -255,6 +257,11 @@ MAY_WAIT int smtp_sasl_sign_in(struct delivery *d, struct connection *k, struct 
 /* ---- cache.c ---- */
 void cache_init(struct smtp_client *c);
 MAY_WAIT struct connection *cache_take(struct smtp_client *c, struct span key);
+/* One that another destination has opened to the same server, for a delivery with the same terms. The new key is that of
+ * this delivery. NULL: none, or its TLS depends on the destination. */
+MAY_WAIT struct connection *cache_take_server(struct delivery *d, const struct target *t);
+/* What is said by that: "host[addr]:port terms". False: connections of these terms are not shared. */
+bool cache_server_key(const struct delivery *d, const struct target *t, struct str *ret);
 /* Keep k for the next message, or close it when its time or number of messages is over. */
 MAY_WAIT void cache_put(struct smtp_client *c, struct connection *k);
 

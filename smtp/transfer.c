@@ -93,7 +93,9 @@ static void take_success(struct step *s, struct delivery_rcpt *r)
     str_addf(&text, "%d %s", s->reply.code, str_cstr(&s->reply.text));
     delivery_result(s->d, r, s->k, OUTCOME_SENT, s->reply.dsn, str_span(&text), true);
     note_remote(r, s->k, &s->reply);
-    r->result.fate = s->k->ehlo.features & FEATURE_DSN ? FATE_CONFIRMING : FATE_RELAYED;
+    r->result.fate = s->k->ehlo.features & FEATURE_DSN                                    ? FATE_CONFIRMING
+                     : s->d->client->lmtp && s->d->client->params->lmtp_assume_final ? FATE_DELIVERED
+                                                                                          : FATE_RELAYED;
 }
 
 /* What the reply to the content means for one recipient; for all with NULL */

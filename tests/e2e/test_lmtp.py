@@ -32,6 +32,7 @@ CASES = {
     "name": Case(program="lmtp", params={"lmtp_lhlo_name": "store.test", "smtp_helo_name": "other.test"}),
     "nolhlo": Case(program="lmtp", answer=lambda v, a, n: "500 5.5.1 what?" if v == "LHLO" else None),
     "quick": Case(program="lmtp", params={"lmtp_connection_reuse_count_limit": "1"}),
+    "final": Case(program="lmtp", ehlo=("PIPELINING",), params={"lmtp_assume_final": "yes"}),
     "asmtp": Case(program="lmtp", params={"smtp_connection_reuse_count_limit": "1"}),
 }
 
@@ -157,6 +158,14 @@ def test_parameters_of_lmtp_have_its_name(out):
 def test_what_cannot_be_reached_or_does_not_speak_lmtp_is_tried_later(out):
     assert "status=deferred (connect to mx.a.test[" in out.send("x@missing.test", sender="")
     assert "refused to talk to me: 500 5.5.1 what? (in reply to LHLO command)" in out.send("x@nolhlo.test", sender="")
+
+
+def test_a_store_that_knows_no_dsn_is_the_end_of_the_way_where_that_is_said(out):
+    for name, action in (("final", "delivered"), ("plain", "relayed")):
+        seen = len(out.instance.messages("alice"))
+        out.send(f"notify@{name}.test", rcpt_options=("NOTIFY=SUCCESS",))
+        report = out.instance.wait_messages("alice", seen + 1)[-1].read_text()
+        assert f"Action: {action}" in report
 
 
 def test_dovecot_takes_mail_over_socket_and_port(out, dovecot):

@@ -169,7 +169,7 @@ def probed(make_instance, probes):
 FRONTS = {"smtpd": "smtp", "imapd-login": "imap", "pop3d-login": "pop3"}
 OWN_TABLES = {"smtpd": ("vmailbox", "transport")}
 SERVICES = ("pickup", "cleanup", "qmgr", "auth", "bounce", "verify", "error", "retry", "discard", "local", "virtual",
-            "smtp", "relay", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
+            "smtp", "relay", "lmtp", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
 MAY_CALL = {"smtpd": {"cleanup", "qmgr", "auth", "verify", "anvil", "proxymap", "tlsmgr"}, "imapd-login": {"auth", "imapd", "tlsmgr"},
             "pop3d-login": {"auth", "pop3d", "tlsmgr"}}
 
@@ -262,7 +262,7 @@ def test_who_asks_the_system_for_names_reads_its_files_and_only_then(make_instan
 
 ALLOWED = {                     # callee: accounts of its callers
     "cleanup": {"postern-net", "postern"}, "auth": {"postern-net", "postern"}, "imapd": {"postern-net"},
-    "pop3d": {"postern-net"}, "smtp": {"postern"}, "local": {"postern"}, "virtual": {"postern"}, "error": {"postern"},
+    "pop3d": {"postern-net"}, "smtp": {"postern"}, "lmtp": {"postern"}, "local": {"postern"}, "virtual": {"postern"}, "error": {"postern"},
     "discard": {"postern"}, "bounce": {"postern"}, "verify": {"postern-net", "postern"},
     "anvil": {"postern-net"}, "tlsmgr": {"postern-net"}, "proxymap": {"postern-net", "postern", "postern-auth"},
     "pickup": {"postern", "nobody"},                                     # public: for people, not for fronts

@@ -62,6 +62,8 @@ four       MX 10 both.hosts
 novoid     MX 10 void.hosts
 novoid2    MX 10 void.hosts
 fb         MX 10 dead.hosts
+share1     MX 10 h3.hosts
+share2     MX 10 h3.hosts
 somevoid   MX 10 void.hosts
            MX 20 h3.hosts
 """
@@ -179,6 +181,11 @@ def test_a_server_that_does_not_answer_holds_mail_up_for_a_moment_only(out):
         line = out.send(f"u{i}@race.test", sender=f"s{i}@a.test")
         assert "relay=h1.hosts.test[127.0.0.11]" in line
         assert time.time() - begin < 10, "waited for smtp_connect_timeout"
+
+
+def test_destinations_with_the_same_server_share_a_connection(out):
+    out.send("x@share1.test")
+    assert ", conn_use=" in out.send("x@share2.test")
 
 
 def test_the_preferred_family_is_tried_first(out, servers):
