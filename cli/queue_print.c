@@ -14,10 +14,20 @@
 
 #define SHOWN_MAX   2048
 #define REASON_EDGE 76
+#define RCPT_COLUMN 47
 
 static void add_escaped(struct str *ret, struct span text)
 {
     str_add_escaped(ret, text, SHOWN_MAX, STR_UTF8);
+}
+
+/* Printf's padding, without its price: a listing may have millions of lines. */
+static void add_blanks(struct str *ret, size_t n)
+{
+    static const char blanks[REASON_EDGE + 1] =
+        "                                                                            ";
+
+    str_add(ret, span_make(blanks, n < REASON_EDGE ? n : REASON_EDGE));
 }
 
 /* "Tue Nov  3 14:05:09": asctime(3) without the year, in the C locale */
@@ -53,8 +63,10 @@ static void add_reason(struct str *ret, struct span reason)
     _cleanup_(str_free) struct str shown = STR_INIT;
 
     add_escaped(&shown, reason);
-    str_addf(ret, "%*s(%s)\n", shown.len < REASON_EDGE ? (int)(REASON_EDGE - shown.len) : 0, "",
-             str_cstr(&shown));
+    add_blanks(ret, shown.len < REASON_EDGE ? REASON_EDGE - shown.len : 0);
+    str_add_char(ret, '(');
+    str_add(ret, str_span(&shown));
+    str_add_str(ret, ")\n");
 }
 
 static void add_rcpts(struct str *ret, const struct queue_item *item)
@@ -70,7 +82,7 @@ static void add_rcpts(struct str *ret, const struct queue_item *item)
         if (reason.len > 0 && !span_eq(reason, last))
             add_reason(ret, reason);
         last = reason;
-        str_addf(ret, "%-17s %8s %19s ", "", "", "");
+        add_blanks(ret, RCPT_COLUMN);
         add_escaped(ret, str_span(&item->rcpts[i].address));
         str_add_char(ret, '\n');
     }

@@ -114,7 +114,7 @@ int main(int argc, char **argv)
     job.count = strtoul(argv[2], NULL, 10);
     job.domains = strtoul(argv[3], NULL, 10);
     job.due = clock_real() + strtol(argv[4], NULL, 10);
-    int r = queue_dirs_open(argv[1], (1u << QUEUE_PLACES) - 1, &job.dirs);
+    int r = queue_dirs_open(argv[1], 1u << job.place, &job.dirs);
 
     if (r < 0 || fstat(job.dirs.fd[job.place], &job.owner) < 0)
         fail(argv[1], r < 0 ? r : -errno);
