@@ -138,7 +138,8 @@ def test_a_transport_rate_delay_counts_for_all_destinations(world):
     both = [world.receivers[n] for n in ("tpaced", "other")]
     wait_until(lambda: sum(len(r.messages) for r in both) == 4, 20, "four messages")
     begun = sorted(t for r in both for t in r.begun)
-    assert all(b - a > 0.8 for a, b in zip(begun, begun[1:]))
+    # Times at the receivers: a delivery that begins late may look close to the next one.
+    assert begun[3] - begun[0] > 2.4 and all(b - a > 0.3 for a, b in zip(begun, begun[1:]))
 
 
 def test_a_delivery_ends_with_the_time_limit(world):
