@@ -267,7 +267,8 @@ static void end_header(struct message *m)
         .arrival = m->env.arrival_us / 1000000,
     };
 
-    if (m->submit.origin == SUBMIT_LOCAL || (m->submit.flags & SUBMIT_REWRITE))
+    if (m->submit.origin == SUBMIT_LOCAL || (m->submit.flags & SUBMIT_REWRITE) ||
+        m->c->params->always_add_missing_headers)
         compose_missing(&compose, m->headers.seen, &m->head, &made);
     if (m->headers.end == HEADER_END_BODY)
         str_add_str(&m->head, "\r\n");

@@ -19,6 +19,7 @@ enum { INPUT_MAX = 8192 };
 
 static struct service service;
 static struct server server;
+static struct params *settings_of_service;
 
 static struct params *settings(struct conf **ret)
 {
@@ -43,7 +44,7 @@ static void start(void)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     struct conf *conf;
-    struct params *params = settings(&conf);
+    struct params *params = settings_of_service = settings(&conf);
 
     server = (struct server){ .conf = conf, .params = params, .service = "smtp", .state = &service };
     service = (struct service){ .server = &server, .params = params, .reject_footer = "",
@@ -53,6 +54,8 @@ static void start(void)
         match_list_open("", MATCH_HOST_ADDR, &service.limit_exceptions, &err) < 0 ||
         match_list_open("", MATCH_HOST_ADDR, &service.backup_networks, &err) < 0 ||
         match_list_open("example.test", MATCH_DOMAIN_PARENTS, &service.flush_domains, &err) < 0 ||
+        match_list_open(params->mynetworks, MATCH_HOST_ADDR, &service.xclient_hosts, &err) < 0 ||
+        match_list_open(params->mynetworks, MATCH_HOST_ADDR, &service.xforward_hosts, &err) < 0 ||
         maps_open("", &service.sender_logins, &err) < 0 || maps_open("", &service.rbl_replies, &err) < 0 ||
         restrictions_open(&service.restrictions, &err) < 0)
         log_fatal("%s", str_cstr(&err));
@@ -75,6 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1 || size > INPUT_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return 0;
     service.bare_newline = data[0] % (BARE_NEWLINE_REJECT + 1);
+    settings_of_service->smtpd_lmtp_mode = data[0] & 8;
     ssize_t n = write(pair[0], data + 1, size - 1);
     (void)n;
     shutdown(pair[0], SHUT_WR);
