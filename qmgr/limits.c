@@ -82,7 +82,8 @@ static bool is_set(const struct reader *rd, const char *suffix)
 /* Who sets a limit means it; who sets a ceiling as well means that. */
 static uint32_t read_ceiling(const struct reader *rd, const struct params *p)
 {
-    static const char ceiling[] = "destination_concurrency_ceiling", limit[] = "destination_concurrency_limit";
+    static const char ceiling[] = "destination_concurrency_ceiling";
+    static const char limit[] = "destination_concurrency_limit";
     bool limited = is_set(rd, limit) || conf_is_set(rd->conf, "default_destination_concurrency_limit");
 
     if (limited && !is_set(rd, ceiling) &&

@@ -74,7 +74,8 @@ static size_t remove_listed(const struct queue_dirs *dirs, struct span lines)
 void remove_settled(struct qmgr *q)
 {
     _cleanup_(str_free) struct str lines = STR_INIT;
-    int fd = openat(q->dirs.fd[QUEUE_CUR], SETTLED_NAME, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = openat(q->dirs.fd[QUEUE_CUR], SETTLED_NAME,
+                    O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     int r = fd < 0 ? -errno : read_settled(fd, &lines);
 
     q->settled_fd = fd;

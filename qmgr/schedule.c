@@ -11,62 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* ---- turns ---- */
-
-static unsigned band_of(int priority)
-{
-    return priority > 5 ? 0 : priority > 0 ? 1 : priority == 0 ? 2 : priority >= -5 ? 3 : 4;
-}
-
-static void turns_init(struct sched_turns *t)
-{
-    for (unsigned i = 0; i < SCHED_BANDS; i++)
-        list_init(&t->bands[i].waiting);
-}
-
-static void turns_enter(struct sched_turns *t, struct list *who, unsigned band)
-{
-    struct sched_band *b = &t->bands[band];
-
-    if (list_empty(&b->waiting) && b->paid < t->now)
-        b->paid = t->now;
-    list_push_back(&b->waiting, who);
-}
-
-static void turns_leave(struct list *who)
-{
-    list_remove(who);
-}
-
-/* The highest band in which somebody waits; SCHED_BANDS: none. */
-static unsigned turns_best(const struct sched_turns *t)
-{
-    unsigned i = 0;
-
-    while (i < SCHED_BANDS && list_empty(&t->bands[i].waiting))
-        i++;
-    return i;
-}
-
-/* Whose turn is it? NULL: nobody waits. */
-static struct list *turns_take(struct sched_turns *t)
-{
-    unsigned next = turns_best(t);
-
-    if (next == SCHED_BANDS)
-        return NULL;
-    for (unsigned i = next + 1; i < SCHED_BANDS; i++)
-        if (!list_empty(&t->bands[i].waiting) && t->bands[i].paid < t->bands[next].paid)
-            next = i;
-    struct sched_band *b = &t->bands[next];
-    struct list *who = b->waiting.next;
-
-    t->now = b->paid;
-    b->paid += UINT64_C(1) << 2 * next;
-    list_remove(who);
-    return who;
-}
-
 /* ---- health ---- */
 
 static uint64_t backoff_ms(uint64_t first, uint64_t most, uint32_t nth)
@@ -229,7 +173,7 @@ static void dest_update(struct sched_dest *d)
 {
     unsigned band = turns_best(&d->jobs);
 
-    if (band == SCHED_BANDS || !has_room(d) || d->health.suspended_until > 0 || heap_has(&d->pace.end))
+    if (band == TURNS_BANDS || !has_room(d) || d->health.suspended_until > 0 || heap_has(&d->pace.end))
         turns_leave(&d->turn);
     else if (list_empty(&d->turn))
         turns_enter(&d->transport->ready, &d->turn, band);
@@ -252,7 +196,7 @@ struct sched_job *sched_job_new(struct sched_transport *t, struct span key, stru
     j->dest = dest_get(t, key, nexthop);
     j->dest->n_jobs++;
     j->owner = owner;
-    j->band = band_of(priority);
+    j->band = turns_band(priority);
     list_init(&j->turn);
     list_init(&j->owned);
     return j;
@@ -437,7 +381,7 @@ struct sched_job *sched_take_stuck(struct sched_dest *d, uint64_t now)
 {
     unsigned band = turns_best(&d->jobs);
 
-    if (band == SCHED_BANDS || !sched_trouble(d, now))
+    if (band == TURNS_BANDS || !sched_trouble(d, now))
         return NULL;
     struct sched_job *j = LIST_FIRST(&d->jobs.bands[band].waiting, struct sched_job, turn);
 

@@ -9,7 +9,7 @@
  *
  * Destinations of a transport take turns, and so do the jobs (messages) of a destination: a message with
  * ten thousand recipients delays one with a single recipient by one delivery, not by all. Jobs of higher priority
- * come first, but none waits for ever (see turns below).
+ * come first, but none waits for ever (turns.h).
  *
  * How many deliveries at once a destination gets is its window's matter (window.h). One that uses more than its
  * ordinary limit may do so only while half of the transport is free. Where a delay between deliveries
@@ -32,10 +32,10 @@
 #include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "qmgr/turns.h"
 #include "qmgr/window.h"
 
 #define SCHED_TRANSPORT_PATIENCE 6
-#define SCHED_PRIORITY_MAX       9 /* RFC 6710: -9 ... 9, 0 is ordinary */
 
 struct sched_limits {
     struct window_limits window;
@@ -63,19 +63,6 @@ struct sched {
     struct heap paces;   /* ends of delays between deliveries */
 };
 
-/*
- * Who is next: five bands by priority. Within a band each comes in turn; of two bands that both have somebody waiting the
- * higher one gets four turns for one of the lower.
- */
-#define SCHED_BANDS 5
-struct sched_turns {
-    struct sched_band {
-        struct list waiting;
-        uint64_t paid; /* for turns; the band that has paid least is next */
-    } bands[SCHED_BANDS];
-    uint64_t now; /* what the band that was next had paid: a band that was empty pays from there */
-};
-
 /* Why a destination or transport is suspended, for the recipients that wait for it. */
 struct sched_health {
     struct sched_transport *transport;
@@ -101,7 +88,7 @@ struct sched_transport {
     struct sched_limits limits;
     struct hash dests;
     struct list all;          /* the same destinations */
-    struct sched_turns ready; /* those with work and room in their window */
+    struct turns ready; /* those with work and room in their window */
     uint32_t busy;
     struct sched_health health;
     struct sched_pace pace;
@@ -113,7 +100,7 @@ struct sched_dest {
     struct sched_transport *transport;
     struct list link;        /* in transport->all */
     struct list turn;        /* in transport->ready, or alone */
-    struct sched_turns jobs; /* queued ones */
+    struct turns jobs; /* queued ones */
     char *key;
     char *nexthop;
     size_t n_jobs; /* existing ones, queued or not: keeps the destination in memory */

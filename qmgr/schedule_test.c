@@ -225,6 +225,27 @@ static void test_a_dead_destination_is_suspended_and_probed_with_growing_interva
     sched_done(&s);
 }
 
+static uint64_t most_of(uint64_t max_ms)
+{
+    return max_ms;
+}
+
+static void test_a_suspension_has_some_jitter(void **state)
+{
+    struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
+    struct sched s;
+
+    (void)state;
+    start(&s, &limits);
+    s.policy.jitter = most_of;
+    struct sched_job *j = add_job(&s, "a", 9, 0);
+
+    fail_until_suspended(&s, j, 1000);
+    assert_int_equal(sched_trouble(j->dest, 1000)->suspended_until, 1000 + 300000 + 300000 / 8);
+    sched_job_free(j);
+    sched_done(&s);
+}
+
 static void test_failures_that_come_one_at_a_time_add_up(void **state)
 {
     struct sched_limits limits = { .window = WINDOW(5, 20), .rcpts = 1 };
@@ -368,6 +389,7 @@ int main(void)
         cmocka_unit_test(test_no_limit_means_none),
         cmocka_unit_test(test_the_transport_limit_counts_all_destinations),
         cmocka_unit_test(test_a_dead_destination_is_suspended_and_probed_with_growing_intervals),
+        cmocka_unit_test(test_a_suspension_has_some_jitter),
         cmocka_unit_test(test_failures_that_come_one_at_a_time_add_up),
         cmocka_unit_test(test_a_healthy_destination_is_forgotten_with_its_last_job),
         cmocka_unit_test(

@@ -221,6 +221,29 @@ def test_mail_for_a_slow_destination_leaves_room_for_the_rest(world):
     wait_until(lambda: len(slow.messages) == before + 130, 60, "everything, in the end")
 
 
+def test_deliveries_in_flight_end_before_postsuper_has_its_way(world):
+    """120 recipients, 50 a delivery, one delivery at once: the first is in flight when the operator acts."""
+    receiver = world.receivers["single"]
+    receiver.hold_s = 1.0 * SLOW
+    before = len(receiver.messages)
+    for action in ("-d", "-h"):
+        send(world, [f"r{n}@single.test" for n in range(120)], sender=f"op{action}@a.test")
+        queue_id = world.wait_log(rf"(\w+): from=<op{action}@a\.test>, size=\d+, nrcpt=120 \(queue active\)")[1]
+        wait_until(lambda: receiver.busy == 1, 10, "a delivery in flight")
+        world.tool("postsuper", action, queue_id)
+        if action == "-d":
+            world.wait_log(rf"{queue_id}: removed")
+            assert queue_id not in world.queue_ids()
+    wait_until(lambda: any(m["queue_id"] == queue_id and m["queue_name"] == "hold" for m in world.queue()), 10)
+    entry = next(m for m in world.queue() if m["queue_id"] == queue_id)
+    assert len(entry["recipients"]) == 70
+    assert [len(rcpts) for _, rcpts, _ in receiver.messages[before:]] == [50, 50]
+    receiver.hold_s = 0
+    world.tool("postsuper", "-H", queue_id)
+    wait_until(lambda: len(receiver.messages) == before + 4, 20, "the other 70 recipients")
+    assert [len(rcpts) for _, rcpts, _ in receiver.messages[before + 2:]] == [50, 20]
+
+
 @contextlib.contextmanager
 def smtp_sink(*options):
     """Postfix's smtp-sink; gives its port."""
