@@ -123,16 +123,22 @@ static void print_range(struct seqset_printer *p)
     }
 }
 
-void seqset_print(struct seqset_printer *p, uint32_t n)
+void seqset_print_range(struct seqset_printer *p, uint32_t from, uint32_t to)
 {
-    if (p->first != 0 && n == p->last + 1) {
-        p->last = n;
+    if (p->first != 0 && from == p->last + 1) {
+        p->last = to;
         return;
     }
     print_range(p);
     if (p->first != 0)
         str_add_char(p->out, ',');
-    p->first = p->last = n;
+    p->first = from;
+    p->last = to;
+}
+
+void seqset_print(struct seqset_printer *p, uint32_t n)
+{
+    seqset_print_range(p, n, n);
 }
 
 void seqset_print_end(struct seqset_printer *p)

@@ -40,6 +40,7 @@ struct seqset_printer {
     uint32_t first, last;
 };
 void seqset_print(struct seqset_printer *p, uint32_t n);
+void seqset_print_range(struct seqset_printer *p, uint32_t from, uint32_t to);
 void seqset_print_end(struct seqset_printer *p);
 
 #endif

@@ -200,20 +200,38 @@ int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum un
 
 /* ---- a client that was away ---- */
 
+/* Those of the ranges that the client knows; both ascend. */
+static void put_known(struct seqset_printer *set, const struct uid_range *gone, size_t n, const struct seqset *known)
+{
+    for (size_t i = 0, k = 0; i < n && k < known->len;) {
+        const struct seqrange *r = &known->items[k];
+        uint32_t first = r->from > gone[i].first ? r->from : gone[i].first;
+        uint32_t last = r->to < gone[i].last ? r->to : gone[i].last;
+
+        if (first <= last)
+            seqset_print_range(set, first, last);
+        if (r->to < gone[i].last)
+            k++;
+        else
+            i++;
+    }
+}
+
 int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *known)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
-    _cleanup_free_ uint32_t *uids = NULL;
+    _cleanup_free_ struct uid_range *gone = NULL;
     struct seqset_printer set = { .out = &line };
     size_t n = 0;
-    int r = mailbox_vanished(s->mb, modseq, &uids, &n);
+    int r = mailbox_vanished(s->mb, modseq, &gone, &n);
 
     if (r < 0)
         return r;
     str_add_str(&line, "* VANISHED (EARLIER) ");
-    for (size_t i = 0; i < n; i++)
-        if (!known || seqset_has(known, uids[i]))
-            seqset_print(&set, uids[i]);
+    for (size_t i = 0; i < n && !known; i++)
+        seqset_print_range(&set, gone[i].first, gone[i].last);
+    if (known)
+        put_known(&set, gone, n, known);
     if (set.last == 0)
         return 0;
     seqset_print_end(&set);

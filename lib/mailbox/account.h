@@ -110,8 +110,12 @@ struct mailbox_changes {
 int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_changes *report);
 
 /* UIDs, ascending, of messages that were expunged with a modseq greater than this one and are not in the
- * snapshot. *ret is the caller's to free. */
-int mailbox_vanished(struct mailbox *mb, uint64_t since_modseq, uint32_t **ret, size_t *ret_len);
+ * snapshot; if that is too long ago to be remembered, all UIDs below UIDNEXT that are not in it. *ret is the
+ * caller's to free. */
+struct uid_range {
+    uint32_t first, last;
+};
+int mailbox_vanished(struct mailbox *mb, uint64_t since_modseq, struct uid_range **ret, size_t *ret_len);
 
 /* A descriptor that becomes readable when the mailbox may have changed (inotify); read and sync then. -errno */
 int mailbox_watch(struct mailbox *mb);

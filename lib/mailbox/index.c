@@ -27,7 +27,7 @@
 #define MAX_READERS 1024
 
 static const char magic[] = "Postern index";
-enum { VERSION = 1, HEADER_SIZE = sizeof magic - 1 + 8 };
+enum { VERSION = 2, HEADER_SIZE = sizeof magic - 1 + 8 };
 
 struct index {
     MDB_env *env;

@@ -2,21 +2,24 @@
 /*
  * index.h - the mailbox index of an account: one LMDB environment, MAILDIR/postern.index/
  *
- * Schema, version 1. One tree; the first byte of a key says what it is, numbers in keys are
+ * Schema, version 2. One tree; the first byte of a key says what it is, numbers in keys are
  * big-endian so that they sort; `id` is the mailbox's own random number, which lies in its directory
  * (file postern-mailbox) and so follows it through renames. Values: record.h.
  *
  *     key                        value
  *     'a'                        "Postern index", version u32, greatest UIDVALIDITY given so far u32
  *     'b' id:8                   mailbox: UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ, stamps, counters, directory
- *     'c' id:8 modseq:8 uid:4    last change of a message: "" it exists, "x" it was expunged
+ *     'c' id:8 modseq:8 page:4   nothing: a page, by the greatest modseq in it
  *     'd' id:8 uid:4             note: what a session has found out about the content of a message (account.h)
  *     'k' id:8                   keywords in the order of their bits, each ended by NUL
- *     'm' id:8 uid:4             message: flags, modseq, size, date, file name
+ *     'm' id:8 uid:4             the message's file name
  *     'n' id:8 base              uid u32: the message by the base of its file name
+ *     'p' id:8 page:4            messages of 32 UIDs: flags, modseq, size, date
+ *     'x' id:8 modseq:8 uid:4    nothing: an expunged message
  *
- * Every message has exactly one 'm', one 'n' and one 'c', and at most one 'd'; an expunged one has its
- * 'c' alone. The counters of 'b' are kept by index_message_put and index_message_delete.
+ * Every message has exactly one 'm', one 'n', its place on a 'p', and at most one 'd'; an expunged one has an 'x'
+ * alone, and the oldest of these are forgotten when there are more than INDEX_EXPUNGED_MAX.
+ * The counters of 'b' are kept by index_message_put and index_message_delete.
  *
  * LMDB admits one writer at a time over all processes, and readers see the last commit. A durable
  * commit is on disk when it returns. -EBADMSG from any call: damaged; index_discard() it. LMDB trusts its
@@ -31,6 +34,10 @@
 #include "mailbox/record.h"
 
 #define INDEX_DIRECTORY "postern.index"
+
+/* Expunges that are remembered for QRESYNC, in a mailbox; whoever was away for more hears of every UID that is not
+ * there. 2 MB at most. */
+#define INDEX_EXPUNGED_MAX 20000
 
 struct index;
 
@@ -83,11 +90,15 @@ int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox 
 int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret);
 int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span bytes);
 
-/* Visit messages by UID, or changes with a greater modseq; until fn returns non-zero, which is returned. fn
- * must not write. */
-int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid,
-                       int (*fn)(const struct index_message *m, void *arg), void *arg);
-int index_each_change(struct index_txn *t, uint64_t id, uint64_t after_modseq,
-                      int (*fn)(uint32_t uid, uint64_t modseq, bool expunged, void *arg), void *arg);
+/*
+ * Visit messages by UID, without their file names; those of pages on which something has a greater modseq (others are
+ * among them); and expunges with a greater modseq. Until fn returns non-zero, which is returned.
+ * fn must not write.
+ */
+typedef int index_visit(const struct index_message *m, void *arg);
+int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit *fn, void *arg);
+int index_each_changed(struct index_txn *t, uint64_t id, uint64_t after_modseq, index_visit *fn, void *arg);
+int index_each_expunged(struct index_txn *t, uint64_t id, uint64_t after_modseq,
+                        int (*fn)(uint32_t uid, uint64_t modseq, void *arg), void *arg);
 
 #endif

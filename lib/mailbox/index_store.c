@@ -60,12 +60,21 @@ static struct key note_key(uint64_t id, uint32_t uid)
     return k;
 }
 
-static struct key change_key(uint64_t id, uint64_t modseq, uint32_t uid)
+static struct key page_key(uint64_t id, uint32_t page)
 {
-    struct key k = key_of('c', id);
+    struct key k = key_of('p', id);
+
+    key_number(&k, page, 4);
+    return k;
+}
+
+/* kind: 'c' and a page, or 'x' and a UID */
+static struct key modseq_key(char kind, uint64_t id, uint64_t modseq, uint32_t which)
+{
+    struct key k = key_of(kind, id);
 
     key_number(&k, modseq, 8);
-    key_number(&k, uid, 4);
+    key_number(&k, which, 4);
     return k;
 }
 
@@ -144,7 +153,7 @@ int index_mailbox_drop(struct index_txn *t, uint64_t id)
 {
     int rc = MDB_SUCCESS;
 
-    for (const char *kind = "bcdkmn"; *kind && rc == MDB_SUCCESS; kind++) {
+    for (const char *kind = "bcdkmnpx"; *kind && rc == MDB_SUCCESS; kind++) {
         struct key prefix = key_of(*kind, id);
         MDB_val key = { prefix.len, prefix.bytes }, value;
         MDB_cursor *cursor;
@@ -168,22 +177,124 @@ int index_mailbox_drop(struct index_txn *t, uint64_t id)
 int index_keywords_get(struct index_txn *t, uint64_t id, struct str *ret)
 {
     struct key k = key_of('k', id);
-    struct span bytes = SPAN_NULL;
+    struct span bytes, names = SPAN_NULL;
     int r = get(t, &k, &bytes);
 
+    if (r == 0)
+        r = record_bytes_decode(bytes, &names);
     if (r < 0 && r != -ENOENT)
         return r;
-    if (bytes.len > 0 && bytes.ptr[bytes.len - 1] != '\0')
+    if (names.len > 0 && names.ptr[names.len - 1] != '\0')
         return -EBADMSG;
-    str_set(ret, bytes);
+    str_set(ret, names);
     return 0;
 }
 
 int index_keywords_put(struct index_txn *t, uint64_t id, struct span names)
 {
+    _cleanup_(str_free) struct str bytes = STR_INIT;
     struct key k = key_of('k', id);
 
-    return put(t, &k, names);
+    record_bytes_encode(names, &bytes);
+    return put(t, &k, str_span(&bytes));
+}
+
+/* ---- pages of messages ---- */
+
+static int page_get(struct index_txn *t, uint64_t id, uint32_t number, struct index_page *ret)
+{
+    struct key k = page_key(id, number);
+    struct span bytes;
+    int r = get(t, &k, &bytes);
+
+    return r < 0 ? r : record_page_decode(bytes, number, ret);
+}
+
+static uint64_t page_modseq(const struct index_page *p)
+{
+    uint64_t max = 0;
+
+    for (uint32_t i = 0; i < p->len; i++)
+        if (p->items[i].modseq > max)
+            max = p->items[i].modseq;
+    return max;
+}
+
+/* Where a UID is on its page, or would be. */
+static uint32_t page_find(const struct index_page *p, uint32_t uid)
+{
+    uint32_t i = 0;
+
+    while (i < p->len && p->items[i].uid < uid)
+        i++;
+    return i;
+}
+
+static bool page_has(const struct index_page *p, uint32_t at, uint32_t uid)
+{
+    return at < p->len && p->items[at].uid == uid;
+}
+
+/* Store a page that has been changed, and its place among the changes. before: its modseq as it was, 0 if there was no
+ * such page. */
+static int page_put(struct index_txn *t, uint64_t id, uint32_t number, const struct index_page *p, uint64_t before)
+{
+    _cleanup_(str_free) struct str bytes = STR_INIT;
+    struct key k = page_key(id, number), change;
+    uint64_t after = page_modseq(p);
+    int r = 0;
+
+    if (before != 0 && before != after) {
+        change = modseq_key('c', id, before, number);
+        r = delete(t, &change);
+        if (r < 0)
+            return r == -ENOENT ? -EBADMSG : r;
+    }
+    if (p->len == 0)
+        return delete(t, &k);
+    if (before != after) {
+        change = modseq_key('c', id, after, number);
+        r = put(t, &change, SPAN_NULL);
+    }
+    if (r < 0)
+        return r;
+    record_page_encode(p, &bytes);
+    return put(t, &k, str_span(&bytes));
+}
+
+static int page_set(struct index_txn *t, uint64_t id, const struct index_message *m)
+{
+    uint32_t number = record_page_of(m->uid);
+    struct index_page p = { .len = 0 };
+    int r = page_get(t, id, number, &p);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    uint64_t before = page_modseq(&p);
+    uint32_t at = page_find(&p, m->uid);
+    if (!page_has(&p, at, m->uid)) {
+        memmove(&p.items[at + 1], &p.items[at], (p.len - at) * sizeof p.items[0]);
+        p.len++;
+    }
+    p.items[at] = *m;
+    return page_put(t, id, number, &p, before);
+}
+
+static int page_remove(struct index_txn *t, uint64_t id, uint32_t uid)
+{
+    uint32_t number = record_page_of(uid);
+    struct index_page p;
+    int r = page_get(t, id, number, &p);
+
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    uint64_t before = page_modseq(&p);
+    uint32_t at = page_find(&p, uid);
+    if (!page_has(&p, at, uid))
+        return -EBADMSG;
+    p.len--;
+    memmove(&p.items[at], &p.items[at + 1], (p.len - at) * sizeof p.items[0]);
+    return page_put(t, id, number, &p, before);
 }
 
 /* ---- messages ---- */
@@ -191,13 +302,20 @@ int index_keywords_put(struct index_txn *t, uint64_t id, struct span names)
 int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct index_message *ret)
 {
     struct key k = message_key(id, uid);
+    struct index_page p;
     struct span bytes;
-    int r = get(t, &k, &bytes);
+    int r = page_get(t, id, record_page_of(uid), &p);
 
     if (r < 0)
         return r;
-    ret->uid = uid;
-    return record_message_decode(bytes, ret);
+    uint32_t at = page_find(&p, uid);
+    if (!page_has(&p, at, uid))
+        return -ENOENT;
+    r = get(t, &k, &bytes);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    *ret = p.items[at];
+    return record_name_decode(bytes, &ret->file);
 }
 
 int index_name_get(struct index_txn *t, uint64_t id, struct span base, uint32_t *ret_uid)
@@ -231,7 +349,7 @@ static struct span base_of(struct span file)
     return span_cut(&file, ':');
 }
 
-static int put_name(struct index_txn *t, uint64_t id, const struct index_message *m)
+static int put_base(struct index_txn *t, uint64_t id, const struct index_message *m)
 {
     struct key k = name_key(id, base_of(m->file)), number = { .len = 0 };
 
@@ -239,32 +357,24 @@ static int put_name(struct index_txn *t, uint64_t id, const struct index_message
     return put(t, &k, span_make(number.bytes, number.len));
 }
 
+static int put_file(struct index_txn *t, uint64_t id, const struct index_message *m)
+{
+    _cleanup_(str_free) struct str bytes = STR_INIT;
+    struct key k = message_key(id, m->uid);
+
+    record_bytes_encode(m->file, &bytes);
+    return put(t, &k, str_span(&bytes));
+}
+
 int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb,
                       const struct index_message *old, const struct index_message *m)
 {
-    _cleanup_(str_free) struct str bytes = STR_INIT;
-    struct key message = message_key(id, m->uid), change = change_key(id, m->modseq, m->uid);
-    int r;
+    int r = page_set(t, id, m);
 
-    if (old && old->modseq != m->modseq) {
-        struct key before = change_key(id, old->modseq, old->uid);
-
-        r = delete(t, &before);
-        if (r < 0)
-            return r == -ENOENT ? -EBADMSG : r;
-    }
-    if (!old || old->modseq != m->modseq) {
-        r = put(t, &change, SPAN_NULL);
-        if (r < 0)
-            return r;
-    }
-    if (!old) {
-        r = put_name(t, id, m);
-        if (r < 0)
-            return r;
-    }
-    record_message_encode(m, &bytes);
-    r = put(t, &message, str_span(&bytes));
+    if (r == 0 && !old)
+        r = put_base(t, id, m);
+    if (r == 0 && (!old || !span_eq(old->file, m->file)))
+        r = put_file(t, id, m);
     if (r < 0)
         return r;
     if (old)
@@ -273,23 +383,62 @@ int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb
     return 0;
 }
 
+/* When too many expunges are remembered, the older half is forgotten. */
+static int trim_expunged(struct index_txn *t, uint64_t id, struct index_mailbox *mb)
+{
+    struct key start = key_of('x', id);
+    MDB_val key = { start.len, start.bytes };
+    MDB_cursor *cursor;
+
+    if (mb->expunged <= INDEX_EXPUNGED_MAX)
+        return 0;
+    int rc = mdb_cursor_open(t->txn, t->db, &cursor);
+    if (rc != MDB_SUCCESS)
+        return map_error(rc);
+    rc = mdb_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
+    while (rc == MDB_SUCCESS && has_prefix(&key, &start) && mb->expunged > INDEX_EXPUNGED_MAX / 2) {
+        mb->expunged_since = number_at(key.mv_data, 9, 8);
+        mb->expunged--;
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == MDB_SUCCESS)
+            rc = mdb_cursor_get(cursor, &key, NULL, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return rc == MDB_NOTFOUND ? 0 : map_error(rc);
+}
+
+/* Its base must lead to this message, else another one was mistaken for it. */
+static int delete_base(struct index_txn *t, uint64_t id, const struct index_message *m)
+{
+    struct key k = name_key(id, base_of(m->file));
+    uint32_t uid = 0;
+    int r = index_name_get(t, id, base_of(m->file), &uid);
+
+    if (r == 0 && uid != m->uid)
+        return -EBADMSG;
+    return r < 0 ? r : delete(t, &k);
+}
+
 int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox *mb,
                          const struct index_message *old, uint64_t modseq)
 {
-    struct key change = change_key(id, old->modseq, old->uid), name = name_key(id, base_of(old->file)),
-               message = message_key(id, old->uid), expunged = change_key(id, modseq, old->uid);
-    struct key *keys[] = { &change, &name, &message }, note = note_key(id, old->uid);
+    struct key message = message_key(id, old->uid),
+               expunged = modseq_key('x', id, modseq, old->uid), note = note_key(id, old->uid);
+    int r = page_remove(t, id, old->uid);
 
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        int r = delete(t, keys[i]);
-        if (r < 0)
-            return r == -ENOENT ? -EBADMSG : r;
-    }
-    int r = delete(t, &note);
+    if (r == 0)
+        r = delete_base(t, id, old);
+    if (r == 0)
+        r = delete(t, &message);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    r = delete(t, &note);
     if (r < 0 && r != -ENOENT)
         return r;
     count(mb, old, -1);
-    return put(t, &expunged, (struct span)SPAN("x"));
+    mb->expunged++;
+    r = put(t, &expunged, SPAN_NULL);
+    return r < 0 ? r : trim_expunged(t, id, mb);
 }
 
 /* ---- notes ---- */
@@ -332,52 +481,86 @@ static int each(struct index_txn *t, struct key *start,
     return r != 0 || rc == MDB_NOTFOUND ? r : map_error(rc);
 }
 
-struct message_visit {
-    int (*fn)(const struct index_message *m, void *arg);
+struct visit {
+    struct index_txn *txn;
+    uint64_t id;
+    uint32_t from_uid;
+    index_visit *fn;
     void *arg;
 };
 
-static int visit_message(const MDB_val *key, const MDB_val *value, void *arg)
+static int visit_messages(const struct index_page *p, const struct visit *v)
 {
-    struct message_visit *v = arg;
-    struct index_message m;
+    for (uint32_t i = 0; i < p->len; i++) {
+        int r = p->items[i].uid < v->from_uid ? 0 : v->fn(&p->items[i], v->arg);
+
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+static int visit_page(const MDB_val *key, const MDB_val *value, void *arg)
+{
+    const struct visit *v = arg;
+    struct index_page p;
 
     if (key->mv_size != 13)
         return -EBADMSG;
-    m.uid = (uint32_t)number_at(key->mv_data, 9, 4);
-    int r = record_message_decode(span_make(value->mv_data, value->mv_size), &m);
-    return r < 0 ? r : v->fn(&m, v->arg);
+    int r = record_page_decode(span_make(value->mv_data, value->mv_size), (uint32_t)number_at(key->mv_data, 9, 4), &p);
+    return r < 0 ? r : visit_messages(&p, v);
 }
 
-int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid,
-                       int (*fn)(const struct index_message *m, void *arg), void *arg)
+int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit *fn, void *arg)
 {
-    struct key start = message_key(id, from_uid);
-    struct message_visit v = { fn, arg };
+    struct key start = page_key(id, record_page_of(from_uid));
+    struct visit v = { t, id, from_uid, fn, arg };
 
-    return each(t, &start, visit_message, &v);
+    return each(t, &start, visit_page, &v);
 }
-
-struct change_visit {
-    int (*fn)(uint32_t uid, uint64_t modseq, bool expunged, void *arg);
-    void *arg;
-};
 
 static int visit_change(const MDB_val *key, const MDB_val *value, void *arg)
 {
-    struct change_visit *v = arg;
+    const struct visit *v = arg;
+    struct index_page p;
 
+    (void)value;
     if (key->mv_size != 21)
         return -EBADMSG;
-    return v->fn((uint32_t)number_at(key->mv_data, 17, 4), number_at(key->mv_data, 9, 8), value->mv_size > 0,
-                 v->arg);
+    int r = page_get(v->txn, v->id, (uint32_t)number_at(key->mv_data, 17, 4), &p);
+    if (r < 0)
+        return r == -ENOENT ? -EBADMSG : r;
+    return visit_messages(&p, v);
 }
 
-int index_each_change(struct index_txn *t, uint64_t id, uint64_t after_modseq,
-                      int (*fn)(uint32_t uid, uint64_t modseq, bool expunged, void *arg), void *arg)
+int index_each_changed(struct index_txn *t, uint64_t id, uint64_t after_modseq, index_visit *fn, void *arg)
 {
-    struct key start = change_key(id, after_modseq + 1, 0);
-    struct change_visit v = { fn, arg };
+    struct key start = modseq_key('c', id, after_modseq + 1, 0);
+    struct visit v = { t, id, 0, fn, arg };
 
     return each(t, &start, visit_change, &v);
+}
+
+struct expunged_visit {
+    int (*fn)(uint32_t uid, uint64_t modseq, void *arg);
+    void *arg;
+};
+
+static int visit_expunged(const MDB_val *key, const MDB_val *value, void *arg)
+{
+    struct expunged_visit *v = arg;
+
+    (void)value;
+    if (key->mv_size != 21)
+        return -EBADMSG;
+    return v->fn((uint32_t)number_at(key->mv_data, 17, 4), number_at(key->mv_data, 9, 8), v->arg);
+}
+
+int index_each_expunged(struct index_txn *t, uint64_t id, uint64_t after_modseq,
+                        int (*fn)(uint32_t uid, uint64_t modseq, void *arg), void *arg)
+{
+    struct key start = modseq_key('x', id, after_modseq + 1, 0);
+    struct expunged_visit v = { fn, arg };
+
+    return each(t, &start, visit_expunged, &v);
 }

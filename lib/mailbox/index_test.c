@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* index_test.c - what becomes of an account whose index is lost or damaged */
+/* index_test.c - what becomes of an account whose index is lost or damaged, and what the index forgets */
 #include "mailbox/test_account.h"
+
+#include "base/rand.h"
+#include "mailbox/internal.h"
 
 /* ---- damage ---- */
 
@@ -100,6 +103,155 @@ static void test_a_damaged_page_harms_few_sessions(void **state)
     }
 }
 
+/* What a session sees of INBOX, as one number; 0: it cannot be opened. *ret_validity: which numbering it is. */
+static uint64_t look(uint32_t *ret_validity)
+{
+    _cleanup_(str_free) struct str err = STR_INIT, seen = STR_INIT, content = STR_INIT;
+    struct account *a;
+    struct mailbox *mb;
+
+    if (account_open(maildir, &a, &err) < 0 || mailbox_open(a, INBOX, 0, &mb) < 0)
+        return 0;
+    for (uint32_t seq = 1; seq <= mailbox_count(mb); seq++) {
+        const struct mail_entry *e = mailbox_entry(mb, seq);
+        _cleanup_close_ int fd = mailbox_open_message(mb, seq);
+
+        str_reset(&content);
+        if (fd < 0 || maildir_read_crlf(fd, 1000, &content) < 0)
+            return 0;
+        str_addf(&seen, "%u %u %llx %llu %lld %s", e->uid, e->flags, (unsigned long long)e->keywords,
+                 (unsigned long long)e->vsize, (long long)e->received, content.data);
+    }
+    for (size_t i = 0; i < mailbox_keywords(mb); i++)
+        str_add_str(&seen, mailbox_keyword(mb, i));
+    *ret_validity = mailbox_uidvalidity(mb);
+    return (uint64_t)record_sum(str_span(&seen)) << 1 | 1;
+}
+
+struct sight {
+    uint64_t seen;
+    uint32_t validity;
+};
+
+static struct sight look_in_child(void)
+{
+    struct sight *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    int status;
+
+    if (fork() == 0) {
+        close(STDERR_FILENO);
+        uint64_t seen = look(&s->validity);
+        s->seen = seen; /* after all that may crash */
+        _exit(0);
+    }
+    wait(&status);
+    struct sight ret = *s;
+    munmap(s, sizeof *s);
+    return ret;
+}
+
+/* A session may fail, and the index be made anew; what is never seen is the same numbering with other content. */
+static void test_a_flipped_bit_is_never_believed(void **state)
+{
+    enum { FILES = 40, FLIPS = 120 };
+    char data[200], copy[200], command[800];
+    struct stat st;
+
+    (void)state;
+    snprintf(data, sizeof data, "%s/" INDEX_DIRECTORY "/data.mdb", maildir);
+    snprintf(copy, sizeof copy, "%s/whole", root);
+    struct account *a = open_account();
+    for (unsigned i = 0; i < FILES; i++)
+        append(a, "INBOX", "a: 1\r\n", i % 64);
+    account_close(a);
+    struct sight whole = look_in_child();
+    assert_true(whole.seen != 0);
+    assert_int_equal(stat(data, &st), 0);
+    snprintf(command, sizeof command, "cp %s %s", data, copy);
+    assert_int_equal(system(command), 0);
+    for (int i = 0; i < FLIPS; i++) {
+        uint32_t random;
+        char byte;
+
+        snprintf(command, sizeof command, "rm -rf %s/" INDEX_DIRECTORY "*; mkdir -m 700 %s/" INDEX_DIRECTORY " && cp %s %s",
+                 maildir, maildir, copy, data);
+        assert_int_equal(system(command), 0);
+        rand_bytes(&random, sizeof random);
+        off_t at = (off_t)(random % (uint64_t)st.st_size);
+        int fd = open(data, O_RDWR);
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte = (char)(byte ^ 1 << (random >> 29));
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+        close(fd);
+        struct sight now = look_in_child();
+        if (now.seen != 0 && now.seen != whole.seen && now.validity == whole.validity)
+            fail_msg("bit %u of byte %lld was believed", random >> 29, (long long)at);
+    }
+}
+
+/* ---- the memory of expunges ---- */
+
+/* Messages that come and go at once, each with a modseq of its own */
+static void flood(struct mailbox *mb, unsigned n)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct index_mailbox rec;
+
+    assert_int_equal(index_begin_write(mb->account->index, &t), 0);
+    assert_int_equal(index_mailbox_get(&t, mb->folder.id, &rec), 0);
+    rec.dir = SPAN_NULL; /* INBOX's; the span would be gone */
+    for (unsigned i = 0; i < n; i++) {
+        struct index_message m = { .uid = rec.uidnext++, .modseq = ++rec.highestmodseq, .file = SPAN("gone") };
+
+        assert_int_equal(index_message_put(&t, mb->folder.id, &rec, NULL, &m), 0);
+        assert_int_equal(index_message_delete(&t, mb->folder.id, &rec, &m, ++rec.highestmodseq), 0);
+    }
+    assert_true(rec.expunged <= INDEX_EXPUNGED_MAX);
+    assert_int_equal(index_mailbox_put(&t, mb->folder.id, &rec), 0);
+    assert_int_equal(index_commit(&t, true), 0);
+}
+
+static void assert_vanished(struct mailbox *mb, uint64_t since, const struct uid_range *want, size_t n)
+{
+    _cleanup_free_ struct uid_range *gone = NULL;
+    size_t len = 0;
+
+    assert_int_equal(mailbox_vanished(mb, since, &gone, &len), 0);
+    assert_int_equal(len, n);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(gone[i].first, want[i].first);
+        assert_int_equal(gone[i].last, want[i].last);
+    }
+}
+
+static void test_who_was_away_longer_than_expunges_are_remembered_hears_of_all_that_is_not_there(void **state)
+{
+    struct account *a = open_account();
+    uint32_t uid = 2;
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        append(a, "INBOX", "a: 1\r\n", 0);
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0), *sleeper = open_mailbox(a, "INBOX", 0);
+    uint64_t before = mailbox_highestmodseq(mb);
+    assert_int_equal(mailbox_remove(mb, &uid, 1), 0);
+    assert_int_equal(mailbox_sync(mb, true, NULL), 0);
+    assert_vanished(mb, before, (struct uid_range[]){ { 2, 2 } }, 1);
+
+    flood(mb, INDEX_EXPUNGED_MAX + 10);
+    assert_int_equal(mailbox_sync(mb, true, NULL), 0);
+    uint32_t last = mailbox_uidnext(mb) - 1;
+    assert_int_equal(last, INDEX_EXPUNGED_MAX + 13);
+    assert_vanished(mb, before, (struct uid_range[]){ { 2, 2 }, { 4, last } }, 2);
+    assert_vanished(mb, mailbox_highestmodseq(mb) - 2, (struct uid_range[]){ { last, last } }, 1);
+    assert_vanished(mb, mailbox_highestmodseq(mb), NULL, 0);
+    /* A session that looks so late sees the same. */
+    assert_sync(sleeper, true, "expunge 2 uid 2;");
+    mailbox_close(sleeper);
+    mailbox_close(mb);
+    account_close(a);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -107,6 +259,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_lost_or_damaged_index_is_rebuilt_under_a_new_uidvalidity),
         TEST(test_a_damaged_page_harms_few_sessions),
+        TEST(test_a_flipped_bit_is_never_believed),
+        TEST(test_who_was_away_longer_than_expunges_are_remembered_hears_of_all_that_is_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

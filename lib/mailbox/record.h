@@ -2,9 +2,12 @@
 /*
  * record.h - the values of the mailbox index, as bytes (schema: index.h)
  *
- * Numbers are little-endian. A file name is the last field and takes what is left. The decoders accept
+ * Numbers are little-endian. Each value begins with a checksum of the rest (u32). The decoders accept
  * only what the encoders make, because an index may come damaged from the disk and a
  * name in it becomes a path: -EBADMSG.
+ *
+ * What there is to know of a message in fixed width lies in pages of 32 UIDs, so that
+ * opening a mailbox reads a few hundred bytes at a time; its file name lies by itself.
  */
 #ifndef MAILBOX_RECORD_H
 #define MAILBOX_RECORD_H
@@ -28,6 +31,8 @@ struct index_mailbox {
     uint32_t touched;               /* enum index_touched */
     uint32_t messages, unseen, deleted, in_new;
     uint64_t size;                  /* sum of vsize */
+    uint32_t expunged;              /* how many expunges are remembered ... */
+    uint64_t expunged_since;        /* ... that is all with a modseq greater than this */
     struct span dir;                /* directory below the Maildir: "" or ".A.B" */
 };
 
@@ -40,10 +45,29 @@ struct index_message {
     struct span file;
 };
 
+enum { PAGE_MESSAGES = 32 };
+
+struct index_page {
+    uint32_t len;
+    struct index_message items[PAGE_MESSAGES];  /* by UID, all of one page; `file` is empty */
+};
+
 void record_mailbox_encode(const struct index_mailbox *m, struct str *ret);
 int record_mailbox_decode(struct span bytes, struct index_mailbox *ret);    /* dir points into bytes */
 
-void record_message_encode(const struct index_message *m, struct str *ret);
-int record_message_decode(struct span bytes, struct index_message *ret);    /* uid is left alone */
+/* Any bytes, such as the names of keywords */
+void record_bytes_encode(struct span content, struct str *ret);
+int record_bytes_decode(struct span bytes, struct span *ret);               /* points into bytes */
+
+/* A file name, as record_bytes_encode() wrote it */
+int record_name_decode(struct span bytes, struct span *ret);                /* points into bytes */
+
+/* Which page a UID is on, and a page's bytes; it has at least one message. */
+uint32_t record_page_of(uint32_t uid);
+void record_page_encode(const struct index_page *p, struct str *ret);
+int record_page_decode(struct span bytes, uint32_t page, struct index_page *ret);
+
+/* The checksum: finds what disks and crashes do, not what a forger does. */
+uint32_t record_sum(struct span bytes);
 
 #endif

@@ -61,6 +61,7 @@ struct scan {
     struct uid_list *recent;
     struct takeover *takeover; /* NULL: none */
     bool changed, assigned;
+    bool all_known; /* `known` has all that the index has, not only those in new/ */
 };
 
 static void forget_found(struct scan *s)
@@ -118,11 +119,9 @@ void folder_touch_end(const struct folder *f, struct touch t, struct index_mailb
 static int load_known(const struct index_message *m, void *arg)
 {
     struct scan *s = arg;
-    struct maildir_name name;
 
-    maildir_name_parse(m->file, &name);
     MEM_GROW(s->known, s->n_known, s->cap_known);
-    s->known[s->n_known++] = (struct known){ m->uid, m->flags, keywords_bits(name.keywords), m->in_new, false };
+    s->known[s->n_known++] = (struct known){ m->uid, m->flags, m->keywords & KEYWORDS_IN_NAME, m->in_new, false };
     return 0;
 }
 
@@ -163,8 +162,10 @@ static int look_at(struct scan *s, const char *file, bool in_new)
     if (r < 0)
         return r;
     k = find_known(s, uid);
-    if (!k || k->seen)
+    if (k && k->seen)
         return 0; /* a second file of that name: the first one counts */
+    if (!k)
+        return s->all_known ? -EBADMSG : 0;
     k->seen = true;
     if (k->in_new != in_new || k->flags != name.flags || k->letters != keywords_bits(name.keywords) ||
         (in_new && s->take))
@@ -350,7 +351,7 @@ static int update_found(struct scan *s, uint32_t uid, struct index_message *m)
     m->received = old.received;
     m->vsize = old.vsize;
     m->modseq = old.modseq;
-    m->keywords |= old.keywords & ~(((uint64_t)1 << KEYWORDS_LETTERS) - 1);
+    m->keywords |= old.keywords & ~KEYWORDS_IN_NAME;
     if (old.flags != m->flags || old.keywords != m->keywords) {
         m->modseq = s->rec.highestmodseq = s->modseq;
         s->assigned = true;
@@ -420,6 +421,7 @@ static int scan_all(struct scan *s)
 {
     maildir_sweep(s->folder->path.data);
     s->n_known = 0;
+    s->all_known = true;
     int r = index_each_message(s->txn, s->folder->id, 1, load_known, s);
 
     return r < 0 ? r : read_both(s);

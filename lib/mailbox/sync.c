@@ -2,7 +2,7 @@
 /*
  * sync.c - bring an open mailbox's snapshot up to date, and tell what changed
  *
- * The index keeps for each message its last change, sorted by modification sequence; only what came
+ * The index keeps pages of messages sorted by their last change, and expunges likewise; only what came
  * after the snapshot is looked at. An expunged message keeps its place in the snapshot until
  * the client may be told (RFC 3501 section 7.4.1).
  *
@@ -18,38 +18,53 @@
 
 struct change_list {
     struct mailbox *mb;
-    struct index_txn *txn;
     struct uid_list changed; /* UIDs in the snapshot whose flags or modseq are different */
     uint32_t first_new;      /* number of messages before the new ones */
 };
 
-static int apply_change(uint32_t uid, uint64_t modseq, bool expunged, void *arg)
+static int apply_change(const struct index_message *m, void *arg)
 {
     struct change_list *l = arg;
-    struct mailbox *mb = l->mb;
-    uint32_t seq = mailbox_seq(mb, uid);
-    struct index_message m;
+    uint32_t seq = m->modseq > l->mb->highestmodseq ? mailbox_seq(l->mb, m->uid) : 0;
 
-    if (expunged) {
-        if (seq > 0 && !mb->entries[seq - 1].expunged) {
-            mb->entries[seq - 1].expunged = true;
-            mb->n_expunged++;
-        }
-        return 0;
-    }
     if (seq == 0)
-        return 0; /* a new one: read in order of UID below */
-    struct mail_entry *e = &mb->entries[seq - 1];
-    if (e->modseq == modseq)
+        return 0; /* unchanged, or a new one: read in order of UID below */
+    struct mail_entry *e = &l->mb->entries[seq - 1];
+    if (e->modseq == m->modseq)
         return 0;
-    int r = index_message_get(l->txn, mb->folder.id, uid, &m);
-    if (r < 0)
-        return r;
-    e->flags = m.flags;
-    e->keywords = m.keywords & mailbox_keyword_mask(mb);
-    e->modseq = m.modseq;
+    e->flags = m->flags;
+    e->keywords = m->keywords & mailbox_keyword_mask(l->mb);
+    e->modseq = m->modseq;
     MEM_GROW(l->changed.items, l->changed.len, l->changed.cap);
-    l->changed.items[l->changed.len++] = uid;
+    l->changed.items[l->changed.len++] = m->uid;
+    return 0;
+}
+
+static int apply_expunge(uint32_t uid, uint64_t modseq, void *arg)
+{
+    struct mailbox *mb = arg;
+    uint32_t seq = mailbox_seq(mb, uid);
+
+    (void)modseq;
+    if (seq > 0 && !mb->entries[seq - 1].expunged) {
+        mb->entries[seq - 1].expunged = true;
+        mb->n_expunged++;
+    }
+    return 0;
+}
+
+/* Our last look was so long ago that expunges have been forgotten since: whatever is not there is gone. */
+static int apply_forgotten(struct mailbox *mb, struct index_txn *t)
+{
+    for (uint32_t i = 0; i < mb->len; i++) {
+        struct index_message m;
+        int r = mb->entries[i].expunged ? 0 : index_message_get(t, mb->folder.id, mb->entries[i].uid, &m);
+
+        if (r == -ENOENT)
+            r = apply_expunge(mb->entries[i].uid, 0, mb);
+        if (r < 0)
+            return r;
+    }
     return 0;
 }
 
@@ -79,10 +94,13 @@ static int read_changes(struct mailbox *mb, struct change_list *l)
     l->first_new = mb->len;
     if (rec.highestmodseq == mb->highestmodseq && rec.uidnext == mb->uidnext)
         return 0;
-    l->txn = &t;
     r = read_keywords(mb, &t);
     if (r == 0)
-        r = index_each_change(&t, mb->folder.id, mb->highestmodseq, apply_change, l);
+        r = index_each_changed(&t, mb->folder.id, mb->highestmodseq, apply_change, l);
+    if (r == 0)
+        r = mb->highestmodseq < rec.expunged_since
+                ? apply_forgotten(mb, &t)
+                : index_each_expunged(&t, mb->folder.id, mb->highestmodseq, apply_expunge, mb);
     if (r == 0)
         r = index_each_message(&t, mb->folder.id, mb->uidnext, mailbox_append_entry, mb);
     if (r < 0)
