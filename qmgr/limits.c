@@ -11,7 +11,8 @@
 
 #include "base/log.h"
 
-#define DELIVER_RCPTS_MAX 100000 /* struct deliver */
+#define DELIVER_RCPTS_MAX   100000 /* struct deliver */
+#define TIME_LIMIT_GRACE_MS 2000
 
 struct reader {
     const struct conf *conf;
@@ -134,6 +135,8 @@ void limits_of_transport(const char *transport, struct sched_limits *ret, void *
     ret->dest_delay_ms = read_ms(&rd, "destination_rate_delay", p->default_destination_rate_delay);
     ret->transport_delay_ms = read_ms(&rd, "transport_rate_delay", p->default_transport_rate_delay);
     ret->delivery_ms = read_ms(&rd, "time_limit", 0);
+    if (ret->delivery_ms > 0) /* an agent that keeps the limit itself, as pipe(8) does, comes first */
+        ret->delivery_ms += ret->delivery_ms / 4 + TIME_LIMIT_GRACE_MS;
 }
 
 bool limits_deferred(const struct params *p, const char *transport)
