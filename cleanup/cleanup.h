@@ -5,6 +5,7 @@
 #ifndef CLEANUP_CLEANUP_H
 #define CLEANUP_CLEANUP_H
 
+#include "cleanup/bcc.h"
 #include "cleanup/filter.h"
 #include "cleanup/headers.h"
 #include "cleanup/inspect.h"
@@ -22,6 +23,7 @@ struct cleanup {
     struct header_rules rules;
     struct milter_list milters; /* non_smtpd_milters */
     struct inspect_tables checks;
+    struct bcc_tables bcc;
     struct notify notify;
     uint64_t space_checked_ms; /* when the free space was looked at last */
     uint64_t space_free;
@@ -55,6 +57,9 @@ void message_init(struct message *m, struct cleanup *c);
 void message_begin(struct message *m);
 MAY_WAIT
 void message_add_rcpt(struct message *m, const struct submit_rcpt *rcpt);
+/* The same without the copies that recipient_bcc_maps asks for */
+MAY_WAIT
+void message_add_expanded(struct message *m, const struct submit_rcpt *rcpt);
 MAY_WAIT
 void message_feed(struct message *m, struct span bytes);
 /* The content is whole: make it durable and publish it. Then m->result is the answer. */

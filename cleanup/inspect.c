@@ -117,7 +117,7 @@ static bool add_bcc(const struct doing *d)
         return ignore(d, "user@domain");
     log_action(d, d->c->text);
     str_add(&rcpt.address, d->c->text);
-    message_add_rcpt(d->m, &rcpt);
+    message_add_expanded(d->m, &rcpt);
     return true;
 }
 

@@ -8,7 +8,7 @@
  * into new/ and tells qmgr. Only then does it answer: what it has answered for survives a power
  * cut.
  *
- * Parameters: append_at_myorigin append_dot_mydomain body_checks body_checks_size_limit extract_recipient_limit
+ * Parameters: always_bcc append_at_myorigin append_dot_mydomain body_checks body_checks_size_limit extract_recipient_limit
  * header_checks header_section_limit header_size_limit hopcount_limit message_drop_headers message_size_limit
  * milter_* mime_header_checks mydestination myhostname myorigin mail_name nested_header_checks non_smtpd_milters
  * propagate_unmatched_extensions queue_minfree recipient_delimiter smtpd_sasl_authenticated_header
@@ -68,6 +68,8 @@ static int start(struct server *sv)
         return r;
     }
     r = inspect_open(p, &c->checks, &err);
+    if (r == 0)
+        r = bcc_open(p, &c->bcc, &err);
     if (r < 0) {
         log_error("%s", str_cstr(&err));
         return r;

@@ -197,19 +197,25 @@ static void fail_rcpt(struct message *m, int r, struct span address)
     message_fail(m, SUBMIT_TEMPORARY, "4.6.0", "Alias expansion error");
 }
 
-void message_add_rcpt(struct message *m, const struct submit_rcpt *rcpt)
+void message_add_expanded(struct message *m, const struct submit_rcpt *rcpt)
 {
     bool expand = !(m->submit.flags & SUBMIT_NO_ALIAS);
 
     if (message_failed(m))
         return;
-    if (m->submit.n_rcpt == 1)
-        str_set(&m->only_rcpt, str_span(&rcpt->address));
     int r = recipients_add(&m->rcpts, &m->c->aliases, rcpt,
                            expand ? RECIPIENTS_EXPAND : RECIPIENTS_AS_GIVEN);
 
     if (r < 0)
         fail_rcpt(m, r, str_span(&rcpt->address));
+}
+
+void message_add_rcpt(struct message *m, const struct submit_rcpt *rcpt)
+{
+    if (m->submit.n_rcpt == 1)
+        str_set(&m->only_rcpt, str_span(&rcpt->address));
+    message_add_expanded(m, rcpt);
+    bcc_of_rcpt(m, rcpt);
 }
 
 /* ---- between header and body ---- */
@@ -335,6 +341,8 @@ static void create_file(struct message *m)
 static void open_file(struct message *m)
 {
     add_extracted(m);
+    if (m->rcpts.len > 0)
+        bcc_of_message(m);
     if (message_failed(m))
         return;
     if (m->headers.received + 1 >= m->c->params->hopcount_limit) { /* ours counts */

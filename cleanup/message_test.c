@@ -15,6 +15,7 @@
 #include "mail/header.h"
 
 static struct params params = {
+    .always_bcc = "",
     .append_at_myorigin = true,
     .enable_original_recipient = true,
     .myorigin = "example.com",

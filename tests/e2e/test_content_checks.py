@@ -206,3 +206,15 @@ def test_fields_that_a_filter_adds_are_asked_of_milter_header_checks(c):
     c.filter.script = {"EOM": [add_header("X-Refuse", "me"), milter.CONTINUE]}
     assert c.send() == "550 5.7.1 by the check"
     c.filter.reset()
+
+
+def test_copies_go_where_always_bcc_and_the_bcc_maps_say(make_instance):
+    suite = make_instance(users=("alice", "bob", "all", "from", "to"), params={
+        "always_bcc": "all@a.test", "sender_bcc_maps": "inline:{ann@b.test=from@a.test}",
+        "recipient_bcc_maps": "inline:{@a.test=to@a.test}"})
+    with smtplib.SMTP("127.0.0.1", suite.port["smtp"]) as smtp:
+        smtp.sendmail("ann@b.test", ["alice@a.test"], "Subject: copies\r\n\r\nx")
+    for user in ("alice", "all", "from", "to"):
+        assert "for <alice@a.test>" in suite.wait_messages(user, 1)[0].read_text()
+    suite.wait_queue_empty()
+    assert [len(suite.messages(u)) for u in ("alice", "bob", "all", "from", "to")] == [1, 0, 1, 1, 1]
