@@ -2,6 +2,7 @@
 /* account_test.c - messages through the index, with other programs and sessions at work beside it */
 #include "mailbox/test_account.h"
 
+#include "base/mem.h"
 #include "mailbox/internal.h"
 
 /* ---- messages ---- */
@@ -513,6 +514,42 @@ static void test_a_large_mailbox_opens_from_the_index(void **state)
     assert_int_equal(st.size, N * 12);
 }
 
+/* The session has not noticed that the file has another name: its own change is added to that one. */
+static void test_flags_that_another_program_has_just_set_survive_a_store(void **state)
+{
+    static const struct {
+        enum flags_mode mode;
+        unsigned flags, want;
+        const char *letters;
+    } cases[] = {
+        { FLAGS_ADD, MAIL_SEEN, MAIL_SEEN | MAIL_FLAGGED, "FSa" },
+        { FLAGS_REMOVE, MAIL_SEEN, MAIL_FLAGGED, "Fa" },
+        { FLAGS_SET, MAIL_ANSWERED, MAIL_ANSWERED, "R" },
+    };
+    char before[300], after[320];
+    uint32_t seq = 1;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct account *a = open_account();
+        append(a, "INBOX", "a: 1\r\n", cases[i].mode == FLAGS_REMOVE ? MAIL_SEEN : 0);
+        struct mailbox *mb = open_mailbox(a, "INBOX", 0);
+
+        cur_file("", 0, before, sizeof before);
+        size_t base = (size_t)(strrchr(before, ',') - before) + 1;
+        snprintf(after, sizeof after, "%.*sF%s", (int)base, before, before + base);
+        assert_int_equal(rename(before, after), 0);
+        assert_int_equal(mailbox_store(mb, &seq, 1, cases[i].mode, cases[i].flags, 0, UINT64_MAX, NULL, NULL), 0);
+        assert_int_equal(mailbox_entry(mb, 1)->flags, cases[i].want);
+        cur_file("", 0, after, sizeof after);
+        assert_string_equal(after + base, cases[i].letters);
+        uint32_t uid = mailbox_entry(mb, 1)->uid;
+        assert_int_equal(mailbox_remove(mb, &uid, 1), 0);
+        mailbox_close(mb);
+        account_close(a);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -535,6 +572,7 @@ int main(void)
         TEST(test_our_own_changes_are_accounted_although_cur_was_read_a_moment_ago),
         TEST(test_a_foreign_file_in_the_tick_of_the_reading_is_found),
         TEST(test_a_large_mailbox_opens_from_the_index),
+        TEST(test_flags_that_another_program_has_just_set_survive_a_store),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

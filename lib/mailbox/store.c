@@ -17,6 +17,8 @@
 #include "mailbox/lf.h"
 #include "mailbox/spool.h"
 
+enum { RENAME_ATTEMPTS = 5 };
+
 /* A write transaction on one mailbox */
 struct change {
     struct mailbox *mb;
@@ -73,26 +75,34 @@ static int get_message(struct change *c, uint32_t uid, struct index_message *m, 
     return 0;
 }
 
-/* Rename a message's file; if another program did so first, from the name it has now.
- * -ENOENT: it has gone. */
+/* Rename a message's file. 0, -ENOENT: it has gone, or another program was faster. */
 static int rename_message(const struct folder *f, const struct index_message *from, const char *to)
 {
-    _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT, file = STR_INIT;
-    struct span base = from->file;
-    bool in_new;
+    _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT;
 
     maildir_path(&new, f->path.data, "cur", to);
-    str_add(&file, from->file);
-    maildir_path(&old, f->path.data, folder_sub(from), file.data);
-    if (strcmp(old.data, new.data) == 0 || rename(old.data, new.data) == 0)
-        return 0;
-    if (errno != ENOENT)
-        return -errno;
-    int r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
+    maildir_path(&old, f->path.data, folder_sub(from), from->file.ptr);
+    return strcmp(old.data, new.data) == 0 || rename(old.data, new.data) == 0 ? 0 : -errno;
+}
+
+/* Another program has renamed the file: *m becomes what it says now. -ENOENT: it has gone. */
+static int look_again(const struct folder *f, struct index_message *m, struct str *file)
+{
+    struct span base = m->file;
+    _cleanup_(str_free) struct str name = STR_INIT;
+    struct maildir_name parts;
+    bool in_new;
+    int r = folder_find_file(f, span_cut(&base, ':'), &name, &in_new);
+
     if (r <= 0)
         return r < 0 ? r : -ENOENT;
-    maildir_path(&old, f->path.data, in_new ? "new" : "cur", file.data);
-    return rename(old.data, new.data) < 0 ? -errno : 0;
+    str_set(file, str_span(&name));
+    maildir_name_parse(str_span(file), &parts);
+    m->file = str_span(file);
+    m->in_new = in_new;
+    m->flags = parts.flags;
+    m->keywords = (m->keywords & ~KEYWORDS_IN_NAME) | keywords_bits(parts.keywords);
+    return 0;
 }
 
 /* ---- flags ---- */
@@ -116,34 +126,51 @@ static uint64_t combine(enum flags_mode mode, uint64_t old, uint64_t given)
     return old;
 }
 
+/* What a message of these flags becomes, with the name of its file. Bits that have no name here belong to files of
+ * another program; they stay. */
+static struct index_message stored(const struct change *c, const struct index_message *now, const struct store *s,
+                                   struct str *file)
+{
+    uint64_t mask = mailbox_keyword_mask(c->mb);
+    struct index_message m = *now;
+    struct span base = now->file;
+    char letters[27];
+
+    m.flags = (uint32_t)combine(s->mode, now->flags, s->flags);
+    m.keywords = (combine(s->mode, now->keywords, s->keywords) & mask) | (now->keywords & ~mask);
+    m.in_new = false;
+    keywords_letters(m.keywords, letters);
+    maildir_name_make(span_cut(&base, ':'), m.flags, letters, file);
+    m.file = str_span(file);
+    return m;
+}
+
+/* The flags that another program has given the file meanwhile stay: what is stored is added to the name it has now. */
 static int store_message(struct change *c, struct mail_entry *e, const struct index_message *old,
                          const struct store *s)
 {
-    _cleanup_(str_free) struct str file = STR_INIT;
-    struct index_message m = *old;
-    struct span base = old->file;
-    uint64_t mask = mailbox_keyword_mask(c->mb);
-    char letters[27];
+    _cleanup_(str_free) struct str file = STR_INIT, now_file = STR_INIT;
+    struct index_message now = *old, m = stored(c, &now, s, &file);
+    int r = m.flags == old->flags && m.keywords == old->keywords ? 1 : -ENOENT;
 
-    m.flags = (uint32_t)combine(s->mode, old->flags, s->flags);
-    /* Bits that have no name here belong to files of another program; they stay. */
-    m.keywords = (combine(s->mode, old->keywords, s->keywords) & mask) | (old->keywords & ~mask);
-    if (m.flags == old->flags && m.keywords == old->keywords)
-        return 0;
-    keywords_letters(m.keywords, letters);
-    maildir_name_make(span_cut(&base, ':'), m.flags, letters, &file);
-    int r = rename_message(&c->mb->folder, old, file.data);
-    if (r < 0)
-        return r == -ENOENT ? 0 : r; /* the next sync finds that it has gone */
-    m.file = str_span(&file);
-    m.in_new = false;
+    for (int attempt = 0; attempt < RENAME_ATTEMPTS && r == -ENOENT; attempt++) {
+        if (attempt > 0) {
+            r = look_again(&c->mb->folder, &now, &now_file);
+            if (r < 0)
+                break;
+            m = stored(c, &now, s, &file);
+        }
+        r = rename_message(&c->mb->folder, &now, file.data);
+    }
+    if (r != 0)
+        return r == 1 || r == -ENOENT ? 0 : r; /* nothing to do; or the next sync finds that it has gone */
     m.modseq = c->rec.highestmodseq = c->modseq;
     r = index_message_put(&c->txn, c->mb->folder.id, &c->rec, old, &m);
     if (r < 0)
         return r;
     c->changed = true;
     e->flags = m.flags;
-    e->keywords = m.keywords & mask;
+    e->keywords = m.keywords & mailbox_keyword_mask(c->mb);
     e->modseq = m.modseq;
     return 0;
 }

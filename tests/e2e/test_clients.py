@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mail programs that people use: mbsync, fetchmail, mutt, and Python's imaplib in a long session."""
+"""Mail programs that people use: mbsync, offlineimap, fetchmail, getmail, mutt, and Python's imaplib in a long session.
+
+The full client is mutt: with its header cache, message cache and QRESYNC it works online and offline and
+resynchronises; it runs without a display and is driven by keys. Graphical ones (Thunderbird, Evolution) are ten to thirty times
+its size and cannot be driven without one.
+"""
 import email
 import imaplib
 import re
@@ -45,7 +50,7 @@ def send(suite, to, n, what="message"):
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank"))
+    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan"))
 
 
 # ---- mbsync ----
@@ -191,6 +196,116 @@ def test_mbsync_makes_and_fills_folders_on_the_side_that_lacks_them(suite, mbsyn
     client.logout()
 
 
+# ---- offlineimap ----
+
+OFFLINEIMAPRC = """\
+[general]
+accounts = a
+metadata = {dir}/meta
+ui = basic
+
+[Account a]
+localrepository = near
+remoterepository = far
+
+[Repository near]
+type = Maildir
+localfolders = {dir}/mirror
+
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = {port}
+remoteuser = {user}
+remotepass = {password}
+ssl = yes
+sslcacertfile = {ca}
+"""
+
+
+def test_offlineimap_mirrors_and_changes_on_both_sides_converge(suite, tmp_path):
+    (tmp_path / "rc").write_text(OFFLINEIMAPRC.format(dir=tmp_path, port=suite.port["imaps"], user=suite.address("grace"),
+                                                      password=suite.password, ca=suite.certificate[1]))
+    (tmp_path / "mirror").mkdir()
+    sync = lambda: run("offlineimap", "-o", "-c", tmp_path / "rc", env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    fill(suite, "grace", 40)
+    client = imap(suite, "grace")
+    ok(client.create("Far"))
+    ok(client.append("Far", None, None, b"Subject: number 1\r\n\r\none\r\n"))
+    sync()
+    inbox = tmp_path / "mirror/INBOX"
+    assert sorted(mirrored(inbox)) == list(range(40)) and list(mirrored(tmp_path / "mirror/Far")) == [1]
+
+    near = {number: path for number, (path, _) in mirrored(inbox).items()}
+    for number in range(10):
+        add_flag(near[number], "S")
+    near[10].unlink()
+    (inbox / "cur/1700000001.x.near:2,S").write_text("Subject: number 60\n\nfrom this side\n")
+    ok(client.select())
+    far = served(client)
+    ok(client.uid("STORE", ",".join(far[n][0] for n in range(5, 15)), "+FLAGS", "(\\Flagged)"))
+    ok(client.uid("STORE", far[39][0], "+FLAGS", "(\\Deleted)"))
+    ok(client.expunge())
+    sync()
+
+    expected = {n: {f for f, numbers in (("\\Seen", range(10)), ("\\Flagged", range(5, 15))) if n in numbers}
+                for n in range(39) if n != 10}
+    expected[60] = {"\\Seen"}
+    ok(client.noop())
+    assert {n: flags for n, (_, flags) in served(client).items()} == expected
+    assert {n: {LETTERS[f] for f in flags} for n, (_, flags) in mirrored(inbox).items()} == expected
+    before = sorted(p.name for p in (inbox / "cur").iterdir())
+    sync()
+    assert sorted(p.name for p in (inbox / "cur").iterdir()) == before
+    client.logout()
+
+
+# ---- getmail ----
+
+GETMAILRC = """\
+[retriever]
+type = {type}
+server = localhost
+port = {port}
+username = {user}
+password = {password}
+ca_certs = {ca}
+{more}
+
+[destination]
+type = MDA_external
+path = /usr/bin/tee
+arguments = ("-a", "{dir}/got")
+allow_root_commands = true
+
+[options]
+read_all = false
+delete = {delete}
+"""
+
+
+@pytest.mark.parametrize("kind, service, more, delete", [
+    ("SimplePOP3SSLRetriever", "pop3s", "", False),
+    ("SimpleIMAPSSLRetriever", "imaps", 'mailboxes = ("INBOX",)', False),
+    ("SimpleIMAPSSLRetriever", "imaps", 'mailboxes = ("INBOX",)', True),
+])
+def test_getmail_fetches_each_message_once(suite, tmp_path, kind, service, more, delete):
+    (tmp_path / "getmailrc").write_text(GETMAILRC.format(
+        type=kind, port=suite.port[service], user=suite.address("heidi"), password=suite.password, ca=suite.certificate[1],
+        more=more, dir=tmp_path, delete=str(delete).lower()))
+    get = lambda: run("getmail", f"--getmaildir={tmp_path}", env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
+    there = len(suite.messages("heidi"))
+    send(suite, "heidi", 3)
+    suite.wait_messages("heidi", there + 3)
+    get()
+    send(suite, "heidi", 1, "later")
+    suite.wait_messages("heidi", (0 if delete else there + 3) + 1)
+    get()
+    got = re.findall(r"^This is (message|later) \d\.\n\.dot$", (tmp_path / "got").read_text(), re.M)
+    assert len(got) == there + 4 and got[-1] == "later"
+    assert len(suite.messages("heidi")) == (0 if delete else there + 4)
+
+
 # ---- fetchmail ----
 
 def fetchmail(tmp_path, text, *args):
@@ -297,6 +412,34 @@ def test_mutt_flags_moves_and_deletes_by_imap(suite, mutt):
     ok(client.select("Saved"))
     (_, text), *_ = ok(client.fetch("1:*", "(BODY.PEEK[])"))
     assert b"Subject: for mutt 1\r\n" in text
+    client.logout()
+
+
+def test_mutt_works_offline_and_resynchronises_by_qresync(suite, mutt, tmp_path):
+    """What another client did meanwhile is seen, and messages that are in its cache are not fetched again."""
+    (tmp_path / "headers").mkdir()
+    (tmp_path / "bodies").mkdir()
+    cached = (f'set header_cache="{tmp_path}/headers" message_cachedir="{tmp_path}/bodies" imap_condstore=yes '
+              f'imap_qresync=yes delete=no\n')
+    client = imap(suite, "ivan")
+    ok(client.create("Saved"))
+    for i in range(20):
+        ok(client.append("INBOX", None, None, f"From: x@b.test\r\nSubject: number {i}\r\n\r\ntext {i}\r\n".encode()))
+    mutt("ivan", "", more=cached + 'push "<tag-pattern>~A<enter><tag-prefix><pipe-message>cat >/dev/null<enter><quit>"')
+    assert any((tmp_path / "headers").rglob("*"))
+
+    ok(client.select())
+    far = served(client)
+    ok(client.uid("STORE", ",".join(far[n][0] for n in (3, 4)), "+FLAGS", "(\\Flagged)"))
+    ok(client.uid("STORE", far[5][0], "+FLAGS", "(\\Deleted)"))
+    ok(client.expunge())
+    ok(client.append("INBOX", "(\\Flagged)", None, b"From: x@b.test\r\nSubject: number 77\r\n\r\nnew\r\n"))
+    mutt("ivan", "", more=cached + 'set delete=yes\npush "<tag-pattern>~F<enter><tag-prefix><save-message>=Saved<enter>'
+                                                      '<sync-mailbox><exit>"')
+    ok(client.select("Saved"))
+    assert sorted(served(client)) == [3, 4, 77]
+    ok(client.select())
+    assert sorted(served(client)) == [n for n in range(20) if n not in (3, 4, 5)]
     client.logout()
 
 
