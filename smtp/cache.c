@@ -2,11 +2,11 @@
 /*
  * cache.c - connections kept for the next message to the same destination
  *
- * A connection is found by its key, in which everything stands that a delivery must agree with (delivery.c): the
- * next hop and the terms; or, once a next hop's servers are known, by server and terms, since many domains share one.
- * Bounded by smtp_connection_cache_time_limit (unused), smtp_connection_reuse_time_limit (since opened),
- * smtp_connection_reuse_count_limit, and what the server said of MAILMAX. One fiber sleeps for the
- * oldest as long as there are any.
+ * A connection is found by its key, in which everything stands that a delivery must agree with
+ * (delivery.c): the next hop and the terms; or, once a next hop's servers are known, by server and
+ * terms, since many domains share one. Bounded by smtp_connection_cache_time_limit (unused),
+ * smtp_connection_reuse_time_limit (since opened), smtp_connection_reuse_count_limit, and what the
+ * server said of MAILMAX. One fiber sleeps for the oldest as long as there are any.
  *
  * Runs in: smtp.
  */
@@ -34,7 +34,8 @@ static void take_out(struct connection *k)
     list_remove(&k->server_bucket);
 }
 
-/* Out of the cache with it. False: it was of no use any more and is closed, which may have waited. */
+/* Out of the cache with it. False: it was of no use any more and is closed, which may have waited.
+ */
 static bool take(struct connection *k)
 {
     take_out(k);
@@ -54,7 +55,8 @@ struct connection *cache_take(struct smtp_client *c, struct span key)
     return NULL;
 }
 
-/* Where TLS matters, its policy may depend on the destination's name (tls_policy.h), so only levels none and may share. */
+/* Where TLS matters, its policy may depend on the destination's name (tls_policy.h), so only levels
+ * none and may share. */
 bool cache_server_key(const struct delivery *d, const struct target *t, struct str *ret)
 {
     if (d->key.len == 0 || d->tls.line.level > TLS_LEVEL_MAY || t->addr.sa.sa_family == AF_UNIX)
@@ -72,7 +74,8 @@ struct connection *cache_take_server(struct delivery *d, const struct target *t)
 
     if (!cache_server_key(d, t, &key))
         return NULL;
-    LIST_FOREACH (k, bucket_of(d->client->server_buckets, str_span(&key)), struct connection, server_bucket)
+    LIST_FOREACH (k, bucket_of(d->client->server_buckets, str_span(&key)), struct connection,
+                  server_bucket)
         if (span_eq_str(str_span(&key), k->server_key)) {
             if (!take(k))
                 return cache_take_server(d, t);
@@ -109,14 +112,16 @@ static bool worn_out(const struct connection *k, uint64_t now)
     const struct params *p = k->client->params;
 
     return now >= k->opened_ms + (uint64_t)p->smtp_connection_reuse_time_limit * 1000 ||
-           (p->smtp_connection_reuse_count_limit > 0 && k->uses >= p->smtp_connection_reuse_count_limit) ||
+           (p->smtp_connection_reuse_count_limit > 0 &&
+            k->uses >= p->smtp_connection_reuse_count_limit) ||
            (k->ehlo.mail_max > 0 && k->uses >= k->ehlo.mail_max);
 }
 
 void cache_put(struct smtp_client *c, struct connection *k)
 {
     const struct params *p = c->params;
-    uint64_t now = clock_ms(), end = k->opened_ms + (uint64_t)p->smtp_connection_reuse_time_limit * 1000;
+    uint64_t now = clock_ms(),
+             end = k->opened_ms + (uint64_t)p->smtp_connection_reuse_time_limit * 1000;
 
     if (!k->key || p->smtp_connection_cache_time_limit == 0 || worn_out(k, now)) {
         connection_close(k);

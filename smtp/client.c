@@ -25,7 +25,9 @@ static int find_port(const char *text, unsigned *ret)
     else if (strcmp(text, "smtp") == 0)
         *ret = 25;
     else {
-        log_error("bad value for parameter smtp_tcp_port: \"%s\": expected a port or a service name", text);
+        log_error(
+            "bad value for parameter smtp_tcp_port: \"%s\": expected a port or a service name",
+            text);
         return -EINVAL;
     }
     return 0;
@@ -38,18 +40,19 @@ static int open_tables(struct smtp_client *c)
         const char *name, *list;
         struct maps **ret;
     } rows[] = {
-        { "smtp_bind_address_maps", p->smtp_bind_address_maps, &c->tables.bind_address },
-        { "smtp_discard_ehlo_keyword_address_maps", p->smtp_discard_ehlo_keyword_address_maps,
-          &c->tables.discard_ehlo },
-        { "smtp_pix_workaround_maps", p->smtp_pix_workaround_maps, &c->tables.pix_workarounds },
-        { "smtp_reply_filter", p->smtp_reply_filter, &c->tables.reply_filter },
-        { "smtp_delivery_status_filter", p->smtp_delivery_status_filter, &c->tables.status_filter },
-        { "smtp_sasl_password_maps", p->smtp_sasl_password_maps, &c->tables.sasl_passwords },
-        { "smtp_generic_maps", p->smtp_generic_maps, &c->tables.generic },
-        { "smtp_header_checks", p->smtp_header_checks, &c->tables.header_checks },
-        { "smtp_mime_header_checks", p->smtp_mime_header_checks, &c->tables.mime_header_checks },
-        { "smtp_nested_header_checks", p->smtp_nested_header_checks, &c->tables.nested_header_checks },
-        { "smtp_body_checks", p->smtp_body_checks, &c->tables.body_checks },
+        {"smtp_bind_address_maps", p->smtp_bind_address_maps, &c->tables.bind_address},
+        {"smtp_discard_ehlo_keyword_address_maps", p->smtp_discard_ehlo_keyword_address_maps,
+         &c->tables.discard_ehlo},
+        {"smtp_pix_workaround_maps", p->smtp_pix_workaround_maps, &c->tables.pix_workarounds},
+        {"smtp_reply_filter", p->smtp_reply_filter, &c->tables.reply_filter},
+        {"smtp_delivery_status_filter", p->smtp_delivery_status_filter, &c->tables.status_filter},
+        {"smtp_sasl_password_maps", p->smtp_sasl_password_maps, &c->tables.sasl_passwords},
+        {"smtp_generic_maps", p->smtp_generic_maps, &c->tables.generic},
+        {"smtp_header_checks", p->smtp_header_checks, &c->tables.header_checks},
+        {"smtp_mime_header_checks", p->smtp_mime_header_checks, &c->tables.mime_header_checks},
+        {"smtp_nested_header_checks", p->smtp_nested_header_checks,
+         &c->tables.nested_header_checks},
+        {"smtp_body_checks", p->smtp_body_checks, &c->tables.body_checks},
     };
     _cleanup_(str_free) struct str err = STR_INIT;
 
@@ -68,8 +71,9 @@ static int open_lists(struct smtp_client *c)
         const char *name, *list;
         struct match_list **ret;
     } rows[] = {
-        { "smtp_connection_cache_destinations", p->smtp_connection_cache_destinations, &c->kept_destinations },
-        { "mydestination", p->mydestination, &c->tables.destinations },
+        {"smtp_connection_cache_destinations", p->smtp_connection_cache_destinations,
+         &c->kept_destinations},
+        {"mydestination", p->mydestination, &c->tables.destinations},
     };
     _cleanup_(str_free) struct str err = STR_INIT;
 
@@ -114,8 +118,8 @@ static int start(struct server *sv, bool lmtp)
     c->lmtp = lmtp;
     cache_init(c);
     sv->state = c;
-    if (find_port(p->smtp_tcp_port, &c->default_port) < 0 || check_words(p) < 0 || open_tables(c) < 0 || open_lists(c) < 0 ||
-        find_own_addresses(c) < 0)
+    if (find_port(p->smtp_tcp_port, &c->default_port) < 0 || check_words(p) < 0 ||
+        open_tables(c) < 0 || open_lists(c) < 0 || find_own_addresses(c) < 0)
         return -1;
     if (targets_ask_system(p))
         daemon_allow(sv, SANDBOX_NSS);

@@ -2,8 +2,8 @@
 /*
  * connection.c - a connection to one server: connect, greeting, EHLO or LHLO
  *
- * RFC 5321 sections 3.1, 3.2 and 4.2; RFC 2033. A server whose TLS does not work is asked again without where
- * tls_start.c says so.
+ * RFC 5321 sections 3.1, 3.2 and 4.2; RFC 2033. A server whose TLS does not work is asked again
+ * without where tls_start.c says so.
  *
  * Runs in: smtp. Every byte of the server is hostile; reply.c looks at them.
  */
@@ -41,7 +41,8 @@ void connection_lost(const struct connection *k, const char *doing, int r, struc
     if (r == -ETIMEDOUT)
         failure_set(why, false, "4.4.2", "conversation with %s timed out while %s", peer, doing);
     else if (r == -EPROTO)
-        failure_set(why, false, "4.5.0", "%s sent something that is no SMTP reply while %s", peer, doing);
+        failure_set(why, false, "4.5.0", "%s sent something that is no SMTP reply while %s", peer,
+                    doing);
     else
         failure_set(why, false, "4.4.2", "lost connection with %s while %s", peer, doing);
 }
@@ -58,7 +59,8 @@ static int filter_line(struct connection *k, struct span *line, struct str *buf)
 }
 
 /* ehlo: gets each line after the first, without the keywords in `discard` */
-static int read_reply(struct connection *k, struct smtp_reply *reply, struct ehlo *ehlo, struct span discard)
+static int read_reply(struct connection *k, struct smtp_reply *reply, struct ehlo *ehlo,
+                      struct span discard)
 {
     _cleanup_(str_free) struct str filtered = STR_INIT;
 
@@ -84,8 +86,8 @@ static int read_reply(struct connection *k, struct smtp_reply *reply, struct ehl
     return 0;
 }
 
-int connection_reply(struct connection *k, const char *doing, int64_t timeout_s, struct smtp_reply *reply,
-                     struct failure *why)
+int connection_reply(struct connection *k, const char *doing, int64_t timeout_s,
+                     struct smtp_reply *reply, struct failure *why)
 {
     stream_set_deadline(k->stream, clock_deadline_ms(timeout_s * 1000));
     int r = read_reply(k, reply, NULL, SPAN_NULL);
@@ -97,33 +99,38 @@ int connection_reply(struct connection *k, const char *doing, int64_t timeout_s,
 void connection_said(const struct connection *k, const struct smtp_reply *reply, const char *doing,
                      struct str *ret)
 {
-    str_addf(ret, "host %s said: %d %s (in reply to %s)", str_cstr((struct str *)&k->peer), reply->code,
-             str_cstr((struct str *)&reply->text), doing);
+    str_addf(ret, "host %s said: %d %s (in reply to %s)", str_cstr((struct str *)&k->peer),
+             reply->code, str_cstr((struct str *)&reply->text), doing);
 }
 
 /* ---- EHLO ---- */
 
-static void refused(struct connection *k, struct smtp_reply *reply, const char *doing, struct failure *why)
+static void refused(struct connection *k, struct smtp_reply *reply, const char *doing,
+                    struct failure *why)
 {
     int class = reply->code / 100;
 
     failure_set(why, class == 5, class >= 4 ? reply->dsn : "4.0.0",
-                "host %s refused to talk to me: %d %s (in reply to %s)", str_cstr(&k->peer), reply->code,
-                str_cstr(&reply->text), doing);
+                "host %s refused to talk to me: %d %s (in reply to %s)", str_cstr(&k->peer),
+                reply->code, str_cstr(&reply->text), doing);
 }
 
-/* What is discarded for this address: smtp_discard_ehlo_keyword_address_maps, else smtp_discard_ehlo_keywords */
+/* What is discarded for this address: smtp_discard_ehlo_keyword_address_maps, else
+ * smtp_discard_ehlo_keywords */
 static int find_discarded(struct connection *k, struct str *ret)
 {
     struct smtp_client *c = k->client;
-    int r = maps_empty(c->tables.discard_ehlo) ? 0 : maps_get(c->tables.discard_ehlo, span_of(k->addr), ret);
+    int r = maps_empty(c->tables.discard_ehlo)
+                ? 0
+                : maps_get(c->tables.discard_ehlo, span_of(k->addr), ret);
 
     if (r == 0)
         str_set(ret, span_of(c->params->smtp_discard_ehlo_keywords));
     return r < 0 ? r : 0;
 }
 
-/* A server that greets us with our own name is ourselves, unless it is asked on a port for filters. */
+/* A server that greets us with our own name is ourselves, unless it is asked on a port for filters.
+ */
 static bool is_ourselves(const struct connection *k, const struct smtp_reply *reply)
 {
     struct span text = str_span(&reply->text), word;
@@ -132,7 +139,8 @@ static bool is_ourselves(const struct connection *k, const struct smtp_reply *re
            span_eq_nocase_str(word, k->client->params->myhostname);
 }
 
-static int hello_once(struct connection *k, const char *verb, struct span discard, struct failure *why)
+static int hello_once(struct connection *k, const char *verb, struct span discard,
+                      struct failure *why)
 {
     const struct params *p = k->client->params;
     _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
@@ -150,8 +158,8 @@ static int hello_once(struct connection *k, const char *verb, struct span discar
     if (reply.code / 100 == 2) {
         if (!is_ourselves(k, &reply))
             return 0;
-        failure_set(why, true, "5.4.6", "host %s greeted me with my own hostname %s", str_cstr(&k->peer),
-                    p->myhostname);
+        failure_set(why, true, "5.4.6", "host %s greeted me with my own hostname %s",
+                    str_cstr(&k->peer), p->myhostname);
         return -1;
     }
     snprintf(doing, sizeof doing, "%s command", verb);
@@ -170,7 +178,8 @@ static int say_hello(struct connection *k, struct failure *why)
     int r = 1;
 
     if (find_discarded(k, &discard) < 0) {
-        failure_set(why, false, "4.3.0", "smtp_discard_ehlo_keyword_address_maps: lookup error for %s", k->addr);
+        failure_set(why, false, "4.3.0",
+                    "smtp_discard_ehlo_keyword_address_maps: lookup error for %s", k->addr);
         return -1;
     }
     for (; r == 1 && *verb; verb++)
@@ -196,7 +205,8 @@ static unsigned parse_workarounds(struct span list)
     return found;
 }
 
-/* Old Cisco PIX firewalls blank out the greeting: "220 ***0***2***". What to do then is by table or for all. */
+/* Old Cisco PIX firewalls blank out the greeting: "220 ***0***2***". What to do then is by table or
+ * for all. */
 static int find_workarounds(struct connection *k, const struct smtp_reply *greeting)
 {
     struct smtp_client *c = k->client;
@@ -205,8 +215,9 @@ static int find_workarounds(struct connection *k, const struct smtp_reply *greet
 
     if (c->lmtp || text->len == 0 || strspn(str_cstr(text), "*02 ") != text->len)
         return 0;
-    int r = maps_empty(c->tables.pix_workarounds) ? 0
-                                                  : maps_get(c->tables.pix_workarounds, span_of(k->addr), &value);
+    int r = maps_empty(c->tables.pix_workarounds)
+                ? 0
+                : maps_get(c->tables.pix_workarounds, span_of(k->addr), &value);
     if (r == 0)
         str_set(&value, span_of(c->params->smtp_pix_workarounds));
     if (r >= 0)
@@ -220,7 +231,8 @@ static int read_greeting(struct connection *k, struct failure *why)
 {
     const struct params *p = k->client->params;
     _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
-    int r = connection_reply(k, "receiving the initial server greeting", p->smtp_helo_timeout, &reply, why);
+    int r = connection_reply(k, "receiving the initial server greeting", p->smtp_helo_timeout,
+                             &reply, why);
 
     if (r < 0)
         return -1;
@@ -271,7 +283,8 @@ static int reconnect(const struct delivery *d, const struct target *t)
     int fd = connection_begin(d, t, &connected);
     int r = fd < 0 || connected
                 ? 0
-                : fiber_wait_fd(fd, EPOLLOUT, clock_deadline_ms(d->client->params->smtp_connect_timeout * 1000));
+                : fiber_wait_fd(fd, EPOLLOUT,
+                                clock_deadline_ms(d->client->params->smtp_connect_timeout * 1000));
 
     if (r > 0)
         r = socket_connect_state(fd);
@@ -287,7 +300,8 @@ static void name_peer(struct connection *k, const struct target *t)
     k->remote = t->addr;
     k->port = t->addr.sa.sa_family == AF_UNIX ? 0 : socket_addr_port(&t->addr);
     if (t->addr.sa.sa_family == AF_UNIX)
-        snprintf(k->addr, sizeof k->addr, "%s", ((const struct sockaddr_un *)&t->addr.sa)->sun_path);
+        snprintf(k->addr, sizeof k->addr, "%s",
+                 ((const struct sockaddr_un *)&t->addr.sa)->sun_path);
     else
         socket_addr_print(&t->addr, k->addr);
     str_add_escaped(&k->peer, span_of(t->host), 255, STR_ASCII);
@@ -332,7 +346,8 @@ static void connection_free(struct connection *k)
 }
 
 /* greet - from the greeting to EHLO, within TLS if the policy wants that */
-static enum tls_start greet(struct delivery *d, struct connection *k, bool use_tls, struct failure *why)
+static enum tls_start greet(struct delivery *d, struct connection *k, bool use_tls,
+                            struct failure *why)
 {
     enum tls_start tls = use_tls ? smtp_tls_wrap(d, k, why) : TLS_NOT_STARTED;
 
@@ -364,8 +379,8 @@ static enum tls_start greet_again(struct delivery *d, const struct target *t, st
     return greet(d, k, false, why);
 }
 
-int connection_open(struct delivery *d, const struct targets *targets, const struct target *t, int fd,
-                    struct connection **ret, struct failure *why)
+int connection_open(struct delivery *d, const struct targets *targets, const struct target *t,
+                    int fd, struct connection **ret, struct failure *why)
 {
     struct connection *k = connection_new(d, t);
     enum tls_start tls = TLS_FAILED;
@@ -394,7 +409,9 @@ static void say_goodbye(struct connection *k)
     _cleanup_(reply_done) struct smtp_reply reply = { .text = STR_INIT };
     struct failure why = { .text = STR_INIT };
 
-    stream_set_deadline(k->stream, clock_deadline_ms(p->smtp_skip_quit_response ? 1000 : p->smtp_quit_timeout * 1000));
+    stream_set_deadline(
+        k->stream,
+        clock_deadline_ms(p->smtp_skip_quit_response ? 1000 : p->smtp_quit_timeout * 1000));
     stream_puts(k->stream, "QUIT\r\n");
     if (stream_flush(k->stream) == 0 && !p->smtp_skip_quit_response)
         connection_reply(k, "sending the QUIT command", p->smtp_quit_timeout, &reply, &why);

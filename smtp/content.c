@@ -2,10 +2,11 @@
 /*
  * content.c - the bytes of a message as they leave
  *
- * Content in a queue file has CRLF lines, so only "LF ." needs a look for DATA (RFC 5321 section 4.5.2); memchr finds
- * the LFs. A bare CR becomes a blank (cleanup_replace_stray_cr_lf): a next hop that takes it for a line end could be
- * made to see an end of DATA of the author's making. Mailboxes here get the message as it came. A line longer than
- * smtp_line_length_limit is broken, since RFC 5321 section 4.5.3.1.6 lets servers refuse or cut it.
+ * Content in a queue file has CRLF lines, so only "LF ." needs a look for DATA (RFC 5321
+ * section 4.5.2); memchr finds the LFs. A bare CR becomes a blank (cleanup_replace_stray_cr_lf): a
+ * next hop that takes it for a line end could be made to see an end of DATA of the author's making.
+ * Mailboxes here get the message as it came. A line longer than smtp_line_length_limit is broken,
+ * since RFC 5321 section 4.5.3.1.6 lets servers refuse or cut it.
  *
  * Runs in: smtp.
  */
@@ -186,7 +187,8 @@ bool content_goes_as_it_is(const struct delivery *d, const struct connection *k)
     struct content_state state = state_for(d);
     struct queue_facts f;
 
-    return !rewrite_needed(d, k) && queue_facts_read(d->fd, &f) == 0 && (state.keep_bare_cr || !f.bare_cr) &&
+    return !rewrite_needed(d, k) && queue_facts_read(d->fd, &f) == 0 &&
+           (state.keep_bare_cr || !f.bare_cr) &&
            (state.line_max == 0 || f.longest_line <= state.line_max);
 }
 

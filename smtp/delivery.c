@@ -2,9 +2,10 @@
 /*
  * delivery.c - one message to its next hop: which address next, what became of each recipient
  *
- * The next hops that qmgr names, then those of smtp_fallback_relay; for each a kept connection if there is one, else
- * its addresses in order until every recipient is decided. A 2xx or 5xx decides; a 4xx or a broken
- * connection does not, and what the last server said stands when no address is left (RFC 5321 section 5.1).
+ * The next hops that qmgr names, then those of smtp_fallback_relay; for each a kept connection if
+ * there is one, else its addresses in order until every recipient is decided. A 2xx or 5xx decides;
+ * a 4xx or a broken connection does not, and what the last server said stands when no address is
+ * left (RFC 5321 section 5.1).
  *
  * Runs in: smtp.
  */
@@ -41,14 +42,16 @@ static bool undecided(const struct delivery *d)
     return false;
 }
 
-/* The last failure as a whole, for every undecided recipient: it stands unless another server has its say. */
+/* The last failure as a whole, for every undecided recipient: it stands unless another server has
+ * its say. */
 static void fail_all(struct delivery *d)
 {
     const struct failure *why = &d->last;
 
     for (uint32_t i = 0; i < d->request.n_rcpt; i++)
         if (d->rcpts[i].state == RCPT_UNDECIDED)
-            delivery_result(d, &d->rcpts[i], NULL, why->permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED, why->dsn,
+            delivery_result(d, &d->rcpts[i], NULL,
+                            why->permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED, why->dsn,
                             str_span(&why->text), why->final);
 }
 
@@ -95,14 +98,17 @@ static size_t limit_of(int64_t param)
 static void try_targets(struct delivery *d, struct targets *t, bool *reached)
 {
     const struct params *p = d->client->params;
-    size_t addresses = limit_of(p->smtp_mx_address_limit), sessions = limit_of(p->smtp_mx_session_limit);
+    size_t addresses = limit_of(p->smtp_mx_address_limit),
+           sessions = limit_of(p->smtp_mx_session_limit);
     size_t next, tried;
 
-    while (undecided(d) && sessions > 0 && (next = next_target(t)) < t->len && (tried = count_tried(t)) < addresses) {
+    while (undecided(d) && sessions > 0 && (next = next_target(t)) < t->len &&
+           (tried = count_tried(t)) < addresses) {
         struct target *target = &t->items[next];
         struct connection *k = cache_take_server(d, target);
         if (k) {
-            /* Another destination's: if it breaks, the server is connected to as if nothing had been. */
+            /* Another destination's: if it breaks, the server is connected to as if nothing had
+             * been. */
             smtp_tls_log(d, k);
             target->tried = use(d, k);
             *reached |= target->tried;
@@ -174,8 +180,8 @@ static int find_bind_addresses(struct delivery *d, const struct nexthop *hop, st
         r = maps_get(maps, str_span(&hop->host), value);
         if (r == 0)
             r = sender.len == 0 ? maps_get(maps, span_of("<>"), value)
-                                : maps_get_address(maps, sender, p->recipient_delimiter, MAPS_FULL | MAPS_AT_DOMAIN,
-                                                   value, NULL);
+                                : maps_get_address(maps, sender, p->recipient_delimiter,
+                                                   MAPS_FULL | MAPS_AT_DOMAIN, value, NULL);
     }
     if (r < 0)
         return r;
@@ -193,7 +199,8 @@ static bool is_kept(struct delivery *d, struct span text, const struct nexthop *
            match_list_has(l, str_span(&hop->host)) > 0;
 }
 
-/* Set d->tls, d->bind and d->key for the next hop `text`, which is d->hop. 0, or negative with d->last. */
+/* Set d->tls, d->bind and d->key for the next hop `text`, which is d->hop. 0, or negative with
+ * d->last. */
 static int agree(struct delivery *d, struct span text)
 {
     const struct params *p = d->client->params;
@@ -218,7 +225,8 @@ static int agree(struct delivery *d, struct span text)
         str_add_char(&d->terms, '\n');
         str_add(&d->terms, str_span(&from));
     }
-    /* Who has signed in as one sender does not send for another, nor one next hop's password for another's. */
+    /* Who has signed in as one sender does not send for another, nor one next hop's password for
+     * another's. */
     if (p->smtp_sasl_auth_enable) {
         str_add_char(&d->terms, '\n');
         str_add(&d->terms, text);
@@ -233,7 +241,8 @@ static int agree(struct delivery *d, struct span text)
 
 /* ---- smtp_delivery_status_filter ---- */
 
-/* "5.1.1 text" becomes what the table says, as long as success stays success and failure failure. */
+/* "5.1.1 text" becomes what the table says, as long as success stays success and failure failure.
+ */
 static void filter_status(struct delivery *d, struct delivery_rcpt *r)
 {
     _cleanup_(str_free) struct str key = STR_INIT, value = STR_INIT;
@@ -245,12 +254,14 @@ static void filter_status(struct delivery *d, struct delivery_rcpt *r)
     int found = maps_get(d->client->tables.status_filter, str_span(&key), &value);
     size_t n = found > 0 ? status_dsn_parse(str_span(&value), dsn) : 0;
     if (found > 0 && (n == 0 || (dsn[0] == '2') != (o->dsn[0] == '2')))
-        log_warn("smtp_delivery_status_filter: \"%s\" cannot stand for \"%s\": using the latter", str_cstr(&value),
-                 o->dsn);
+        log_warn("smtp_delivery_status_filter: \"%s\" cannot stand for \"%s\": using the latter",
+                 str_cstr(&value), o->dsn);
     else if (found > 0) {
         memcpy(o->dsn, dsn, sizeof dsn);
         str_set(&o->text, span_skip_ws(span_from(str_span(&value), n)));
-        o->status = dsn[0] == '2' ? OUTCOME_SENT : dsn[0] == '4' ? OUTCOME_DEFERRED : OUTCOME_BOUNCED;
+        o->status = dsn[0] == '2'   ? OUTCOME_SENT
+                    : dsn[0] == '4' ? OUTCOME_DEFERRED
+                                    : OUTCOME_BOUNCED;
     }
 }
 
@@ -271,8 +282,9 @@ static enum go_on pass_on(struct delivery *d)
     return d->last.final ? STOP : GO_ON;
 }
 
-/* Over a kept connection, if there is one. *ret_used: the address whose server has had its say, family 0: none.
- * The connection may have been closed meanwhile, which says nothing about the server. */
+/* Over a kept connection, if there is one. *ret_used: the address whose server has had its say,
+ * family 0: none. The connection may have been closed meanwhile, which says nothing about the
+ * server. */
 static void try_kept(struct delivery *d, union sockaddr_any *ret_used)
 {
     struct connection *k = d->key.len > 0 ? cache_take(d->client, str_span(&d->key)) : NULL;
@@ -298,7 +310,8 @@ static enum go_on try_nexthop(struct delivery *d, struct span text, bool *reache
     union sockaddr_any used = { 0 };
 
     if (nexthop_parse(text, d->client->default_port, &d->hop) < 0) {
-        failure_set(&d->last, true, "5.4.4", "bad next hop \"" SPAN_FMT "\": expected host, [host] or host:port",
+        failure_set(&d->last, true, "5.4.4",
+                    "bad next hop \"" SPAN_FMT "\": expected host, [host] or host:port",
                     SPAN_ARG(text));
         return pass_on(d);
     }
@@ -309,7 +322,8 @@ static enum go_on try_nexthop(struct delivery *d, struct span text, bool *reache
         *reached = true;
     if (!undecided(d))
         return STOP;
-    int r = d->hop.is_unix ? unix_target(d, &targets) : targets_find(d->client, &d->hop, &targets, &d->last);
+    int r = d->hop.is_unix ? unix_target(d, &targets)
+                           : targets_find(d->client, &d->hop, &targets, &d->last);
     if (r < 0)
         return *reached ? GO_ON : pass_on(d);
     leave_out(&targets, &used);
@@ -317,7 +331,8 @@ static enum go_on try_nexthop(struct delivery *d, struct span text, bool *reache
     return targets.we_are_mx || d->last.final ? STOP : GO_ON;
 }
 
-/* Every next hop of a list, while there are recipients. STOP: the fallback relays must not see this mail. */
+/* Every next hop of a list, while there are recipients. STOP: the fallback relays must not see this
+ * mail. */
 static enum go_on try_list(struct delivery *d, struct span list, bool *reached)
 {
     enum go_on next = GO_ON;

@@ -97,7 +97,8 @@ void ehlo_note_line(struct ehlo *e, struct span line, struct span discard)
         { SPAN("LIMITS"), FEATURE_LIMITS, note_limits },
     };
     struct span rest = line;
-    struct span keyword = span_starts_nocase(line, span_of("AUTH=")) ? span_cut(&rest, '=') : span_cut(&rest, ' ');
+    struct span keyword =
+        span_starts_nocase(line, span_of("AUTH=")) ? span_cut(&rest, '=') : span_cut(&rest, ' ');
 
     if (has_word(discard, keyword))
         return;

@@ -2,8 +2,8 @@
 /*
  * envelope.c - MAIL and RCPT as they are written
  *
- * RFC 5321 section 4.1.1, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (DSN), RFC 6531 (SMTPUTF8). A server is told
- * only what it has announced.
+ * RFC 5321 section 4.1.1, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 3461 (DSN), RFC 6531 (SMTPUTF8). A
+ * server is told only what it has announced.
  *
  * Runs in: smtp. Addresses are hostile, but were parsed when they came in.
  */
@@ -15,12 +15,14 @@
 #include "mail/xtext.h"
 #include "smtp/rewrite.h"
 
-/* local@domain with the domain in A-labels: all that many an SMTPUTF8 address needs to go the old way */
+/* local@domain with the domain in A-labels: all that many an SMTPUTF8 address needs to go the old
+ * way */
 static int add_downgraded(struct span address, struct str *ret)
 {
     _cleanup_(str_free) struct str ascii = STR_INIT;
 
-    if (!idna_is_ascii(address_local(address)) || idna_to_ascii(address_domain(address), &ascii) < 0)
+    if (!idna_is_ascii(address_local(address)) ||
+        idna_to_ascii(address_domain(address), &ascii) < 0)
         return -EINVAL;
     str_add(ret, address_local(address));
     str_add_char(ret, '@');
@@ -91,7 +93,8 @@ static void put_notify(struct stream *st, uint32_t notify)
         }
 }
 
-void envelope_put_rcpt(struct delivery *d, struct connection *k, const struct delivery_rcpt *r, struct span path)
+void envelope_put_rcpt(struct delivery *d, struct connection *k, const struct delivery_rcpt *r,
+                       struct span path)
 {
     struct stream *st = k->stream;
 

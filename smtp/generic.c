@@ -2,8 +2,8 @@
 /*
  * generic.c - smtp_generic_maps: addresses as other systems are to see them
  *
- * generic(5): user@domain, then user alone where the domain is ours, then @domain; the result is used once, it is not
- * looked up again. "@other" keeps the local part.
+ * generic(5): user@domain, then user alone where the domain is ours, then @domain; the result is
+ * used once, it is not looked up again. "@other" keeps the local part.
  *
  * Runs in: smtp. Addresses are hostile, tables are not.
  */
@@ -14,7 +14,8 @@
 /* Is the domain one of those whose users may stand in the table without it? */
 static bool is_ours(struct smtp_client *c, struct span domain)
 {
-    return span_eq_nocase_str(domain, c->params->myorigin) || match_list_has(c->tables.destinations, domain) > 0;
+    return span_eq_nocase_str(domain, c->params->myorigin) ||
+           match_list_has(c->tables.destinations, domain) > 0;
 }
 
 static bool propagates(const struct params *p)
@@ -46,7 +47,8 @@ int generic_map(struct smtp_client *c, struct span address, struct str *ret)
     if (maps_empty(c->tables.generic) || address.len == 0)
         return 0;
     unsigned forms = MAPS_FULL | MAPS_AT_DOMAIN | (is_ours(c, domain) ? MAPS_LOCALPART : 0);
-    int r = maps_get_address(c->tables.generic, address, c->params->recipient_delimiter, forms, &value, &ext);
+    int r = maps_get_address(c->tables.generic, address, c->params->recipient_delimiter, forms,
+                             &value, &ext);
     if (r <= 0)
         return r;
     struct span to = span_trim(str_span(&value));

@@ -3,7 +3,8 @@
  * nexthop.c - the forms in which a next hop is written
  *
  * transport(5) and lmtp(8) of Postfix: "domain", "[host]:port", "unix:path", "inet:host:port". The
- * service "host:submission" is a number here, since the sandbox has no /etc/services, but for the few names below.
+ * service "host:submission" is a number here, since the sandbox has no /etc/services, but for the
+ * few names below.
  *
  * Runs in: smtp. The text is the administrator's, or a recipient's domain.
  */
@@ -18,7 +19,8 @@ static int parse_port(struct span rest, unsigned default_port, unsigned *ret)
     static const struct {
         const char *name;
         unsigned port;
-    } services[] = { { "smtp", 25 }, { "submission", 587 }, { "submissions", 465 }, { "smtps", 465 }, { "lmtp", 24 } };
+    } services[] = {
+        {"smtp", 25}, {"submission", 587}, {"submissions", 465}, {"smtps", 465}, {"lmtp", 24}};
     uint32_t port;
 
     *ret = default_port;
@@ -66,7 +68,8 @@ int nexthop_parse(struct span text, unsigned default_port, struct nexthop *ret)
         host = span_first(text, (size_t)span_chr(text, ':'));
         rest = span_from(text, host.len);
     }
-    if (host.len == 0 || span_chr(host, '\0') >= 0 || parse_port(rest, default_port, &ret->port) < 0)
+    if (host.len == 0 || span_chr(host, '\0') >= 0 ||
+        parse_port(rest, default_port, &ret->port) < 0)
         return -EINVAL;
     if (idna_to_ascii(host, &ret->host) < 0)
         str_set(&ret->host, host);

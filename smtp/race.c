@@ -2,9 +2,9 @@
 /*
  * race.c - connect to the first of several addresses that answers (RFC 8305 section 5)
  *
- * The first address gets a head start; each further one of equal MX preference joins when that is over
- * or the one before has failed. Who connects first wins, the others are closed. A server that answers at
- * once, which is the rule, costs no more than a plain connect.
+ * The first address gets a head start; each further one of equal MX preference joins when that is
+ * over or the one before has failed. Who connects first wins, the others are closed. A server that
+ * answers at once, which is the rule, costs no more than a plain connect.
  *
  * Runs in: smtp.
  */
@@ -47,7 +47,8 @@ static void failed(struct race *r, size_t target, int error)
     log_info("%s", str_cstr(&r->why->text));
 }
 
-/* Start the next target. The descriptor when it is connected already, else -EINPROGRESS or -EAGAIN: try another. */
+/* Start the next target. The descriptor when it is connected already, else -EINPROGRESS or -EAGAIN:
+ * try another. */
 static int start_next(struct race *r)
 {
     size_t target = r->next++;
@@ -64,8 +65,9 @@ static int start_next(struct race *r)
     if (connected)
         return fd;
     r->runners[r->n++] = (struct runner){
-        .target = target, .fd = fd, .deadline = clock_deadline_ms(r->d->client->params->smtp_connect_timeout * 1000)
-    };
+        .target = target,
+        .fd = fd,
+        .deadline = clock_deadline_ms(r->d->client->params->smtp_connect_timeout * 1000)};
     return -EINPROGRESS;
 }
 
@@ -175,11 +177,15 @@ static int run(struct race *r, struct target **ret)
     }
 }
 
-int race_connect(struct delivery *d, struct targets *targets, size_t first, size_t budget, struct target **ret,
-                 struct failure *why)
+int race_connect(struct delivery *d, struct targets *targets, size_t first, size_t budget,
+                 struct target **ret, struct failure *why)
 {
-    struct race r = { .d = d, .targets = targets, .next = first, .preference = targets->items[first].preference,
-                      .budget = budget, .why = why };
+    struct race r = {.d = d,
+                     .targets = targets,
+                     .next = first,
+                     .preference = targets->items[first].preference,
+                     .budget = budget,
+                     .why = why};
     waitq_init(&r.arrival);
     int fd = run(&r, ret);
     while (r.n > 0) {

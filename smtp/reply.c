@@ -13,7 +13,8 @@
 
 enum { REPLY_LINES_MAX = 200, REPLY_TEXT_MAX = 8192 };
 
-int reply_add_line(struct smtp_reply *reply, unsigned number, struct span line, struct span *ret_text)
+int reply_add_line(struct smtp_reply *reply, unsigned number, struct span line,
+                   struct span *ret_text)
 {
     struct span text;
     int code;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rewrite.c - header and body checks, generic addresses, and 8-bit text for servers without 8BITMIME
+ * rewrite.c - header and body checks, generic addresses, and 8-bit text for servers without
+ * 8BITMIME
  *
- * One pass over the message (mail/mime_walk.h). Conversion follows RFC 6152 section 3 and RFC 2045: a part that says it
- * is 8bit or binary becomes quoted-printable if it is text, else base64; composite parts become 7bit. A message without
- * such a word goes out as it is, since nobody could tell what its bytes mean.
- * Checks do what header_checks(5) allows a client: it cannot reject any more.
+ * One pass over the message (mail/mime_walk.h). Conversion follows RFC 6152 section 3 and RFC 2045:
+ * a part that says it is 8bit or binary becomes quoted-printable if it is text, else base64;
+ * composite parts become 7bit. A message without such a word goes out as it is, since nobody could
+ * tell what its bytes mean. Checks do what header_checks(5) allows a client: it cannot reject any
+ * more.
  *
  * Runs in: smtp. Content is hostile, tables are not.
  */
@@ -29,8 +31,9 @@ static bool must_downgrade(const struct delivery *d, const struct connection *k)
 bool rewrite_needed(const struct delivery *d, const struct connection *k)
 {
     const struct smtp_client *c = d->client;
-    const struct maps *const tables[] = { c->tables.generic, c->tables.header_checks, c->tables.mime_header_checks,
-                                          c->tables.nested_header_checks, c->tables.body_checks };
+    const struct maps *const tables[] = {c->tables.generic, c->tables.header_checks,
+                                         c->tables.mime_header_checks,
+                                         c->tables.nested_header_checks, c->tables.body_checks};
 
     for (size_t i = 0; i < ARRAY_LEN(tables); i++)
         if (!maps_empty(tables[i]))
@@ -40,7 +43,8 @@ bool rewrite_needed(const struct delivery *d, const struct connection *k)
 
 /* ---- checks ---- */
 
-static void log_check(const struct rewrite *w, const struct check_result *c, const char *where, struct span text)
+static void log_check(const struct rewrite *w, const struct check_result *c, const char *where,
+                      struct span text)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
 
@@ -57,14 +61,16 @@ static void add_checked_line(struct rewrite *w, struct span text)
     str_add_str(w->out, "\r\n");
 }
 
-/* True: `text` is still to be sent; else it was dropped or replaced. where: "header", "body" ... for the log. */
+/* True: `text` is still to be sent; else it was dropped or replaced. where: "header", "body" ...
+ * for the log. */
 static bool check(struct rewrite *w, struct maps *maps, const char *where, struct span text)
 {
     _cleanup_(check_result_done) struct check_result c = { .action = CHECK_NONE };
     int r = check_text(maps, text, &c);
 
     if (r == -EINVAL) {
-        log_warn("%s: smtp checks: unknown or unsupported action: %s", w->d->request.queue_id, str_cstr(&c.value));
+        log_warn("%s: smtp checks: unknown or unsupported action: %s", w->d->request.queue_id,
+                 str_cstr(&c.value));
         return true;
     }
     if (r < 0) {
@@ -104,8 +110,16 @@ static bool check(struct rewrite *w, struct maps *maps, const char *where, struc
 
 static bool holds_addresses(struct span name)
 {
-    static const char *const names[] = { "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Return-Path",
-                                         "Errors-To", "Return-Receipt-To", "Disposition-Notification-To" };
+    static const char *const names[] = {"From",
+                                        "Sender",
+                                        "Reply-To",
+                                        "To",
+                                        "Cc",
+                                        "Bcc",
+                                        "Return-Path",
+                                        "Errors-To",
+                                        "Return-Receipt-To",
+                                        "Disposition-Notification-To"};
 
     span_take_nocase(&name, "Resent-");
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -145,7 +159,8 @@ static void add_mapped(struct rewrite *w, struct span raw)
 static bool is_8bit_encoding(const struct rewrite *w, struct span raw)
 {
     return w->downgrade && span_starts_nocase(raw, span_of("Content-Transfer-Encoding")) &&
-           (w->walk.entity.encoding == MIME_WALK_8BIT || w->walk.entity.encoding == MIME_WALK_BINARY);
+           (w->walk.entity.encoding == MIME_WALK_8BIT ||
+            w->walk.entity.encoding == MIME_WALK_BINARY);
 }
 
 static void on_field(void *arg, enum mime_walk_class class, struct span raw)
@@ -209,8 +224,10 @@ void rewrite_add_quoted(struct span bytes, size_t *column, struct str *ret)
             *column = 0;
             continue;
         }
-        /* A blank at the end of a line, and what could be taken for an end of DATA or an mbox line, are encoded too. */
-        bool plain = blank ? next != '\r' && next != '\n' : c > ' ' && c < 0x7f && c != '=' && !(*column == 0 && c == '.');
+        /* A blank at the end of a line, and what could be taken for an end of DATA or an mbox line,
+         * are encoded too. */
+        bool plain = blank ? next != '\r' && next != '\n'
+                           : c > ' ' && c < 0x7f && c != '=' && !(*column == 0 && c == '.');
         if (*column + (plain ? 1 : 3) > 75) {
             str_add_str(ret, "=\r\n");
             *column = 0;
@@ -272,7 +289,8 @@ static void on_body(void *arg, struct span line)
 static void end_body(struct rewrite *w, bool before_delimiter)
 {
     if (w->body == REWRITE_BASE64) {
-        if (before_delimiter && w->line.len >= 2 && span_ends_nocase(str_span(&w->line), span_of("\r\n")))
+        if (before_delimiter && w->line.len >= 2 &&
+            span_ends_nocase(str_span(&w->line), span_of("\r\n")))
             str_truncate(&w->line, w->line.len - 2);
         rewrite_add_base64(&w->line, &w->column, true, w->out);
     }
@@ -292,7 +310,7 @@ static void on_delimiter(void *arg, struct span line)
 
 void rewrite_init(struct rewrite *w, struct delivery *d, struct connection *k, struct str *out)
 {
-    static const struct mime_walk_events events = { on_field, on_end_header, on_body, on_delimiter };
+    static const struct mime_walk_events events = {on_field, on_end_header, on_body, on_delimiter};
 
     *w = (struct rewrite){ .d = d, .k = k, .out = out, .downgrade = must_downgrade(d, k) };
     mime_walk_init(&w->walk, &events, w);

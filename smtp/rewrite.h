@@ -18,16 +18,17 @@ struct rewrite {
     struct mime_walk walk;
     struct str *out;
     int error;                  /* of a table */
-    bool dropped_encoding;      /* the section's Content-Transfer-Encoding, which is to be another */
+    bool dropped_encoding; /* the section's Content-Transfer-Encoding, which is to be another */
     enum rewrite_body body;
     size_t column;              /* of the line that is being written */
-    struct str line;            /* of the body, for tables that want it whole; or waiting for base64 */
+    struct str line; /* of the body, for tables that want it whole; or waiting for base64 */
 };
 
 /* Does anything have to be done for this delivery over this connection? */
 bool rewrite_needed(const struct delivery *d, const struct connection *k);
 
-/* Feed the content; what is to be sent is appended to out. Both return 0, or negative: a table has failed. */
+/* Feed the content; what is to be sent is appended to out. Both return 0, or negative: a table has
+ * failed. */
 void rewrite_init(struct rewrite *w, struct delivery *d, struct connection *k, struct str *out);
 MAY_WAIT int rewrite_feed(struct rewrite *w, struct span bytes);
 MAY_WAIT int rewrite_finish(struct rewrite *w);

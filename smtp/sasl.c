@@ -2,9 +2,9 @@
 /*
  * sasl.c - signing in to a server (RFC 4954)
  *
- * smtp_sasl_password_maps is asked by sender (with smtp_sender_dependent_authentication), host and next hop. A
- * refusal is remembered with smtp_sasl_auth_cache_name, in memory and as a keyed hash of the login, so that a wrong password is not
- * repeated until the server locks the account.
+ * smtp_sasl_password_maps is asked by sender (with smtp_sender_dependent_authentication), host and
+ * next hop. A refusal is remembered with smtp_sasl_auth_cache_name, in memory and as a keyed hash
+ * of the login, so that a wrong password is not repeated until the server locks the account.
  *
  * Runs in: smtp. The server is hostile.
  */
@@ -84,7 +84,8 @@ static int find_login(const struct delivery *d, const struct connection *k, stru
     int r = 0;
 
     if (p->smtp_sender_dependent_authentication && sender.len > 0)
-        r = maps_get_address(maps, sender, p->recipient_delimiter, MAPS_FULL | MAPS_AT_DOMAIN, ret, NULL);
+        r = maps_get_address(maps, sender, p->recipient_delimiter, MAPS_FULL | MAPS_AT_DOMAIN, ret,
+                             NULL);
     if (r == 0)
         r = maps_get(maps, span_of(k->host), ret);
     if (r == 0)
@@ -123,7 +124,8 @@ static void put_encoded(struct connection *k, struct str *text)
 }
 
 /* Answer "334 challenge". 0, or negative: the server breaks the protocol. */
-static int answer(struct connection *k, struct sasl_client *sasl, const struct smtp_reply *reply, struct str *text)
+static int answer(struct connection *k, struct sasl_client *sasl, const struct smtp_reply *reply,
+                  struct str *text)
 {
     _cleanup_(str_free) struct str challenge = STR_INIT;
     int r = str_add_unbase64(&challenge, span_trim(str_span(&reply->text)));
@@ -149,7 +151,8 @@ static void put_auth(struct connection *k, struct sasl_client *sasl, struct str 
     stream_puts(k->stream, "\r\n");
 }
 
-/* Until the server says something else than 334. 0 signed in; 1 refused, *why is set; -1 the connection is lost. */
+/* Until the server says something else than 334. 0 signed in; 1 refused, *why is set; -1 the
+ * connection is lost. */
 static int exchange(struct connection *k, struct sasl_client *sasl, struct failure *why)
 {
     const struct params *p = k->client->params;
@@ -159,7 +162,8 @@ static int exchange(struct connection *k, struct sasl_client *sasl, struct failu
 
     put_auth(k, sasl, &text);
     for (int i = 0; i < STEPS_MAX; i++) {
-        if (connection_reply(k, "performing SASL authentication", p->smtp_helo_timeout, &reply, why) < 0)
+        if (connection_reply(k, "performing SASL authentication", p->smtp_helo_timeout, &reply,
+                             why) < 0)
             return -1;
         if (reply.code != 334 || wrong < 0)
             break;
@@ -169,14 +173,17 @@ static int exchange(struct connection *k, struct sasl_client *sasl, struct failu
     if (accepted && wrong == 0 && sasl->verified)
         return 0;
     if (accepted || wrong < 0)
-        failure_set(why, false, "4.7.0", "SASL authentication failed; server %s %s", str_cstr(&k->peer),
-                    wrong == -EINVAL ? "breaks the protocol" : "does not prove that it knows the password");
+        failure_set(
+            why, false, "4.7.0", "SASL authentication failed; server %s %s", str_cstr(&k->peer),
+            wrong == -EINVAL ? "breaks the protocol" : "does not prove that it knows the password");
     else if (reply.code == 334)
-        failure_set(why, false, "4.7.0", "SASL authentication failed; authentication protocol loop with server %s",
+        failure_set(why, false, "4.7.0",
+                    "SASL authentication failed; authentication protocol loop with server %s",
                     str_cstr(&k->peer));
     else
-        failure_set(why, reply.code / 100 == 5, reply.dsn, "SASL authentication failed; server %s said: %d %s",
-                    str_cstr(&k->peer), reply.code, str_cstr(&reply.text));
+        failure_set(why, reply.code / 100 == 5, reply.dsn,
+                    "SASL authentication failed; server %s said: %d %s", str_cstr(&k->peer),
+                    reply.code, str_cstr(&reply.text));
     return 1;
 }
 
@@ -192,16 +199,17 @@ static void soften(const struct params *p, struct failure *why)
 static int sign_in(struct delivery *d, struct connection *k, struct span login, struct failure *why)
 {
     const struct params *p = d->client->params;
-    const struct sasl_client_mech *mech =
-        sasl_client_choose(str_span(&k->ehlo.auth), span_of(p->smtp_sasl_mechanism_filter), forbidden(k));
+    const struct sasl_client_mech *mech = sasl_client_choose(
+        str_span(&k->ehlo.auth), span_of(p->smtp_sasl_mechanism_filter), forbidden(k));
     uint64_t key = refusal_key(k, login);
     struct span password = login, user = span_cut(&password, ':');
     _cleanup_(sasl_client_done) struct sasl_client sasl = { .mech = mech };
 
     if (!mech) {
-        failure_set(why, false, "4.7.0",
-                    "SASL authentication failed; cannot authenticate to server %s: no mechanism available",
-                    str_cstr(&k->peer));
+        failure_set(
+            why, false, "4.7.0",
+            "SASL authentication failed; cannot authenticate to server %s: no mechanism available",
+            str_cstr(&k->peer));
         return -1;
     }
     if (is_remembered(d->client, key, why))

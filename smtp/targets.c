@@ -2,10 +2,10 @@
 /*
  * targets.c - from a next hop to the addresses to try, in order
  *
- * RFC 5321 section 5.1: MX hosts by preference, the domain itself when it has no MX. RFC 7505: a null MX
- * takes no mail. MX hosts that are not better than ourselves are dropped, since mail would come back.
- * Addresses of equal preference are shuffled, then their families take turns (RFC 8305 section 4), so that a
- * broken IPv6 costs one attempt and not one for each of its addresses.
+ * RFC 5321 section 5.1: MX hosts by preference, the domain itself when it has no MX. RFC 7505: a
+ * null MX takes no mail. MX hosts that are not better than ourselves are dropped, since mail would
+ * come back. Addresses of equal preference are shuffled, then their families take turns (RFC 8305
+ * section 4), so that a broken IPv6 costs one attempt and not one for each of its addresses.
  *
  * Runs in: smtp. DNS answers are hostile.
  */
@@ -42,7 +42,9 @@ void target_add_name(const struct target *t, struct str *ret)
     bool is_unix = t->addr.sa.sa_family == AF_UNIX;
 
     str_add_escaped(ret, span_of(t->host), 255, STR_ASCII);
-    str_addf(ret, "[%s]", is_unix ? ((const struct sockaddr_un *)&t->addr.sa)->sun_path : socket_addr_print(&t->addr, addr));
+    str_addf(ret, "[%s]",
+             is_unix ? ((const struct sockaddr_un *)&t->addr.sa)->sun_path
+                     : socket_addr_print(&t->addr, addr));
     if (!is_unix)
         str_addf(ret, ":%u", socket_addr_port(&t->addr));
 }
@@ -108,8 +110,8 @@ static int native_addresses(struct search *s, const char *host)
 
     if (r != 0) {
         bool permanent = r == EAI_NONAME || r == EAI_NODATA;
-        failure_set(s->why, permanent, permanent ? "5.4.4" : "4.4.3", "unable to look up host %s: %s", host,
-                    gai_strerror(r));
+        failure_set(s->why, permanent, permanent ? "5.4.4" : "4.4.3",
+                    "unable to look up host %s: %s", host, gai_strerror(r));
         return -1;
     }
     for (struct addrinfo *a = q.found; a; a = a->ai_next) {
@@ -125,7 +127,8 @@ static int native_addresses(struct search *s, const char *host)
 
 static void dns_failure(const struct dns_answer *a, struct failure *why)
 {
-    bool permanent = a->status == DNS_NOT_FOUND || a->status == DNS_NO_DATA || a->status == DNS_INVALID;
+    bool permanent =
+        a->status == DNS_NOT_FOUND || a->status == DNS_NO_DATA || a->status == DNS_INVALID;
 
     failure_set(why, permanent, permanent ? "5.4.4" : "4.4.3", "%s", a->text);
 }
@@ -193,7 +196,8 @@ static int host_addresses(struct search *s, const char *host)
     return 0;
 }
 
-/* Is one of the addresses ours? Only on the port where other systems' mail comes in: others are for filters. */
+/* Is one of the addresses ours? Only on the port where other systems' mail comes in: others are for
+ * filters. */
 static bool is_own(const struct search *s, const struct target *t)
 {
     return !s->client->lmtp && s->port == LOOP_PORT && interfaces_have(s->client->own, &t->addr);
@@ -252,7 +256,8 @@ static int by_preference(const void *a, const void *b)
 {
     const struct dns_record *x = a, *y = b;
 
-    return x->preference != y->preference ? x->preference - y->preference : strcmp(x->name, y->name);
+    return x->preference != y->preference ? x->preference - y->preference
+                                          : strcmp(x->name, y->name);
 }
 
 static int find_by_mx(struct search *s, const char *domain)
@@ -264,7 +269,9 @@ static int find_by_mx(struct search *s, const char *domain)
     s->ret->mx_secure = mx.authentic && uses_dnssec(p);
     s->ret->expanded = TAKE_PTR(mx.alias);
     if (mx.status == DNS_NO_DATA || (mx.status == DNS_TEMPORARY && p->ignore_mx_lookup_error))
-        return host_addresses(s, domain) < 0 ? -1 : is_own(s, &s->ret->items[0]) ? loops_back(s, domain) : 0;
+        return host_addresses(s, domain) < 0  ? -1
+               : is_own(s, &s->ret->items[0]) ? loops_back(s, domain)
+                                              : 0;
     if (mx.status != DNS_OK) {
         dns_failure(&mx, s->why);
         return -1;
@@ -337,7 +344,9 @@ static void balance(struct target *t, size_t n, size_t limit)
 void targets_arrange(const struct params *p, struct targets *t)
 {
     const char *preference = p->smtp_address_preference;
-    int first = strcmp(preference, "ipv6") == 0 ? AF_INET6 : strcmp(preference, "ipv4") == 0 ? AF_INET : 0;
+    int first = strcmp(preference, "ipv6") == 0   ? AF_INET6
+                : strcmp(preference, "ipv4") == 0 ? AF_INET
+                                                  : 0;
 
     for (size_t i = 0, end; i < t->len; i = end) {
         for (end = i; end < t->len && t->items[end].preference == t->items[i].preference;)
@@ -350,14 +359,16 @@ void targets_arrange(const struct params *p, struct targets *t)
         balance(t->items, t->len, (size_t)p->smtp_mx_address_limit);
 }
 
-int targets_find(struct smtp_client *c, const struct nexthop *hop, struct targets *ret, struct failure *why)
+int targets_find(struct smtp_client *c, const struct nexthop *hop, struct targets *ret,
+                 struct failure *why)
 {
     struct search s = { .client = c, .port = hop->port, .ret = ret, .why = why };
     const char *host = str_cstr((struct str *)&hop->host);
     union sockaddr_any addr;
     int r;
 
-    if (hop->no_mx || c->lmtp || without_dns(c->params) || socket_addr_parse(str_span(&hop->host), 0, &addr) == 0) {
+    if (hop->no_mx || c->lmtp || without_dns(c->params) ||
+        socket_addr_parse(str_span(&hop->host), 0, &addr) == 0) {
         ret->mx_secure = true;      /* none was asked for */
         r = host_addresses(&s, host);
         if (r == 0 && ret->len > 0 && is_own(&s, &ret->items[0]))

@@ -2,13 +2,14 @@
 /*
  * transfer.c - MAIL, RCPT, DATA or BDAT: one message over one connection
  *
- * With PIPELINING (RFC 2920) commands go out ahead of their replies, a bounded number of them, since a server that waits
- * for its replies to be read stops reading. With CHUNKING (RFC 3030) the content of a small message goes out in that
- * same burst, so that the whole transaction is one round trip; a large one waits for the first accepted
- * recipient, and then leaves from the file. Without CHUNKING, DATA is pipelined: a server that refused every
- * recipient may still have said 354, and gets an empty message, which it must refuse.
- * Without PIPELINING the same code sends one command at a time.
- * A server that takes only so many recipients at once (RFC 9422) gets the message as often as it needs.
+ * With PIPELINING (RFC 2920) commands go out ahead of their replies, a bounded number of them,
+ * since a server that waits for its replies to be read stops reading. With CHUNKING (RFC 3030) the
+ * content of a small message goes out in that same burst, so that the whole transaction is one
+ * round trip; a large one waits for the first accepted recipient, and then leaves from the file.
+ * Without CHUNKING, DATA is pipelined: a server that refused every recipient may still have said
+ * 354, and gets an empty message, which it must refuse. Without PIPELINING the same code sends one
+ * command at a time. A server that takes only so many recipients at once (RFC 9422) gets the
+ * message as often as it needs.
  *
  * Runs in: smtp, lmtp. The server is hostile.
  */
@@ -40,7 +41,8 @@ struct step {
 /* ---- results ---- */
 
 /* The same for all recipients that are undecided */
-static void all_result(struct step *s, uint32_t status, const char *dsn, struct span text, bool final)
+static void all_result(struct step *s, uint32_t status, const char *dsn, struct span text,
+                       bool final)
 {
     for (uint32_t i = 0; i < s->d->request.n_rcpt; i++) {
         struct delivery_rcpt *r = &s->d->rcpts[i];
@@ -49,7 +51,8 @@ static void all_result(struct step *s, uint32_t status, const char *dsn, struct 
     }
 }
 
-static void note_remote(struct delivery_rcpt *r, const struct connection *k, const struct smtp_reply *reply)
+static void note_remote(struct delivery_rcpt *r, const struct connection *k,
+                        const struct smtp_reply *reply)
 {
     str_set(&r->result.remote_mta, span_of(k->host));
     str_reset(&r->result.remote_reply);
@@ -64,8 +67,8 @@ static void refuse_one(struct step *s, struct delivery_rcpt *r, const char *doin
     bool permanent = s->reply.code / 100 == 5;
 
     connection_said(s->k, &s->reply, doing, &text);
-    delivery_result(s->d, r, s->k, permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED, s->reply.dsn, str_span(&text),
-                    permanent);
+    delivery_result(s->d, r, s->k, permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED, s->reply.dsn,
+                    str_span(&text), permanent);
     note_remote(r, s->k, &s->reply);
 }
 
@@ -93,9 +96,10 @@ static void take_success(struct step *s, struct delivery_rcpt *r)
     str_addf(&text, "%d %s", s->reply.code, str_cstr(&s->reply.text));
     delivery_result(s->d, r, s->k, OUTCOME_SENT, s->reply.dsn, str_span(&text), true);
     note_remote(r, s->k, &s->reply);
-    r->result.fate = s->k->ehlo.features & FEATURE_DSN                                    ? FATE_CONFIRMING
-                     : s->d->client->lmtp && s->d->client->params->lmtp_assume_final ? FATE_DELIVERED
-                                                                                          : FATE_RELAYED;
+    r->result.fate = s->k->ehlo.features & FEATURE_DSN ? FATE_CONFIRMING
+                     : s->d->client->lmtp && s->d->client->params->lmtp_assume_final
+                         ? FATE_DELIVERED
+                         : FATE_RELAYED;
 }
 
 /* What the reply to the content means for one recipient; for all with NULL */
@@ -159,14 +163,16 @@ static bool acceptable(struct step *s)
 
     if (limit > 0 && m->content_size > limit) {
         str_addf(&text, "message size %llu exceeds size limit %llu of server %s",
-                 (unsigned long long)m->content_size, (unsigned long long)limit, str_cstr(&s->k->peer));
+                 (unsigned long long)m->content_size, (unsigned long long)limit,
+                 str_cstr(&s->k->peer));
         all_result(s, OUTCOME_BOUNCED, "5.3.4", str_span(&text), true);
         return false;
     }
     /* Addresses are looked at one by one; a header in UTF-8 concerns all recipients. */
     if (m->flags & SUBMIT_SMTPUTF8 && !(s->k->ehlo.features & FEATURE_SMTPUTF8) &&
         content_header_is_ascii(s->d) != 1) {
-        str_addf(&text, "SMTPUTF8 is required, but was not offered by host %s", str_cstr(&s->k->peer));
+        str_addf(&text, "SMTPUTF8 is required, but was not offered by host %s",
+                 str_cstr(&s->k->peer));
         all_result(s, OUTCOME_BOUNCED, "5.6.7", str_span(&text), true);
         return false;
     }
@@ -188,8 +194,8 @@ static uint32_t outcome_of(const struct failure *why)
     return why->permanent ? OUTCOME_BOUNCED : OUTCOME_DEFERRED;
 }
 
-/* The recipients of the next transaction: those that this server was not asked for yet, as many as it takes, and that
- * it can be told at all. How many. */
+/* The recipients of the next transaction: those that this server was not asked for yet, as many as
+ * it takes, and that it can be told at all. How many. */
 static uint32_t choose_recipients(struct step *s)
 {
     uint32_t most = s->k->ehlo.rcpt_max ? s->k->ehlo.rcpt_max : UINT32_MAX, n = 0;
@@ -205,7 +211,8 @@ static uint32_t choose_recipients(struct step *s)
         int e = envelope_path(s->k, str_span(&r->r.address), &path);
         if (e < 0) {
             explain_path(s, e);
-            delivery_result(s->d, r, s->k, outcome_of(&s->why), s->why.dsn, str_span(&s->why.text), e == -EINVAL);
+            delivery_result(s->d, r, s->k, outcome_of(&s->why), s->why.dsn, str_span(&s->why.text),
+                            e == -EINVAL);
             continue;
         }
         r->in_turn = true;
@@ -242,6 +249,7 @@ static void put_ahead(struct step *s)
     if (s->early) {
         stream_printf(st, "BDAT %zu LAST\r\n", s->small.len);
         stream_write(st, str_span(&s->small));
+        str_free(&s->small);    /* while the server thinks, memory is for others */
         s->data_sent = true;
     } else if (!(s->k->ehlo.features & FEATURE_CHUNKING)) {
         stream_puts(st, "DATA\r\n");
@@ -294,7 +302,8 @@ static int before_mail(struct step *s)
         stream_puts(s->k->stream, "RSET\r\n");
         s->before++;
     }
-    if (s->d->client->params->smtp_send_xforward_command && s->k->ehlo.features & FEATURE_XFORWARD) {
+    if (s->d->client->params->smtp_send_xforward_command &&
+        s->k->ehlo.features & FEATURE_XFORWARD) {
         int n = xforward_put(s->d, s->k);
         if (n < 0) {
             failure_set(&s->why, false, "4.3.0", "queue file cannot be read: %s", strerror(-n));
@@ -355,15 +364,17 @@ static int read_verdict(struct step *s, const char *doing)
     return r < 0 ? broken(s, r) : 0;
 }
 
-/* The limit for sending the content: for each write, or with smtp_per_request_deadline for all of it */
+/* The limit for sending the content: for each write, or with smtp_per_request_deadline for all of
+ * it */
 static void limit_content(struct step *s)
 {
     const struct params *p = s->d->client->params;
     int64_t slowest_s = (int64_t)s->d->request.content_size / p->smtp_min_data_rate;
 
-    stream_set_deadline(s->k->stream, p->smtp_per_request_deadline
-                                          ? clock_deadline_ms((p->smtp_data_xfer_timeout + slowest_s) * 1000)
-                                          : CLOCK_NEVER);
+    stream_set_deadline(s->k->stream,
+                        p->smtp_per_request_deadline
+                            ? clock_deadline_ms((p->smtp_data_xfer_timeout + slowest_s) * 1000)
+                            : CLOCK_NEVER);
     stream_set_timeout(s->k->stream, p->smtp_data_xfer_timeout * 1000);
 }
 
@@ -374,7 +385,8 @@ static int content_sent(struct step *s, int r)
 
     stream_set_timeout(st, 0);
     if (r < 0 && stream_error(st) == 0) {
-        failure_set(&s->why, false, "4.3.0", "message content cannot be prepared: %s", strerror(-r));
+        failure_set(&s->why, false, "4.3.0", "message content cannot be prepared: %s",
+                    strerror(-r));
         stream_fail(st, r);
         return broken(s, r);
     }
@@ -385,7 +397,8 @@ static int content_sent(struct step *s, int r)
     return 0;
 }
 
-/* A PIX firewall that gets ".\r\n" in two packets hangs: the end goes out by itself, later (smtp_pix_workarounds). */
+/* A PIX firewall that gets ".\r\n" in two packets hangs: the end goes out by itself, later
+ * (smtp_pix_workarounds). */
 static void delay_end(struct step *s)
 {
     const struct params *p = s->d->client->params;

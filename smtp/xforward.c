@@ -2,7 +2,8 @@
 /*
  * xforward.c - whose mail it is, for a content filter (smtp_send_xforward_command)
  *
- * XFORWARD_README of Postfix: attributes that the server announces, values in xtext; what is not known is
+ * XFORWARD_README of Postfix: attributes that the server announces, values in xtext; what is not
+ * known is
  * "[UNAVAILABLE]". A command line has at most 512 bytes, so there may be more than one.
  *
  * Runs in: smtp. Values come from strangers, by way of the queue file.
@@ -27,7 +28,8 @@ static bool announces(const struct connection *k, const char *name)
     return false;
 }
 
-/* Add " NAME=value" to the command, which is sent and begun anew when it is full. Returns 1 if it was sent. */
+/* Add " NAME=value" to the command, which is sent and begun anew when it is full. Returns 1 if it
+ * was sent. */
 static int add(struct connection *k, struct str *command, const char *name, const char *value)
 {
     _cleanup_(str_free) struct str word = STR_INIT;

@@ -2,7 +2,8 @@
 /*
  * checks.c - header_checks(5), body_checks(5): tables whose results are actions
  *
- * Runs in: smtp (and whoever checks content). What is looked up is hostile, the tables are not. Logs nothing.
+ * Runs in: smtp (and whoever checks content). What is looked up is hostile, the tables are not.
+ * Logs nothing.
  */
 #include "mail/checks.h"
 

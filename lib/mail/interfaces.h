@@ -12,8 +12,9 @@
 struct interfaces;
 
 /*
- * Resolve the host names and addresses of a list like inet_interfaces, and add them ("all": every address of this
- * system; "loopback-only"). Names that cannot be looked up are passed over. 0 or -errno.
+ * Resolve the host names and addresses of a list like inet_interfaces, and add them ("all": every
+ * address of this system; "loopback-only"). Names that cannot be looked up are passed over. 0 or
+ * -errno.
  */
 int interfaces_add(struct interfaces *i, const char *list);
 struct interfaces *interfaces_new(void);    /* empty */

@@ -2,8 +2,9 @@
 /*
  * mime_walk.c - a message as it streams by: its header fields, its parts, its lines
  *
- * RFC 5322 section 2.2, RFC 2045, RFC 2046 section 5.1. One state between lines; a stack of the boundaries that are
- * open, bounded in depth: what is nested deeper is a leaf. A delimiter of an outer multipart ends all inner ones.
+ * RFC 5322 section 2.2, RFC 2045, RFC 2046 section 5.1. One state between lines; a stack of the
+ * boundaries that are open, bounded in depth: what is nested deeper is a leaf. A delimiter of an
+ * outer multipart ends all inner ones.
  *
  * Runs in: smtp (input is hostile). Logs nothing.
  */
@@ -17,7 +18,8 @@ enum { BOUNDARY_MAX = 250 };
 
 void mime_walk_init(struct mime_walk *w, const struct mime_walk_events *events, void *arg)
 {
-    *w = (struct mime_walk){ .events = events, .arg = arg, .in_header = true, .class = MIME_WALK_PRIMARY };
+    *w = (struct mime_walk){
+        .events = events, .arg = arg, .in_header = true, .class = MIME_WALK_PRIMARY};
     w->entity.text = true;
 }
 
@@ -51,7 +53,7 @@ static enum mime_walk_encoding encoding_of(struct span value)
     static const struct {
         const char *name;
         enum mime_walk_encoding encoding;
-    } names[] = { { "7bit", MIME_WALK_7BIT }, { "8bit", MIME_WALK_8BIT }, { "binary", MIME_WALK_BINARY } };
+    } names[] = {{"7bit", MIME_WALK_7BIT}, {"8bit", MIME_WALK_8BIT}, {"binary", MIME_WALK_BINARY}};
     struct span token = mime_token(&value);
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -67,7 +69,8 @@ static bool note_mime_field(struct mime_walk *w, struct span name, struct span v
         str_add(&w->content_type, value);
     else if (span_eq_nocase_str(name, "Content-Transfer-Encoding"))
         w->entity.encoding = encoding_of(value);
-    return span_starts_nocase(name, span_of("Content-")) || span_eq_nocase_str(name, "MIME-Version");
+    return span_starts_nocase(name, span_of("Content-")) ||
+           span_eq_nocase_str(name, "MIME-Version");
 }
 
 static void end_field(struct mime_walk *w)
@@ -89,7 +92,8 @@ static bool begins_field(struct span line)
 {
     size_t n = 0;
 
-    while (n < line.len && (unsigned char)line.ptr[n] > ' ' && line.ptr[n] != ':' && line.ptr[n] != 0x7f)
+    while (n < line.len && (unsigned char)line.ptr[n] > ' ' && line.ptr[n] != ':' &&
+           line.ptr[n] != 0x7f)
         n++;
     struct span rest = span_skip_ws(span_from(line, n));
     return n > 0 && rest.len > 0 && rest.ptr[0] == ':';
@@ -115,7 +119,8 @@ static bool push(struct mime_walk *w, const char *boundary, bool digest)
 {
     if (w->depth == MIME_WALK_DEPTH_MAX)
         return false;
-    w->levels[w->depth++] = (struct mime_walk_level){ boundary ? mem_strdup(boundary) : NULL, digest };
+    w->levels[w->depth++] =
+        (struct mime_walk_level){boundary ? mem_strdup(boundary) : NULL, digest};
     return true;
 }
 
@@ -131,7 +136,8 @@ static bool enter(struct mime_walk *w)
     w->entity.text = typed ? span_eq_nocase_str(type, "text") : !in_digest;
     if (typed && span_eq_nocase_str(type, "multipart") && plain)
         w->entity.composite = mime_param_find(value, "boundary", &boundary) && boundary.len > 0 &&
-                              boundary.len <= BOUNDARY_MAX && span_chr(str_span(&boundary), '\0') < 0 &&
+                              boundary.len <= BOUNDARY_MAX &&
+                              span_chr(str_span(&boundary), '\0') < 0 &&
                               push(w, str_cstr(&boundary), span_eq_nocase_str(subtype, "digest"));
     if (!typed ? !in_digest
                : !span_eq_nocase_str(type, "message") || !(span_eq_nocase_str(subtype, "rfc822") ||
@@ -154,7 +160,8 @@ static void end_header(struct mime_walk *w, struct span empty_line)
 /* ---- lines ---- */
 
 /* Is it a delimiter of an open multipart? *ret_level: which one; *ret_last: it closes it. */
-static bool find_delimiter(const struct mime_walk *w, struct span line, size_t *ret_level, bool *ret_last)
+static bool find_delimiter(const struct mime_walk *w, struct span line, size_t *ret_level,
+                           bool *ret_last)
 {
     if (line.len < 2 || line.ptr[0] != '-' || line.ptr[1] != '-')
         return false;

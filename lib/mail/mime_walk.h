@@ -2,9 +2,9 @@
 /*
  * mime_walk.h - a message as it streams by: its header fields, its parts, its lines
  *
- * mime.h builds the tree of a message that is in memory; this walks a message of any size in one pass with bounded
- * memory, for those who check or change it on its way. What comes out, in order and put
- * together, is what went in. Parsing never fails; what is broken is body text.
+ * mime.h builds the tree of a message that is in memory; this walks a message of any size in one
+ * pass with bounded memory, for those who check or change it on its way. What comes out, in order
+ * and put together, is what went in. Parsing never fails; what is broken is body text.
  */
 #ifndef MAIL_MIME_WALK_H
 #define MAIL_MIME_WALK_H
@@ -13,10 +13,11 @@
 
 /* Whose field: header_checks, mime_header_checks, nested_header_checks of Postfix */
 enum mime_walk_class {
-    MIME_WALK_PRIMARY,  /* of the message itself, but for those of MIME */
-    MIME_WALK_MIME,     /* MIME-Version, Content-*, anywhere; every field of a part of a multipart */
-    MIME_WALK_NESTED,   /* of a message within, but for those of MIME */
-    MIME_WALK_OVERLONG, /* (part of) a field longer than MIME_WALK_FIELD_MAX, to be passed on as it is */
+    MIME_WALK_PRIMARY, /* of the message itself, but for those of MIME */
+    MIME_WALK_MIME,    /* MIME-Version, Content-*, anywhere; every field of a part of a multipart */
+    MIME_WALK_NESTED,  /* of a message within, but for those of MIME */
+    MIME_WALK_OVERLONG, /* (part of) a field longer than MIME_WALK_FIELD_MAX, to be passed on as it
+                           is */
 };
 
 enum mime_walk_encoding { MIME_WALK_7BIT, MIME_WALK_8BIT, MIME_WALK_BINARY, MIME_WALK_ENCODED };
@@ -30,8 +31,8 @@ struct mime_walk_entity {
 
 enum { MIME_WALK_FIELD_MAX = 102400, MIME_WALK_LINE_MAX = 65536, MIME_WALK_DEPTH_MAX = 50 };
 
-/* Spans are valid during the call. Lines have their line end; a line longer than MIME_WALK_LINE_MAX comes in pieces,
- * only the last with it. */
+/* Spans are valid during the call. Lines have their line end; a line longer than MIME_WALK_LINE_MAX
+ * comes in pieces, only the last with it. */
 struct mime_walk_events {
     void (*field)(void *arg, enum mime_walk_class class, struct span raw);
     /* empty_line: as it is; empty when a section ended without */

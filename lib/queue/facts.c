@@ -70,7 +70,8 @@ bool queue_facts_unpack(uint32_t packed, struct queue_facts *ret)
 {
     if (!(packed & KNOWN))
         return false;
-    *ret = (struct queue_facts){ .longest_line = packed & QUEUE_FACTS_LINE_MAX, .bare_cr = packed & BARE_CR };
+    *ret = (struct queue_facts){.longest_line = packed & QUEUE_FACTS_LINE_MAX,
+                                .bare_cr = packed & BARE_CR};
     return true;
 }
 

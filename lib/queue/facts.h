@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * facts.h - what the writer of a queue file has seen of its content, so that nobody needs to look again
+ * facts.h - what the writer of a queue file has seen of its content, so that nobody needs to look
+ * again
  *
- * One u32 of the file's header (format.h): the longest line's bytes without its line end (cut at LINE_MAX), whether a CR
- * without LF occurs, and that these facts are known. A next hop that takes content as it is gets it by sendfile then.
+ * One u32 of the file's header (format.h): the longest line's bytes without its line end (cut at
+ * LINE_MAX), whether a CR without LF occurs, and that these facts are known. A next hop that takes
+ * content as it is gets it by sendfile then.
  */
 #ifndef QUEUE_FACTS_H
 #define QUEUE_FACTS_H
@@ -22,7 +24,8 @@ struct queue_facts {
     bool cr;                /* the last byte was a CR */
 };
 
-/* Look at content in pieces cut anywhere; *f is zeroed before the first. _end is called once, after the last. */
+/* Look at content in pieces cut anywhere; *f is zeroed before the first. _end is called once, after
+ * the last. */
 void queue_facts_add(struct queue_facts *f, struct span bytes);
 void queue_facts_end(struct queue_facts *f);
 

@@ -2,11 +2,11 @@
 /*
  * client.c - the client side of SASL mechanisms
  *
- * Our own and not GNU SASL's, which has no XOAUTH2: small mechanisms over OpenSSL's digests, which need nothing that the
- * sandbox of smtp does not have. Channel binding is not offered ("n,,").
+ * Our own and not GNU SASL's, which has no XOAUTH2: small mechanisms over OpenSSL's digests, which
+ * need nothing that the sandbox of smtp does not have. Channel binding is not offered ("n,,").
  *
- * Runs in: smtp. The server is hostile: a SCRAM server that cannot prove that it knows the password has failed, and may
- * not make us count for ever.
+ * Runs in: smtp. The server is hostile: a SCRAM server that cannot prove that it knows the password
+ * has failed, and may not make us count for ever.
  */
 #include "sasl/client.h"
 
@@ -20,7 +20,10 @@
 #include "io/fiber.h"
 #include "sasl/scram_math.h"
 
-enum { ITERATIONS_MAX = 1000000, NONCE_BYTES = 18 }; /* as many iterations take half a second of a helper thread */
+enum {
+    ITERATIONS_MAX = 1000000,
+    NONCE_BYTES = 18
+}; /* as many iterations take half a second of a helper thread */
 
 struct sasl_client_mech {
     const char *name;
@@ -43,7 +46,8 @@ static int step_plain(struct sasl_client *c, struct span challenge, struct str *
     return 0;
 }
 
-/* Whatever the server calls them: the first question is for the name, the second for the password. */
+/* Whatever the server calls them: the first question is for the name, the second for the password.
+ */
 static int step_login(struct sasl_client *c, struct span challenge, struct str *ret)
 {
     (void)challenge;
@@ -71,8 +75,8 @@ static int step_oauthbearer(struct sasl_client *c, struct span challenge, struct
     if (c->step == 1) {
         str_add_str(ret, "n,a=");
         scram_math_add_name(ret, c->user);
-        str_addf(ret, ",\001host=" SPAN_FMT "\001auth=Bearer " SPAN_FMT "\001\001", SPAN_ARG(c->host),
-                 SPAN_ARG(c->password));
+        str_addf(ret, ",\001host=" SPAN_FMT "\001auth=Bearer " SPAN_FMT "\001\001",
+                 SPAN_ARG(c->host), SPAN_ARG(c->password));
     } else {
         str_add_char(ret, '\001');
     }
@@ -89,8 +93,8 @@ static int step_cram_md5(struct sasl_client *c, struct span challenge, struct st
 
     if (c->step > 1 || challenge.len == 0 || c->password.len > INT32_MAX)
         return -EINVAL;
-    if (!HMAC(EVP_md5(), c->password.ptr, (int)c->password.len, (const unsigned char *)challenge.ptr, challenge.len,
-              digest, &len))
+    if (!HMAC(EVP_md5(), c->password.ptr, (int)c->password.len,
+              (const unsigned char *)challenge.ptr, challenge.len, digest, &len))
         return -EINVAL;
     str_add(ret, c->user);
     str_add_char(ret, ' ');
@@ -101,7 +105,8 @@ static int step_cram_md5(struct sasl_client *c, struct span challenge, struct st
 
 /* ---- SCRAM ---- */
 
-/* client-first-message (RFC 5802 section 7): gs2-header, then client-first-message-bare, which is kept */
+/* client-first-message (RFC 5802 section 7): gs2-header, then client-first-message-bare, which is
+ * kept */
 static int scram_first(struct sasl_client *c, struct str *ret)
 {
     unsigned char bytes[NONCE_BYTES];
@@ -141,22 +146,25 @@ static int run_salting(void *arg)
     return scram_math_salted_password(s->hash, s->password, s->salt, s->iterations, &s->salted);
 }
 
-static int scram_final(struct sasl_client *c, enum scram_math h, struct span challenge, struct str *ret)
+static int scram_final(struct sasl_client *c, enum scram_math h, struct span challenge,
+                       struct str *ret)
 {
     struct span in = challenge, nonce, salt64, count;
     struct scram_math_digest client_key, stored_key, server_key, signature;
     struct salting job = { .hash = h, .password = c->password };
     _cleanup_(str_free) struct str salt = STR_INIT, bare = STR_INIT, auth = STR_INIT;
 
-    if (!take_attribute(&in, 'r', &nonce) || !take_attribute(&in, 's', &salt64) || !take_attribute(&in, 'i', &count) ||
-        nonce.len <= c->nonce.len || !span_starts(nonce, str_span(&c->nonce)) ||
-        str_add_unbase64(&salt, salt64) < 0 || span_u32(count, ITERATIONS_MAX, &job.iterations) < 0)
+    if (!take_attribute(&in, 'r', &nonce) || !take_attribute(&in, 's', &salt64) ||
+        !take_attribute(&in, 'i', &count) || nonce.len <= c->nonce.len ||
+        !span_starts(nonce, str_span(&c->nonce)) || str_add_unbase64(&salt, salt64) < 0 ||
+        span_u32(count, ITERATIONS_MAX, &job.iterations) < 0)
         return -EINVAL;
     job.salt = str_span(&salt);
     if (offload(run_salting, &job) < 0)
         return -EINVAL;
     str_addf(&bare, "c=biws,r=" SPAN_FMT, SPAN_ARG(nonce));
-    str_addf(&auth, "%s," SPAN_FMT ",%s", str_cstr(&c->first), SPAN_ARG(challenge), str_cstr(&bare));
+    str_addf(&auth, "%s," SPAN_FMT ",%s", str_cstr(&c->first), SPAN_ARG(challenge),
+             str_cstr(&bare));
     scram_math_keys(h, &job.salted, &client_key, &stored_key, &server_key);
     scram_math_hmac(h, &stored_key, str_span(&auth), &signature);
     scram_math_xor(&client_key, &signature);
@@ -181,7 +189,8 @@ static int scram_last(struct sasl_client *c, struct span challenge)
     return c->verified ? 0 : -EACCES;
 }
 
-static int step_scram(struct sasl_client *c, enum scram_math h, struct span challenge, struct str *ret)
+static int step_scram(struct sasl_client *c, enum scram_math h, struct span challenge,
+                      struct str *ret)
 {
     switch (c->step) {
     case 1:
@@ -242,13 +251,15 @@ static bool names_some(struct span filter)
     return false;
 }
 
-const struct sasl_client_mech *sasl_client_choose(struct span offered, struct span filter, unsigned forbidden)
+const struct sasl_client_mech *sasl_client_choose(struct span offered, struct span filter,
+                                                  unsigned forbidden)
 {
     bool some = names_some(filter);
 
     for (size_t i = 0; i < ARRAY_LEN(mechs); i++) {
         int named = in_list(filter, mechs[i].name);
-        if (in_list(offered, mechs[i].name) != 1 || named < 0 || (named == 0 && (some || mechs[i].token)) ||
+        if (in_list(offered, mechs[i].name) != 1 || named < 0 ||
+            (named == 0 && (some || mechs[i].token)) ||
             (mechs[i].plaintext && forbidden & SASL_NO_PLAINTEXT))
             continue;
         return &mechs[i];
@@ -266,8 +277,8 @@ bool sasl_client_first(const struct sasl_client_mech *m)
     return m->client_first;
 }
 
-void sasl_client_init(struct sasl_client *c, const struct sasl_client_mech *m, struct span user, struct span password,
-                      struct span host)
+void sasl_client_init(struct sasl_client *c, const struct sasl_client_mech *m, struct span user,
+                      struct span password, struct span host)
 {
     *c = (struct sasl_client){ .mech = m, .user = user, .password = password, .host = host };
 }

@@ -15,24 +15,28 @@ static const EVP_MD *digest(enum scram_math h)
     return h == SCRAM_MATH_SHA1 ? EVP_sha1() : EVP_sha256();
 }
 
-int scram_math_salted_password(enum scram_math h, struct span password, struct span salt, uint32_t iterations,
-                          struct scram_math_digest *ret)
+int scram_math_salted_password(enum scram_math h, struct span password, struct span salt,
+                               uint32_t iterations, struct scram_math_digest *ret)
 {
     const EVP_MD *md = digest(h);
 
     ret->len = (size_t)EVP_MD_size(md);
-    if (iterations == 0 || iterations > INT32_MAX || password.len > INT32_MAX || salt.len > INT32_MAX ||
-        PKCS5_PBKDF2_HMAC(password.ptr ? password.ptr : "", (int)password.len, (const unsigned char *)salt.ptr,
-                          (int)salt.len, (int)iterations, md, (int)ret->len, ret->bytes) != 1)
+    if (iterations == 0 || iterations > INT32_MAX || password.len > INT32_MAX ||
+        salt.len > INT32_MAX ||
+        PKCS5_PBKDF2_HMAC(password.ptr ? password.ptr : "", (int)password.len,
+                          (const unsigned char *)salt.ptr, (int)salt.len, (int)iterations, md,
+                          (int)ret->len, ret->bytes) != 1)
         return -EINVAL;
     return 0;
 }
 
-void scram_math_hmac(enum scram_math h, const struct scram_math_digest *key, struct span text, struct scram_math_digest *ret)
+void scram_math_hmac(enum scram_math h, const struct scram_math_digest *key, struct span text,
+                     struct scram_math_digest *ret)
 {
     unsigned len = sizeof ret->bytes;
 
-    HMAC(digest(h), key->bytes, (int)key->len, (const unsigned char *)text.ptr, text.len, ret->bytes, &len);
+    HMAC(digest(h), key->bytes, (int)key->len, (const unsigned char *)text.ptr, text.len,
+         ret->bytes, &len);
     ret->len = len;
 }
 
@@ -50,8 +54,10 @@ void scram_math_xor(struct scram_math_digest *a, const struct scram_math_digest 
         a->bytes[i] ^= b->bytes[i];
 }
 
-void scram_math_keys(enum scram_math h, const struct scram_math_digest *salted, struct scram_math_digest *ret_client_key,
-                struct scram_math_digest *ret_stored_key, struct scram_math_digest *ret_server_key)
+void scram_math_keys(enum scram_math h, const struct scram_math_digest *salted,
+                     struct scram_math_digest *ret_client_key,
+                     struct scram_math_digest *ret_stored_key,
+                     struct scram_math_digest *ret_server_key)
 {
     static const struct span client = SPAN("Client Key"), server = SPAN("Server Key");
 
