@@ -56,9 +56,11 @@ static const struct command {
     { SPAN("RENAME"),      IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_rename },
     { SPAN("SEARCH"),      IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_search },
     { SPAN("SELECT"),      IMAP_ANY,      NO_UID,  AFTER_NOTHING, cmd_select },
+    { SPAN("SORT"),        IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_sort },
     { SPAN("STATUS"),      IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_status },
     { SPAN("STORE"),       IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_store },
     { SPAN("SUBSCRIBE"),   IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_subscribe },
+    { SPAN("THREAD"),      IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_thread },
     { SPAN("UNSELECT"),    IMAP_SELECTED, NO_UID,  AFTER_NOTHING, cmd_unselect },
     { SPAN("UNSUBSCRIBE"), IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_unsubscribe },
 };
@@ -177,7 +179,14 @@ bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret)
     uint32_t count = mailbox_count(s->mb);
     struct span text;
 
-    if (!parse_sp(p) || !parse_set(p, &text) || seqset_parse(text, &set) < 0)
+    if (!parse_sp(p))
+        return false;
+    if (parse_char(p, '$')) {
+        for (size_t i = 0; i < s->saved.len; i++)
+            add_uids(s->mb, s->saved.items[i], ret);
+        return true;
+    }
+    if (!parse_set(p, &text) || seqset_parse(text, &set) < 0)
         return false;
     if (s->uid) {
         seqset_resolve(&set, count > 0 ? mailbox_entry(s->mb, count)->uid : mailbox_uidnext(s->mb));

@@ -31,8 +31,10 @@ command_fn cmd_idle;                                            /* idle.c */
 command_fn cmd_list, cmd_lsub;                                  /* list.c */
 command_fn cmd_search;                                          /* search.c */
 command_fn cmd_select, cmd_examine;                             /* select.c */
+command_fn cmd_sort;                                            /* sort.c */
 command_fn cmd_status;                                          /* status.c */
 command_fn cmd_store;                                           /* store.c */
+command_fn cmd_thread;                                          /* thread.c */
 
 /* ---- messages that a command names ---- */
 
@@ -45,7 +47,7 @@ void seqs_done(struct seqs *l);
 void seqs_add(struct seqs *l, uint32_t seq);
 
 /*
- * Parse a blank and a sequence-set; by UID when s->uid. UIDs that do not exist are left out. False:
+ * Parse a blank and a sequence-set, or "$" (RFC 5182); by UID when s->uid. UIDs that do not exist are left out. False:
  * the set is malformed or, by sequence number, names a message that does not exist (RFC 3501
  * section 9, seq-number).
  */

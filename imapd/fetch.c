@@ -21,6 +21,8 @@
 #include "mail/date.h"
 #include "message.h"
 #include "reply.h"
+#include "search_return.h"
+#include "search_run.h"
 #include "section.h"
 #include "seqset.h"
 #include "untagged.h"
@@ -44,6 +46,7 @@ struct fetch {
     bool has_uid, has_flags, has_modseq;
     uint64_t changed_since;
     bool vanished;              /* VANISHED: name those that are gone, too */
+    struct partial partial;     /* PARTIAL: only these of the messages named */
     /* while it runs */
     struct message message;
     struct str line, scratch;
@@ -177,23 +180,33 @@ static bool parse_macro(struct parse *p, struct fetch *f)
     return false;
 }
 
-/* fetch-modifiers = SP "(" "CHANGEDSINCE" SP modseq [SP "VANISHED"] ")"; in any order */
+/* One of CHANGEDSINCE and VANISHED (RFC 7162), PARTIAL (RFC 9394) */
+static bool parse_modifier(struct parse *p, struct fetch *f)
+{
+    if (parse_word(p, "VANISHED")) {
+        f->vanished = true;
+        return true;
+    }
+    if (parse_word(p, "PARTIAL"))
+        return f->partial.from == 0 && parse_sp(p) && parse_partial(p, &f->partial);
+    return parse_word(p, "CHANGEDSINCE") && parse_sp(p) &&
+           parse_number(p, INT64_MAX, &f->changed_since);
+}
+
+/* fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")" (RFC 4466 section 2.4) */
 static bool parse_modifiers(struct parse *p, struct fetch *f)
 {
     if (parse_end(p))
         return true;
     if (!parse_sp(p) || !parse_char(p, '('))
         return false;
-    do {
-        if (parse_word(p, "VANISHED"))
-            f->vanished = true;
-        else if (!parse_word(p, "CHANGEDSINCE") || !parse_sp(p) ||
-                 !parse_number(p, INT64_MAX, &f->changed_since))
+    do
+        if (!parse_modifier(p, f))
             return false;
-    } while (parse_sp(p));
+    while (parse_sp(p));
     if (!parse_char(p, ')') || !parse_end(p) || (f->vanished && f->changed_since == 0))
         return false;
-    if (!f->has_modseq)
+    if (f->changed_since > 0 && !f->has_modseq)
         add_named(f, span_of("MODSEQ"));
     return true;
 }
@@ -423,6 +436,16 @@ static void keep_changed(const struct mailbox *mb, struct seqs *seqs, uint64_t c
     seqs->len = n;
 }
 
+/* RFC 9394 section 3.3: after CHANGEDSINCE has chosen */
+static void keep_partial(const struct partial *p, struct seqs *seqs)
+{
+    size_t from, to;
+
+    partial_range(p, seqs->len, &from, &to);
+    memmove(seqs->items, seqs->items + from, (to - from) * sizeof *seqs->items);
+    seqs->len = to - from;
+}
+
 /* Sizes that the file names do not tell are measured first. */
 static int measure(struct imap *s, const struct seqs *seqs)
 {
@@ -477,24 +500,24 @@ int cmd_fetch(struct imap *s, struct parse *p)
 {
     _cleanup_(fetch_done) struct fetch f = { .line = STR_INIT, .scratch = STR_INIT };
     _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
-    const struct message_limits limits = { (size_t)s->params->mime_nesting_limit,
-                                           (size_t)s->params->mime_part_limit,
-                                           (size_t)s->params->header_address_token_limit };
-
     struct span arguments = p->in;
 
-    message_init(&f.message, s->mb, limits);
+    message_init(&f.message, s->mb, imap_message_limits(s));
     if (!parse_messages(s, p, &seqs) || !parse_fetch(p, &f))
         return reply_bad(s, "Messages that exist and items are expected.");
     if (f.has_modseq)
         untagged_condstore(s);
     if (f.vanished && (!s->uid || !s->qresync))
         return reply_bad(s, "VANISHED is for UID FETCH, after QRESYNC was enabled.");
+    if (f.partial.from > 0 && !s->uid)
+        return reply_bad(s, "PARTIAL is for UID FETCH.");
     int r = f.vanished ? tell_vanished(s, f.changed_since, arguments) : 0;
     if (r < 0)
         return reply_errno(s, r, "Reading what has changed");
     if (f.changed_since > 0)
         keep_changed(s->mb, &seqs, f.changed_since);
+    if (f.partial.from > 0)
+        keep_partial(&f.partial, &seqs);
     if (seqs.len == 0)
         return reply_ok(s, "Fetch completed.");
     return fetch_messages(s, &f, &seqs);

@@ -5,6 +5,7 @@
  *
  * Runs in: imapd (input is hostile).
  */
+#include "base/mem.h"
 #include "command.h"
 #include "reply.h"
 #include "untagged.h"
@@ -12,12 +13,16 @@
 /* RFC 2971 section 3.3 */
 #define ID_PAIRS_MAX 30
 
+static const char *const capabilities[] = {
+#define CAPABILITY(name, where) name,
+#include "imapd/capability.def"
+#undef CAPABILITY
+};
+
 void command_capabilities(const struct imap *s, struct str *out)
 {
-    str_add_str(
-        out, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE CHILDREN UIDPLUS UNSELECT MOVE "
-             "SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE CONDSTORE QRESYNC ESEARCH "
-             "WITHIN");
+    for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
+        str_addf(out, "%s%s", i > 0 ? " " : "", capabilities[i]);
     if (s->params->message_size_limit > 0)
         str_addf(out, " APPENDLIMIT=%lld", (long long)s->params->message_size_limit);
 }

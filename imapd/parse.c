@@ -111,6 +111,16 @@ bool parse_word(struct parse *p, const char *word)
     return false;
 }
 
+struct span parse_keep(struct parse *p, struct str *take)
+{
+    struct span kept = span_make(NULL, take->len);
+
+    MEM_GROW(p->owned, p->n_owned, p->cap_owned);
+    p->owned[p->n_owned++] = str_take(take);
+    kept.ptr = p->owned[p->n_owned - 1];
+    return kept;
+}
+
 /* The inside of a quoted string with its escapes undone; kept in p. */
 static struct span unescape(struct parse *p, struct span raw)
 {

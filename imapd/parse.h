@@ -47,6 +47,8 @@ bool parse_nstring(struct parse *p, struct span *ret);
 bool parse_list_mailbox(struct parse *p, struct span *ret);
 /* Digits, at most max. */
 bool parse_number(struct parse *p, uint64_t max, uint64_t *ret);
+/* Hand a string over to p, with which it lives. */
+struct span parse_keep(struct parse *p, struct str *take);
 /* The characters of a sequence-set; see seqset.h. */
 bool parse_set(struct parse *p, struct span *ret);
 

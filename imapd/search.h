@@ -56,13 +56,17 @@ struct search {
 #define SEARCH_INIT ((struct search){ NULL, 0, 0, false, false, false })
 void search_done(struct search *q);
 
-/*
- * search-key *(SP search-key), all that is left of p.
- *
- * max_depth   how deep parentheses, NOT and OR may nest
- * mb          gives "*" its value; may be NULL (tests)
- */
-bool parse_search(struct parse *p, const struct mailbox *mb, size_t max_depth, struct search *ret);
+/* What keys are read with */
+struct search_context {
+    const struct mailbox *mb;       /* gives "*" its value; may be NULL (tests) */
+    const struct seqset *saved;     /* UIDs that "$" stands for; NULL: none */
+    struct span charset;            /* of the texts; empty: UTF-8 */
+    size_t max_depth;               /* how deep parentheses, NOT and OR may nest */
+    size_t max_keys;
+};
+
+/* search-key *(SP search-key), all that is left of p. */
+bool parse_search(struct parse *p, const struct search_context *c, struct search *ret);
 
 /* Does the message match? Its file is opened and read only as far as needed. 1, 0 or -errno
  * (-ENOENT: expunged meanwhile). */

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "charset.h"
 #include "flags.h"
 #include "mail/date.h"
 #include "search.h"
@@ -82,9 +83,8 @@ static const struct row sequence_set = { "", SEARCH_SEQ, IS, A_SET, 0, { NULL, 0
 
 struct build {
     struct parse *p;
-    const struct mailbox *mb;
+    const struct search_context *c;
     struct search *q;
-    size_t max_depth;
 };
 
 void search_done(struct search *q)
@@ -136,12 +136,18 @@ static bool parse_keys(struct build *b, uint32_t parent, size_t depth)
 
 static bool parse_set_arg(struct build *b, struct search_node *n)
 {
-    uint32_t count = b->mb ? mailbox_count(b->mb) : 0;
+    const struct mailbox *mb = b->c->mb;
+    uint32_t count = mb ? mailbox_count(mb) : 0;
     uint32_t star = count;
     struct span text;
 
-    if (n->kind == SEARCH_UID && b->mb)
-        star = count > 0 ? mailbox_entry(b->mb, count)->uid : mailbox_uidnext(b->mb);
+    if (parse_char(b->p, '$')) {
+        n->kind = SEARCH_UID;
+        seqset_copy(b->c->saved, &n->set);
+        return true;
+    }
+    if (n->kind == SEARCH_UID && mb)
+        star = count > 0 ? mailbox_entry(mb, count)->uid : mailbox_uidnext(mb);
     if (!parse_set(b->p, &text) || seqset_parse(text, &n->set) < 0)
         return false;
     seqset_resolve(&n->set, star > 0 ? star : 1);
@@ -184,6 +190,18 @@ static bool parse_keyword(struct parse *p, struct search_node *n)
     return true;
 }
 
+/* astring, from the charset of the command */
+static bool parse_text(struct build *b, struct span *ret)
+{
+    _cleanup_(str_free) struct str converted = STR_INIT;
+
+    if (!parse_astring(b->p, ret))
+        return false;
+    if (b->c->charset.len > 0 && charset_convert(*ret, b->c->charset, &converted))
+        *ret = parse_keep(b->p, &converted);
+    return true;
+}
+
 /* The argument of a key; not of those that hold keys. */
 static bool parse_argument(struct build *b, const struct row *row, struct search_node *n)
 {
@@ -193,9 +211,9 @@ static bool parse_argument(struct build *b, const struct row *row, struct search
         return row->argument == NO_ARG;
     switch (row->argument) {
     case A_STRING:
-        return parse_astring(p, &n->text);
+        return parse_text(b, &n->text);
     case A_FIELD:
-        return parse_astring(p, &n->field) && parse_sp(p) && parse_astring(p, &n->text);
+        return parse_astring(p, &n->field) && parse_sp(p) && parse_text(b, &n->text);
     case A_DATE:
         return parse_date(p, &n->number);
     case A_NUMBER:
@@ -260,7 +278,7 @@ static bool parse_key(struct build *b, size_t depth, uint32_t *ret)
 {
     uint32_t last = SEARCH_NONE;
 
-    if (depth > b->max_depth)
+    if (depth > b->c->max_depth || b->q->len > b->c->max_keys)
         return false;
     if (parse_char(b->p, '(')) {
         *ret = add_node(b->q, SEARCH_AND);
@@ -283,9 +301,9 @@ static bool parse_key(struct build *b, size_t depth, uint32_t *ret)
     return row->argument != TWO_KEYS || (parse_sp(b->p) && parse_child(b, node, depth, &last));
 }
 
-bool parse_search(struct parse *p, const struct mailbox *mb, size_t max_depth, struct search *ret)
+bool parse_search(struct parse *p, const struct search_context *c, struct search *ret)
 {
-    struct build b = { p, mb, ret, max_depth };
+    struct build b = { p, c, ret };
 
     return parse_keys(&b, add_node(ret, SEARCH_AND), 0);
 }

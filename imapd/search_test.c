@@ -94,7 +94,7 @@ static void test_programs_are_parsed_or_refused(void **state)
 
         parse_init(&p, span_of(cases[i].in));
 
-        bool good = parse_search(&p, NULL, 5, &q);
+        bool good = parse_search(&p, &(struct search_context){ .max_depth = 5, .max_keys = 20 }, &q);
 
         if (good)
             describe(&q, 0, &got);

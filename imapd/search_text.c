@@ -10,13 +10,10 @@
  */
 #include "search_text.h"
 
-#include <errno.h>
-#include <iconv.h>
-
 #include "base/chars.h"
+#include "charset.h"
+#include "mail/casemap.h"
 #include "mail/header.h"
-
-#define CHARSET_MAX 64
 
 static bool equals_nocase(const char *a, const char *b, size_t n)
 {
@@ -34,10 +31,30 @@ static const char *next_char(const char *p, const char *end, char c)
     return found ? found : end;
 }
 
+static bool has_high(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (char_is(text.ptr[i], CHAR_HIGH))
+            return true;
+    return false;
+}
+
+/* By i;unicode-casemap (RFC 5051): text beyond ASCII, which is rare, costs a copy of all. */
+static bool contains_form(struct span bytes, struct span text)
+{
+    _cleanup_(str_free) struct str all = STR_INIT, part = STR_INIT;
+
+    casemap_add(&all, bytes);
+    casemap_add(&part, text);
+    return span_find(str_span(&all), str_span(&part)) >= 0;
+}
+
 bool search_contains(struct span bytes, struct span text)
 {
     if (text.len == 0)
         return true;
+    if (has_high(text))
+        return contains_form(bytes, text);
     if (text.len > bytes.len)
         return false;
 
@@ -78,32 +95,6 @@ bool search_header(struct span header, struct span field, struct span text)
     return false;
 }
 
-/* Convert with iconv, '?' for what cannot be. False: the charset is unknown. */
-static bool convert(struct span in, const char *charset, struct str *out)
-{
-    iconv_t cd = iconv_open("UTF-8", charset);
-    char *from = (char *)in.ptr; /* iconv's prototype; it does not write there */
-    size_t left = in.len;
-
-    if (cd == (iconv_t)-1)
-        return false;
-    str_reserve(out, in.len);
-    while (left > 0) {
-        char chunk[512], *to = chunk;
-        size_t room = sizeof(chunk);
-        size_t r = iconv(cd, &from, &left, &to, &room);
-
-        str_add(out, span_make(chunk, sizeof(chunk) - room));
-        if (r == (size_t)-1 && errno != E2BIG) {
-            from++;
-            left--;
-            str_add_char(out, '?');
-        }
-    }
-    iconv_close(cd);
-    return true;
-}
-
 /* The charset of a text part; false: none is needed, its bytes are UTF-8 or ASCII. */
 static bool foreign_charset(const struct mime_part *p, struct str *ret)
 {
@@ -112,8 +103,7 @@ static bool foreign_charset(const struct mime_part *p, struct str *ret)
     if (params.len == 0 || !mime_type(&params, &type, &subtype) ||
         !mime_param_find(params, "charset", ret))
         return false;
-    return ret->len > 0 && ret->len <= CHARSET_MAX && !span_eq_nocase_str(str_span(ret), "utf-8") &&
-           !span_eq_nocase_str(str_span(ret), "us-ascii");
+    return ret->len > 0 && !charset_is_ours(str_span(ret));
 }
 
 static bool leaf_contains(const struct mime_part *p, struct span text)
@@ -126,7 +116,7 @@ static bool leaf_contains(const struct mime_part *p, struct span text)
         mime_decode(p->body, encoding, &decoded);
         bytes = str_span(&decoded);
     }
-    if (foreign_charset(p, &charset) && convert(bytes, str_cstr(&charset), &utf8))
+    if (foreign_charset(p, &charset) && charset_convert(bytes, str_span(&charset), &utf8))
         bytes = str_span(&utf8);
     return search_contains(bytes, text);
 }

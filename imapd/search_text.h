@@ -7,7 +7,8 @@
 
 #include "mail/mime.h"
 
-/* Is text, ASCII letters in either case, in bytes? An empty text is in everything. */
+/* Is text in bytes, in either case (i;unicode-casemap; ASCII text is compared as such)? An empty text is
+ * in everything. */
 bool search_contains(struct span bytes, struct span text);
 
 /* Is text in the decoded value of a field of this name? field NULL: in the name or value of any

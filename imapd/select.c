@@ -140,6 +140,7 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
         imap_puts(s, "* OK [CLOSED] The other mailbox is left.\r\n");
     mailbox_close(TAKE_PTR(s->mb));
     s->state = IMAP_AUTHENTICATED;
+    seqset_done(&s->saved);
     s->condstore |= q.condstore;
 
     int r = mailbox_open(s->account, str_span(&name), flags, &s->mb);

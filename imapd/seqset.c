@@ -61,6 +61,25 @@ static int by_start(const void *a, const void *b)
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
+void seqset_add(struct seqset *s, uint32_t n)
+{
+    if (s->len > 0 && s->items[s->len - 1].to != UINT32_MAX && s->items[s->len - 1].to + 1 == n) {
+        s->items[s->len - 1].to = n;
+        return;
+    }
+    MEM_GROW(s->items, s->len, s->cap);
+    s->items[s->len++] = (struct seqrange){ n, n };
+}
+
+void seqset_copy(const struct seqset *from, struct seqset *ret)
+{
+    *ret = SEQSET_INIT;
+    for (size_t i = 0; from && i < from->len; i++) {
+        MEM_GROW(ret->items, ret->len, ret->cap);
+        ret->items[ret->len++] = from->items[i];
+    }
+}
+
 void seqset_resolve(struct seqset *s, uint32_t star)
 {
     size_t n = 0;

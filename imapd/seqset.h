@@ -26,6 +26,11 @@ struct seqset {
 int seqset_parse(struct span text, struct seqset *ret);
 void seqset_done(struct seqset *s);
 
+/* One number more; to be resolved again before it is asked. */
+void seqset_add(struct seqset *s, uint32_t n);
+/* from NULL: empty */
+void seqset_copy(const struct seqset *from, struct seqset *ret);
+
 /* Give "*" its value, order, merge. Afterwards the ranges ascend and do not touch. */
 void seqset_resolve(struct seqset *s, uint32_t star);
 
@@ -33,7 +38,8 @@ void seqset_resolve(struct seqset *s, uint32_t star);
 bool seqset_has(const struct seqset *s, uint32_t n);
 uint32_t seqset_max(const struct seqset *s);
 
-/* Write numbers as a set, "1:3,7": append n, which is greater than the one before. Start with *last
+/* Write numbers as a set, "1:3,7": append n. Runs of
+ * ascending numbers become ranges; other orders stay as they are (SORT). Start with *last
  * = 0 and end with seqset_print_end(). */
 struct seqset_printer {
     struct str *out;

@@ -25,6 +25,7 @@ void imap_done(struct imap *s)
     str_free(&s->tag);
     str_free(&s->command);
     str_free(&s->reply_text);
+    seqset_done(&s->saved);
 }
 
 static void welcome(struct imap *s, struct span tag)

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "io/stream.h"
 #include "mailbox/account.h"
+#include "seqset.h"
 
 enum imap_state {
     IMAP_AUTHENTICATED = 1 << 0,
@@ -37,6 +38,9 @@ struct imap {
     bool uid;                       /* the command has the prefix UID */
     bool condstore;                 /* the client has asked for MODSEQ (RFC 7162 section 3.1) */
     bool qresync;                   /* ... and has enabled VANISHED (section 3.2) */
+    bool rev2;                      /* ... IMAP4rev2 (RFC 9051) */
+    bool utf8;                      /* ... UTF8=ACCEPT, or IMAP4rev2: names and text are UTF-8 */
+    struct seqset saved;            /* UIDs of the result that "$" stands for (RFC 5182) */
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 
     struct str tag;                 /* of the command that runs */

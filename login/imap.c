@@ -25,9 +25,21 @@ struct imap_line {
     struct span rest;       /* not yet parsed, within copy */
 };
 
+static const struct {
+    const char *name;
+    enum { EVERYWHERE, SIGNED_IN } where;
+} capabilities[] = {
+#define CAPABILITY(name, where) { name, where },
+#include "imapd/capability.def"
+#undef CAPABILITY
+};
+
 static void put_capabilities(struct login *l)
 {
-    stream_puts(l->client, "CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE");
+    stream_puts(l->client, "CAPABILITY");
+    for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
+        if (capabilities[i].where == EVERYWHERE)
+            stream_printf(l->client, " %s", capabilities[i].name);
     if (l->server->tls && !l->tls)
         stream_puts(l->client, " STARTTLS");
     if (!login_may_sign_in(l)) {

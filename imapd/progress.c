@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * progress.c - INPROGRESS (RFC 9585), and ends for work that nobody waits for
+ *
+ * Runs in: imapd.
+ */
+#include "progress.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "reply.h"
+
+/* Between two looks at the client: less would be felt in the time that a search takes. */
+#define LOOK_MS 200
+
+void progress_start(struct progress *p, struct imap *s, uint32_t total)
+{
+    *p = (struct progress){
+        .s = s,
+        .total = total,
+        .next_look = clock_deadline_ms(LOOK_MS),
+        .next_line = clock_deadline_ms(s->params->imap_progress_interval * 1000),
+        .deadline = clock_deadline_ms(s->params->imap_search_time_limit * 1000),
+    };
+}
+
+/* "* OK [INPROGRESS (tag done total)] ..." */
+static int tell(struct progress *p, uint32_t done)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    str_add_str(&line, "* OK [INPROGRESS (");
+    put_string(&line, str_span(&p->s->tag));
+    str_addf(&line, " %" PRIu32 " %" PRIu32 ")] Still searching.\r\n", done, p->total);
+    imap_write(p->s, str_span(&line));
+    p->next_line = clock_deadline_ms(p->s->params->imap_progress_interval * 1000);
+    return stream_flush(p->s->client);
+}
+
+int progress_step(struct progress *p, uint32_t done)
+{
+    uint64_t now = clock_ms();
+
+    if (now >= p->next_line)
+        return tell(p, done);
+    if (now < p->next_look)
+        return 0;
+    p->next_look = now + LOOK_MS;
+    if (stream_peer_gone(p->s->client))
+        return -EPIPE;
+    if (fiber_cancelled())
+        return -ECANCELED;
+    return now >= p->deadline ? -ETIME : 0;
+}

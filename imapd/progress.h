@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * progress.h - a command that takes long: tell the client how far it is, notice that it has gone
+ */
+#ifndef IMAPD_PROGRESS_H
+#define IMAPD_PROGRESS_H
+
+#include "session.h"
+
+struct progress {
+    struct imap *s;
+    uint32_t total;
+    uint64_t next_look, next_line, deadline;    /* clock_ms() */
+};
+
+void progress_start(struct progress *p, struct imap *s, uint32_t total);
+
+/*
+ * Between two pieces of work, of which `done` are done. 0; -EPIPE: the client has gone; -ECANCELED:
+ * the server is stopping; -ETIME: imap_search_time_limit is over.
+ */
+MAY_WAIT int progress_step(struct progress *p, uint32_t done);
+
+#endif

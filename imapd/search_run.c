@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * search_run.c - a search program, from the command line to the messages it finds
+ *
+ * No transaction on the index is open while a body is read, so a long search is in
+ * nobody's way; between two messages it looks after its client (progress.h).
+ *
+ * Runs in: imapd (input and content are hostile).
+ */
+#include "search_run.h"
+
+#include <errno.h>
+
+#include "charset.h"
+#include "progress.h"
+#include "reply.h"
+#include "untagged.h"
+
+struct message_limits imap_message_limits(const struct imap *s)
+{
+    return (struct message_limits){ (size_t)s->params->mime_nesting_limit,
+                                    (size_t)s->params->mime_part_limit,
+                                    (size_t)s->params->header_address_token_limit };
+}
+
+bool search_program(struct imap *s, struct parse *p, struct span charset, struct search *ret)
+{
+    const struct params *params = s->params;
+    const struct search_context c = {
+        .mb = s->mb,
+        .saved = &s->saved,
+        .charset = charset_is_ours(charset) ? (struct span){ NULL, 0 } : charset,
+        .max_depth = (size_t)params->imap_search_depth_limit,
+        .max_keys = (size_t)params->imap_search_key_limit,
+    };
+
+    if (charset.len > 0 && !charset_known(charset)) {
+        reply_no(s, "[BADCHARSET (US-ASCII UTF-8 ISO-8859-1 ISO-8859-15 WINDOWS-1252)] Unknown charset.");
+        return false;
+    }
+    /* RFC 6855 section 3: strings are UTF-8 then, and nothing else */
+    if (s->utf8 && charset.len > 0 && !span_eq_nocase_str(charset, "UTF-8")) {
+        reply_bad(s, "After ENABLE UTF8=ACCEPT all text is UTF-8.");
+        return false;
+    }
+    if (!parse_search(p, &c, ret)) {
+        reply_bad(s, "Search keys are malformed, more than %zu, or nest deeper than %zu.", c.max_keys,
+                  c.max_depth);
+        return false;
+    }
+    if (ret->has_modseq)
+        untagged_condstore(s);
+    return true;
+}
+
+int search_failed(struct imap *s, int r)
+{
+    if (r == -EPIPE || r == -ECANCELED || stream_error(s->client) < 0)
+        return r;
+    return 0;
+}
+
+static int match_all(struct imap *s, const struct search *q, struct message *m, struct seqs *ret)
+{
+    struct progress progress;
+    int r = 0;
+
+    progress_start(&progress, s, mailbox_count(s->mb));
+    for (uint32_t seq = 1; seq <= mailbox_count(s->mb) && r >= 0; seq++) {
+        r = search_match(q, seq, m);
+        if (r > 0)
+            seqs_add(ret, seq);
+        if (r >= 0 || r == -ENOENT) /* expunged meanwhile: found nothing */
+            r = progress_step(&progress, seq);
+    }
+    return r;
+}
+
+int search_run(struct imap *s, const struct search *q, struct seqs *ret)
+{
+    struct message m;
+    int r = q->has_size ? mailbox_measure(s->mb, 1, mailbox_count(s->mb)) : 0;
+
+    message_init(&m, s->mb, imap_message_limits(s));
+    if (r == 0)
+        r = match_all(s, q, &m, ret);
+    message_done(&m);
+    if (r == -ETIME)
+        reply_no(s, "[LIMIT] The search took longer than imap_search_time_limit.");
+    else if (r < 0 && search_failed(s, r) == 0)
+        reply_errno(s, r, "Searching");
+    return r < 0 ? r : 0;
+}
