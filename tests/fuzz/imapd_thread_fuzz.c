@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-enum { MAILS_MAX = 64 };
+enum { MAILS_MAX = 32 };
 
 static size_t count_digits(struct span s)
 {
