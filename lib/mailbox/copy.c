@@ -105,7 +105,7 @@ static int append(struct target *t, const struct maildir_save *save, const char 
     if (r == 0)
         r = target_commit(t);
     m->file = SPAN_NULL;
-    return r;
+    return r < 0 ? r : spool_settle(s);
 }
 
 int account_append(struct account *a, struct span mailbox, const struct maildir_save *m,

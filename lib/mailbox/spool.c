@@ -9,8 +9,8 @@
  *
  * A message that nobody else has (APPEND) must have its name on disk as well before anybody is told. Flushing
  * the file after the rename gives both for one commit of the journal: a rename changes the inode of what is
- * renamed. Before the rename the content is sent to the device without a flush, so that the
- * journal cannot commit the name and not the content.
+ * renamed. Before the rename the content is set on its way to the device, so that hardly ever a power
+ * cut finds the name there and not the content; nobody has been promised that message.
  *
  * Runs in: local, virtual (on helper threads, as the mailbox owner), imapd.
  */
@@ -150,12 +150,10 @@ static bool other_device(int fd, int content_fd)
     return fstat(fd, &a) < 0 || fstat(content_fd, &b) < 0 || a.st_dev != b.st_dev;
 }
 
-/* The content is on its way: allocated, and given to the device */
-static int write_back(int fd)
+/* Allocated, and given to the device; a file system that has no such call does it at the flush. */
+static void write_back(int fd)
 {
-    if (sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
-        return 0;
-    return fdatasync(fd) < 0 ? -errno : 0; /* a file system that has no such call */
+    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 static int finish_file(int fd, const struct maildir_save *m, enum spool_source source)
@@ -166,8 +164,10 @@ static int finish_file(int fd, const struct maildir_save *m, enum spool_source s
         if (futimens(fd, times) < 0)
             return -errno;
     }
-    if (source == SPOOL_SOURCE_NONE)
-        return write_back(fd);
+    if (source == SPOOL_SOURCE_NONE) {
+        write_back(fd);
+        return 0;
+    }
     return fdatasync(fd) < 0 ? -errno : 0;
 }
 
@@ -210,6 +210,16 @@ static int flush_directory(const char *path)
     return 0;
 }
 
+/* ---- its place ---- */
+
+static void *flush_file(void *arg)
+{
+    struct spool *s = arg;
+
+    s->flushed = fsync(s->fd) < 0 ? -errno : 0;
+    return NULL;
+}
+
 int spool_place(struct spool *s, const char *maildir, const char *sub, const char *file)
 {
     _cleanup_(str_free) struct str to = STR_INIT;
@@ -217,21 +227,40 @@ int spool_place(struct spool *s, const char *maildir, const char *sub, const cha
     if (rename(str_cstr(&s->tmp), maildir_path(&to, maildir, sub, file)) < 0)
         return -errno;
     str_reset(&s->tmp);
-    if (s->fd >= 0 && fsync(s->fd) < 0) {
-        int r = -errno;
+    if (s->fd < 0)
+        return s->flush_dir ? flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
+    s->placed = TAKE(to, STR_INIT);
+    s->flushing = pthread_create(&s->flusher, NULL, flush_file, s) == 0;
+    if (!s->flushing)
+        flush_file(s);
+    return 0;
+}
 
-        unlink(str_cstr(&to)); /* the client is told that it was not stored */
-        return r;
-    }
-    return s->flush_dir ? flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
+static void wait_for_flusher(struct spool *s)
+{
+    if (s->flushing)
+        pthread_join(s->flusher, NULL);
+    s->flushing = false;
+}
+
+int spool_settle(struct spool *s)
+{
+    wait_for_flusher(s);
+    if (s->flushed == 0)
+        str_reset(&s->placed);
+    return s->flushed;
 }
 
 void spool_done(struct spool *s)
 {
+    wait_for_flusher(s);
+    if (s->placed.len > 0)
+        unlink(s->placed.data); /* the client is told that it was not stored */
     if (s->tmp.len > 0)
         unlink(str_cstr(&s->tmp));
     if (s->fd >= 0)
         close(s->fd);
     str_free(&s->tmp);
     str_free(&s->base);
+    str_free(&s->placed);
 }

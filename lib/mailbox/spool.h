@@ -5,6 +5,8 @@
 #ifndef MAILBOX_SPOOL_H
 #define MAILBOX_SPOOL_H
 
+#include <pthread.h>
+
 #include "base/own.h"
 #include "mailbox/maildir.h"
 
@@ -14,10 +16,14 @@ struct spool {
     uint64_t size, vsize;
     bool flush_dir;         /* the directory must be flushed for the message to be safe */
     int fd;                 /* the file is flushed when it has its place; -1: it has been */
+    struct str placed;      /* its path then, until it is settled */
+    pthread_t flusher;      /* flushes it meanwhile */
+    bool flushing;
+    int flushed;            /* what the flusher has to say: 0 or -errno */
 };
-#define SPOOL_INIT ((struct spool){ STR_INIT, STR_INIT, 0, 0, false, -1 })
+#define SPOOL_INIT ((struct spool){ .tmp = STR_INIT, .base = STR_INIT, .fd = -1, .placed = STR_INIT })
 
-/* Release; a file that was not placed is unlinked. */
+/* Release; a file that was not placed, or not settled (SPOOL_SOURCE_NONE), is unlinked. */
 void spool_done(struct spool *s);
 
 /* Who else has the message until it is safe */
@@ -32,8 +38,14 @@ enum spool_source {
  */
 int spool_write(const char *maildir, const struct maildir_save *m, enum spool_source source, struct spool *ret);
 
-/* Rename to MAILDIR/sub/file, and flush what has not been flushed. */
+/*
+ * Rename to MAILDIR/sub/file, where the spool must not move before it is settled. Of SPOOL_SOURCE_NONE the flush
+ * is only begun, on a thread: the caller writes its index meanwhile, and the disk does both at once.
+ */
 int spool_place(struct spool *s, const char *maildir, const char *sub, const char *file);
+
+/* The message is on disk, with its name. -errno: it is not, and has been removed. */
+int spool_settle(struct spool *s);
 
 /* A name that nobody else makes: "time.MusecPpid_n.host"; appended. */
 void maildir_unique(struct str *ret);
