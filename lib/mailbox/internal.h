@@ -95,6 +95,7 @@ struct mailbox {
     struct str keywords;        /* as in the index */
     const char **keyword_names; /* into `keywords` */
     size_t n_keywords;
+    uint64_t keyword_mask;      /* bits that have a name */
     struct mail_entry *entries; /* by UID */
     uint32_t len, cap, n_expunged;
     int watch_fd;               /* -1: nobody waits; see watch.c */
@@ -106,7 +107,6 @@ void mailbox_watch_end(struct mailbox *mb);
 int mailbox_watch_signal(struct mailbox *mb); /* the way without inotify; a descriptor or -errno */
 
 void mailbox_set_keywords(struct mailbox *mb, struct str *names);    /* takes *names */
-uint64_t mailbox_keyword_mask(const struct mailbox *mb);
 int mailbox_append_entry(const struct index_message *m, void *mailbox);
 void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent);
 

@@ -26,14 +26,10 @@ void mailbox_set_keywords(struct mailbox *mb, struct str *names)
     free(mb->keyword_names);
     mb->keywords = TAKE(*names, STR_INIT);
     mb->n_keywords = keywords_count(str_span(&mb->keywords));
+    mb->keyword_mask = mb->n_keywords < 64 ? ((uint64_t)1 << mb->n_keywords) - 1 : UINT64_MAX;
     mb->keyword_names = mem_calloc(mb->n_keywords + 1, sizeof *mb->keyword_names);
     for (size_t i = 0; i < mb->n_keywords; i++)
         mb->keyword_names[i] = keywords_name(str_span(&mb->keywords), i);
-}
-
-uint64_t mailbox_keyword_mask(const struct mailbox *mb)
-{
-    return mb->n_keywords < 64 ? ((uint64_t)1 << mb->n_keywords) - 1 : UINT64_MAX;
 }
 
 int mailbox_append_entry(const struct index_message *m, void *mailbox)
@@ -44,7 +40,7 @@ int mailbox_append_entry(const struct index_message *m, void *mailbox)
     mb->entries[mb->len++] = (struct mail_entry){
         .uid = m->uid,
         .flags = m->flags,
-        .keywords = m->keywords & mailbox_keyword_mask(mb),
+        .keywords = m->keywords & mb->keyword_mask,
         .modseq = m->modseq,
         .vsize = m->vsize,
         .received = m->received,

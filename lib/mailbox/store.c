@@ -131,7 +131,7 @@ static uint64_t combine(enum flags_mode mode, uint64_t old, uint64_t given)
 static struct index_message stored(const struct change *c, const struct index_message *now, const struct store *s,
                                    struct str *file)
 {
-    uint64_t mask = mailbox_keyword_mask(c->mb);
+    uint64_t mask = c->mb->keyword_mask;
     struct index_message m = *now;
     struct span base = now->file;
     char letters[27];
@@ -170,7 +170,7 @@ static int store_message(struct change *c, struct mail_entry *e, const struct in
         return r;
     c->changed = true;
     e->flags = m.flags;
-    e->keywords = m.keywords & mailbox_keyword_mask(c->mb);
+    e->keywords = m.keywords & c->mb->keyword_mask;
     e->modseq = m.modseq;
     return 0;
 }

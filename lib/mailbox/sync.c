@@ -33,7 +33,7 @@ static int apply_change(const struct index_message *m, void *arg)
     if (e->modseq == m->modseq)
         return 0;
     e->flags = m->flags;
-    e->keywords = m->keywords & mailbox_keyword_mask(l->mb);
+    e->keywords = m->keywords & l->mb->keyword_mask;
     e->modseq = m->modseq;
     MEM_GROW(l->changed.items, l->changed.len, l->changed.cap);
     l->changed.items[l->changed.len++] = m->uid;
