@@ -53,8 +53,13 @@ void reopen_register(struct running *rd)
         log_warn("%zu files of tables are too many to follow: a change of %s is seen after a reload",
                  rd->n_watched, rd->watched[n].path);
     rd->n_registered = n;
-    if (send(rd->master_fd, packet.data, packet.len, MSG_NOSIGNAL) < 0)
+    if (send(rd->master_fd, packet.data, packet.len, MSG_NOSIGNAL) >= 0)
+        return;
+    if (errno != EPIPE && errno != ECONNRESET)
         log_fatal("cannot speak to master: %m");
+    log_info("master has ended: service %s is not started", rd->sv.service);
+    log_flush();
+    _exit(0);
 }
 
 /* ---- while serving ---- */

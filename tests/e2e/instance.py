@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -42,12 +43,18 @@ PORTS = ("smtp", "submission", "smtps", "imap", "imaps", "pop3", "pop3s")
 
 
 def free_ports(n):
-    socks = [socket.socket() for _ in range(n)]
-    for s in socks:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in socks]
-    for s in socks:
-        s.close()
+    """Below those that the system gives to clients: one of them might take a port before its server does."""
+    ports = []
+    while len(ports) < n:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in ports:
+            ports.append(port)
     return ports
 
 
