@@ -307,6 +307,27 @@ static int route_by_table(struct router *r, struct span domain, struct route *re
     return 0;
 }
 
+/* Is it double_bounce_sender here? What failed with that sender has been reported already, or was a probe: what comes
+ * back to it has no reader. */
+static bool is_double_bounce(const struct router *r, const struct route *to)
+{
+    _cleanup_(str_free) struct str own = STR_INIT;
+    struct span address = str_span(&to->address), name = span_of(r->params->double_bounce_sender);
+
+    if (to->class == CLASS_DEFAULT || name.len == 0 || !span_eq_nocase(address_local(address), address_local(name)))
+        return false;
+    if (to->class == CLASS_LOCAL)
+        return true;
+    route_complete(r->params, name, &own);
+    return span_eq_nocase(address, str_span(&own));
+}
+
+static void discard(struct route *ret)
+{
+    snprintf(ret->transport, sizeof(ret->transport), "discard");
+    str_set(&ret->nexthop, span_of("2.0.0 undeliverable postmaster notification discarded"));
+}
+
 int route_resolve(struct router *r, struct span sender, struct span address, struct route *ret)
 {
     _cleanup_(str_free) struct str domain = STR_INIT;
@@ -331,6 +352,10 @@ int route_resolve(struct router *r, struct span sender, struct span address, str
 
     int e = route_class(r, given, &ret->class);
 
+    if (e == 0 && is_double_bounce(r, ret)) {
+        discard(ret);
+        return 0;
+    }
     if (e == 0)
         e = route_by_class(r, sender, str_span(&domain), ret);
     if (e == 0)

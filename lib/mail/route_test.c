@@ -35,6 +35,7 @@ static void params_for_test(struct params *p)
     p->relay_transport = "relay";
     p->default_transport = "smtp";
     p->recipient_delimiter = "+";
+    p->double_bounce_sender = "double-bounce";
     p->local_recipient_maps = "inline:{ann=x, postmaster=x}";
     p->virtual_alias_maps = "inline:{sales@alias.example=ann, root=ann, @catch.example=ann}";
     p->virtual_mailbox_maps = "inline:{bob@box.example=bob/}";
@@ -122,6 +123,10 @@ static const struct {
     { "a@bulk.example", "ann@here.example", "local", "here.example" },
     { "vip@here.example", "x@far.example", "fast", "far.example" },
     { "", "x@bad..example", "error", "5.1.3 Bad recipient address syntax" },
+    { "", "Double-Bounce@localhost", "discard", "2.0.0 undeliverable postmaster notification discarded" },
+    { "", "double-bounce", "discard", "2.0.0 undeliverable postmaster notification discarded" },
+    { "", "double-bounce@box.example", "virtual", "box.example" },
+    { "", "double-bounce@far.example", "smtp", "far.example" },
 };
 
 static void test_each_address_goes_where_the_manual_says(void **state)

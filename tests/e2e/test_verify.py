@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sender and recipient verification: probes that deliver nothing, and what is remembered of them."""
+import getpass
+import os
+import pwd
 import re
 import smtplib
 import time
 
 import pytest
 
-from instance import free_ports
+from instance import AS_ROOT, free_ports
 from receiver import Receiver
+
+USER = "nobody" if AS_ROOT else getpass.getuser()
 
 
 def answer(verb, argument, attempt):
@@ -41,20 +46,29 @@ SERVICES = {
 
 
 @pytest.fixture(scope="module")
-def suite(make_instance, remote):
+def suite(make_instance, remote, workdir):
+    commands = workdir / "commands"
+    commands.mkdir()
+    if AS_ROOT:
+        os.chown(commands, pwd.getpwnam(USER).pw_uid, -1)
+    touch = commands / "touch"
+    touch.write_text(f"#!/bin/sh\ncat > {commands}/ran\n")
+    touch.chmod(0o755)
     ports = dict(zip(SERVICES, free_ports(len(SERVICES))))
     services = []
     for name, settings in SERVICES.items():
         services.append("\n".join([f"127.0.0.1:{ports[name]} inet n - n - - smtpd",
                                    "    -o { smtpd_relay_restrictions = permit, reject }"]
                                   + [f"    -o {{ {k} = {v} }}" for k, v in settings.items()]))
+    services.append(f"command unix - n n - - pipe user={USER} argv={touch}")
     silent, = free_ports(1)
     instance = make_instance(services=services, params={
         "transport_maps": f"inline:{{far.test=smtp:[127.0.0.1]:{remote.port}, gone.test=smtp:[127.0.0.1]:{silent},"
-                          "{bad.test=error:5.7.1 not here}}",
-        "mydestination": "mx.a.test", "alias_maps": "inline:{team=alice@a.test}", "smtpd_reject_unlisted_recipient": "no",
+                          "{bad.test=error:5.7.1 not here}, command.test=command:, {nowhere.test=discard:silently dropped}}",
+        "mydestination": "mx.a.test", "alias_maps": f"inline:{{team=alice@a.test, {{trap=bob@a.test, x@command.test}}}}", "smtpd_reject_unlisted_recipient": "no",
         "smtpd_error_sleep_time": "0"})
     instance.ports = ports
+    instance.commands = commands
     return instance
 
 
@@ -149,3 +163,32 @@ def test_a_client_that_waits_too_long_is_asked_to_come_back(suite):
 
 def test_servers_that_check_the_sender_of_our_probes_find_that_it_exists(suite):
     assert ask(suite, "strict", "double-bounce@mx.a.test", sender="").startswith("250")
+
+
+def test_mail_to_the_sender_of_our_probes_is_accepted_and_thrown_away(suite):
+    with smtplib.SMTP("127.0.0.1", suite.ports["strict"], timeout=30) as s:
+        s.sendmail("s@b.test", "double-bounce@mx.a.test", "Subject: back\r\n\r\nx\r\n")
+    suite.wait_log(r"to=<double-bounce@mx\.a\.test>, relay=none, .*dsn=2\.0\.0, status=sent "
+                   r"\(undeliverable postmaster notification discarded\)")
+    suite.wait_queue_empty()
+
+
+@pytest.mark.parametrize("domain, says", [("command.test", r"deliverable \(delivers to command\)"),
+                                          ("nowhere.test", r"deliverable \(silently dropped\)"),
+                                          ("bad.test", r"undeliverable \(not here\)"),
+                                          ("a.test", r"deliverable \(delivers to maildir\)"),
+                                          ("mx.a.test", r"deliverable \(aliased to .*\)")])
+def test_no_agent_delivers_a_probe(suite, domain, says):
+    rcpt = {"a.test": "bob", "mx.a.test": "trap"}.get(domain, "x1") + "@" + domain
+    ask(suite, "rcpt", rcpt)
+    suite.wait_log(rf"to=<{re.escape(rcpt)}>, .*status={says}")
+    suite.wait_queue_empty()
+    assert not (suite.commands / "ran").exists()
+    assert suite.messages("bob") == []
+
+
+def test_the_command_of_that_test_does_run_for_mail(suite):
+    with smtplib.SMTP("127.0.0.1", suite.port["smtp"], timeout=30) as s:
+        s.sendmail("s@b.test", "y@command.test", "Subject: run\r\n\r\nx\r\n")
+    suite.wait_log(r"to=<y@command\.test>, relay=command, .*status=sent")
+    assert (suite.commands / "ran").exists()
