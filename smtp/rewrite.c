@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "mail/address.h"
 #include "mail/checks.h"
+#include "mail/mime_encode.h"
 
 enum { LOG_TEXT_MAX = 200, BODY_LINE_MAX = 2048 };
 
@@ -210,53 +211,6 @@ static void on_end_header(void *arg, const struct mime_walk_entity *entity, stru
 
 /* ---- body ---- */
 
-void rewrite_add_quoted(struct span bytes, size_t *column, struct str *ret)
-{
-    static const char hex[] = "0123456789ABCDEF";
-
-    for (size_t i = 0; i < bytes.len; i++) {
-        unsigned char c = (unsigned char)bytes.ptr[i];
-        bool blank = c == ' ' || c == '\t';
-        char next = i + 1 < bytes.len ? bytes.ptr[i + 1] : '\n';
-
-        if (c == '\n' || (c == '\r' && next == '\n')) {
-            str_add_char(ret, (char)c);
-            *column = 0;
-            continue;
-        }
-        /* A blank at the end of a line, and what could be taken for an end of DATA or an mbox line,
-         * are encoded too. */
-        bool plain = blank ? next != '\r' && next != '\n'
-                           : c > ' ' && c < 0x7f && c != '=' && !(*column == 0 && c == '.');
-        if (*column + (plain ? 1 : 3) > 75) {
-            str_add_str(ret, "=\r\n");
-            *column = 0;
-        }
-        if (plain)
-            str_add_char(ret, (char)c);
-        else
-            str_addf(ret, "=%c%c", hex[c >> 4], hex[c & 15]);
-        *column += plain ? 1 : 3;
-    }
-}
-
-enum { BASE64_LINE = 57 };      /* bytes that make 76 characters */
-
-void rewrite_add_base64(struct str *waiting, size_t *column, bool last, struct str *ret)
-{
-    struct span in = str_span(waiting);
-    _cleanup_(str_free) struct str rest = STR_INIT;
-
-    while (in.len >= BASE64_LINE + 2 || (last && in.len > 0)) {
-        str_add_base64(ret, span_first(in, BASE64_LINE));
-        str_add_str(ret, "\r\n");
-        in = span_from(in, BASE64_LINE);
-    }
-    *column = 0;
-    str_add(&rest, in);
-    str_set(waiting, str_span(&rest));
-}
-
 /* A body line, which the checks let pass */
 static void add_body(struct rewrite *w, struct span line)
 {
@@ -265,13 +219,11 @@ static void add_body(struct rewrite *w, struct span line)
         str_add(w->out, line);
         return;
     case REWRITE_QUOTED:
-        rewrite_add_quoted(line, &w->column, w->out);
+        mime_encode_quoted(line, &w->column, w->out);
         return;
     case REWRITE_BASE64:
         str_add(&w->line, line);
-        /* The last line end may belong to the delimiter that follows: it waits. */
-        if (w->line.len > BASE64_LINE + 2)
-            rewrite_add_base64(&w->line, &w->column, false, w->out);
+        mime_encode_base64(&w->line, false, w->out);
         return;
     }
 }
@@ -292,7 +244,7 @@ static void end_body(struct rewrite *w, bool before_delimiter)
         if (before_delimiter && w->line.len >= 2 &&
             span_ends_nocase(str_span(&w->line), span_of("\r\n")))
             str_truncate(&w->line, w->line.len - 2);
-        rewrite_add_base64(&w->line, &w->column, true, w->out);
+        mime_encode_base64(&w->line, true, w->out);
     }
     w->body = REWRITE_AS_IT_IS;
     str_reset(&w->line);

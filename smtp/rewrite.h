@@ -37,8 +37,4 @@ void rewrite_done(struct rewrite *w);
 /* smtp_generic_maps: 1 and *ret, 0: as it is, or negative. */
 MAY_WAIT int generic_map(struct smtp_client *c, struct span address, struct str *ret);
 
-/* The body encodings, a line or a part of one at a time */
-void rewrite_add_quoted(struct span bytes, size_t *column, struct str *ret);
-void rewrite_add_base64(struct str *waiting, size_t *column, bool last, struct str *ret);
-
 #endif

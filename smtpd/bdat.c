@@ -4,7 +4,7 @@
  *
  * RFC 3030 section 2. The bytes of a chunk follow the command whatever the reply
  * will be, so they are read in every state. After a failed chunk the others of the
- * message are read and refused.
+ * message are read and refused. With BODY=BINARYMIME (section 3) line ends in binary parts are bytes like all others.
  *
  * Runs in: smtpd (input is hostile). Logs nothing.
  */
@@ -62,9 +62,31 @@ static void drop_bytes(struct smtpd *s, struct span bytes)
     (void)bytes;
 }
 
-static void take_bytes(struct smtpd *s, struct span bytes)
+static void take_lines(struct smtpd *s, struct span bytes)
 {
     dotstuff_feed(&s->message.parser, &bytes, &s->message.held);
+    submit_content(s);
+}
+
+/* Binary parts become base64 before anything looks for lines */
+static void take_binary(struct smtpd *s, struct span bytes)
+{
+    struct binary_content *b = s->message.binary;
+
+    unbinary_feed(&b->parts, bytes, &b->text);
+    take_lines(s, str_span(&b->text));
+    str_reset(&b->text);
+}
+
+static void finish_content(struct smtpd *s)
+{
+    struct binary_content *b = s->message.binary;
+
+    if (b) {
+        unbinary_finish(&b->parts, &b->text);
+        take_lines(s, str_span(&b->text));
+    }
+    dotstuff_finish(&s->message.parser, &s->message.held);
     submit_content(s);
 }
 
@@ -122,7 +144,7 @@ static void take_chunk(struct smtpd *s, struct chunk c)
     }
     s->state = SMTP_BDAT;
     s->in_content = true;
-    if (read_chunk(s, c.size, take_bytes) < 0)
+    if (read_chunk(s, c.size, s->message.binary ? take_binary : take_lines) < 0)
         return; /* the session ends with the stream's error */
     s->in_content = false;
 
@@ -131,8 +153,7 @@ static void take_chunk(struct smtpd *s, struct chunk c)
     } else if (!c.last) {
         reply(s, "250 2.0.0 Ok: %llu bytes", (unsigned long long)c.size);
     } else {
-        dotstuff_finish(&s->message.parser, &s->message.held);
-        submit_content(s);
+        finish_content(s);
         s->where = "END-OF-MESSAGE";
         snprintf(ok, sizeof(ok), "250 2.0.0 Ok: %llu bytes", (unsigned long long)s->message.size);
         submit_end(s, ok);

@@ -36,6 +36,10 @@ static int read_content(struct smtpd *s)
 void cmd_data(struct smtpd *s, struct span args)
 {
     (void)args;
+    if (s->mail.binary) { /* RFC 3030 section 3 */
+        reply(s, "503 5.5.1 Error: need BDAT, not DATA, for BODY=BINARYMIME");
+        return;
+    }
     if (s->n_rcpts == 0) {
         reply(s, "%d 5.5.1 Error: no valid recipients", s->sv->params->smtpd_lmtp_mode ? 503 : 554);
         return;

@@ -39,6 +39,12 @@ static bool has_auth(const struct smtpd *s)
            (s->tls_info.len > 0 || !s->sv->params->smtpd_tls_auth_only);
 }
 
+/* BINARYMIME is nothing without BDAT (RFC 3030 section 3) */
+static bool has_chunking(const struct smtpd *s)
+{
+    return !ehlo_hides(s, "CHUNKING");
+}
+
 static bool has_utf8(const struct smtpd *s)
 {
     return s->sv->params->smtputf8_enable;
@@ -104,6 +110,7 @@ static const struct keyword {
     { "DSN",                 always,   NULL           }, /* RFC 3461 */
     { "SMTPUTF8",            has_utf8, NULL           }, /* RFC 6531 */
     { "CHUNKING",            always,   NULL           }, /* RFC 3030 */
+    { "BINARYMIME",          has_chunking, NULL       }, /* RFC 3030 */
     { "LIMITS",              always,   add_limits     }, /* RFC 9422 */
     { "XCLIENT",             has_xclient, add_xclient }, /* Postfix's XCLIENT_README */
     { "XFORWARD",            has_xforward, add_xforward },

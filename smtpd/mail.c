@@ -49,6 +49,10 @@ static bool args_acceptable(struct smtpd *s, struct span address, const struct m
         reply(s, "555 5.5.4 Unsupported option: SMTPUTF8");
         return false;
     }
+    if (args->binary && (ehlo_hides(s, "BINARYMIME") || ehlo_hides(s, "CHUNKING"))) {
+        reply(s, "501 5.5.4 Error: Bad BODY parameter syntax");
+        return false;
+    }
     if ((args->seen & (ARG_RET | ARG_ENVID)) && ehlo_hides(s, "DSN")) {
         reply(s, "501 5.7.1 DSN support is disabled");
         return false;

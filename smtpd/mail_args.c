@@ -38,7 +38,8 @@ static int parse_body(struct span value, void *args)
 {
     struct mail_args *a = args;
 
-    a->eight_bit = span_eq_nocase_str(value, "8BITMIME");
+    a->binary = span_eq_nocase_str(value, "BINARYMIME");
+    a->eight_bit = a->binary || span_eq_nocase_str(value, "8BITMIME");
     return a->eight_bit || span_eq_nocase_str(value, "7BIT") ? 0 : -EINVAL;
 }
 

@@ -22,7 +22,8 @@ enum {
 struct mail_args {
     unsigned seen;                  /* ARG_... */
     uint64_t size;
-    bool eight_bit;                 /* BODY=8BITMIME */
+    bool eight_bit;                 /* BODY=8BITMIME, or BINARYMIME: it is stored as text of 8 bits */
+    bool binary;                    /* BODY=BINARYMIME */
     enum dsn_ret ret;
     struct str envid;               /* decoded */
     struct str auth;                /* decoded; "<>": unknown sender */

@@ -314,9 +314,12 @@ static const struct {
       "disconnect from unknown[192.0.2.9] helo=1 mail=1 rcpt=1 data=1 quit=1 commands=5\n" },
     { START "BDAT 3\r\nab\nBDAT 3 LAST\r\nc\r\nQUIT\r\n",
       OK2 "250 2.0.0 Ok: 3 bytes\r\n250 2.0.0 Ok: 7 bytes queued as ID1\r\n" BYE, NULL },
+    { HELLO "MAIL FROM:<s@x> BODY=BINARYMIME\r\nRCPT TO:<ann@here.example>\r\nDATA\r\nBDAT 3 LAST\r\nabc" "QUIT\r\n",
+      OK2 "503 5.5.1 Error: need BDAT, not DATA, for BODY=BINARYMIME\r\n250 2.0.0 Ok: 5 bytes queued as ID1\r\n" BYE, NULL },
     { "EHLO c\r\nQUIT\r\n",
       "220 mx.example ESMTP Postern\r\n250-mx.example\r\n250-PIPELINING\r\n250-SIZE 200000\r\n250-VRFY\r\n250-ETRN\r\n"
-      "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n250 LIMITS RCPTMAX=2\r\n" BYE, NULL },
+      "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-DSN\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
+      "250-BINARYMIME\r\n250 LIMITS RCPTMAX=2\r\n" BYE, NULL },
     { HELLO "MAIL FROM:<>\r\nRCPT TO:<x@far.example>\r\nQUIT\r\n",
       GREET "250 2.1.0 Ok\r\n554 5.7.1 <x@far.example>: Relay access denied\r\n" BYE,
       "NOQUEUE: reject: RCPT from unknown[192.0.2.9]: 554 5.7.1 <x@far.example>: Relay access denied; "

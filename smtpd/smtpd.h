@@ -76,6 +76,7 @@ struct envelope_rcpt {
 struct submission {
     struct ipc *cleanup;            /* NULL: nothing was sent yet, all content is in `held` */
     struct dotstuff parser;
+    struct binary_content *binary;  /* of BODY=BINARYMIME, on its way to lines; else NULL */
     struct str held;                /* content not yet sent */
     uint64_t sent;                  /* content bytes before those */
     uint64_t size;                  /* all content bytes so far */

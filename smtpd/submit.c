@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/own.h"
 #include "ipc/msg_submit.h"
 #include "smtpd/client.h"
@@ -23,10 +24,23 @@
 #include "smtpd/starttls.h"
 #include "smtpd/xclient.h"
 
+static void binary_free(struct binary_content *b)
+{
+    if (!b)
+        return;
+    unbinary_done(&b->parts);
+    str_free(&b->text);
+    free(b);
+}
+
 void submit_begin(struct smtpd *s, unsigned dotstuff_flags)
 {
     submit_abort(s);
     dotstuff_init(&s->message.parser, dotstuff_flags);
+    if (s->mail.binary) {
+        s->message.binary = mem_new(struct binary_content);
+        unbinary_init(&s->message.binary->parts);
+    }
 }
 
 /* cleanup forgets what it has, and nobody knows how far it was with the filters */
@@ -42,6 +56,7 @@ void submit_abort(struct smtpd *s)
 {
     give_up_cleanup(s);
     str_free(&s->message.held);
+    binary_free(s->message.binary);
     s->message = (struct submission){ 0 };
 }
 

@@ -10,9 +10,16 @@
 #ifndef SMTPD_SUBMIT_H
 #define SMTPD_SUBMIT_H
 
+#include "mail/unbinary.h"
 #include "smtpd/smtpd.h"
 
 #define SUBMIT_HELD 65536
+
+/* BODY=BINARYMIME: what is stored are lines, as everywhere in the suite */
+struct binary_content {
+    struct unbinary parts;
+    struct str text;                /* what came of the bytes just read */
+};
 
 /* Before the first content of a message; dotstuff_flags as the parser's. */
 void submit_begin(struct smtpd *s, unsigned dotstuff_flags);

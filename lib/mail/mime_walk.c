@@ -6,7 +6,7 @@
  * boundaries that are open, bounded in depth: what is nested deeper is a leaf. A delimiter of an
  * outer multipart ends all inner ones.
  *
- * Runs in: smtp (input is hostile). Logs nothing.
+ * Runs in: smtp, smtpd (input is hostile). Logs nothing.
  */
 #include "mail/mime_walk.h"
 
@@ -218,17 +218,29 @@ static void header_line(struct mime_walk *w, struct span line)
     add_to_field(w, line);
 }
 
+/* Does a line end with `line`, which may be a piece of it? */
+static bool ends_line(const struct mime_walk *w, struct span line)
+{
+    if (line.ptr[line.len - 1] != '\n')
+        return false;
+    if (!w->binary || w->in_header)
+        return true;
+    return line.len > 1 ? line.ptr[line.len - 2] == '\r' : w->mid_line && w->after_cr;
+}
+
 static void do_line(struct mime_walk *w, struct span line)
 {
     bool continues = w->mid_line, last;
+    bool bare_lf = w->binary && !ends_line(w, line) && line.ptr[line.len - 1] == '\n';
     size_t level;
 
-    w->mid_line = line.ptr[line.len - 1] != '\n';
+    w->mid_line = !ends_line(w, line);
+    w->after_cr = line.ptr[line.len - 1] == '\r';
     if (continues && w->in_header)
         add_to_field(w, line);
     else if (continues)
         w->events->body(w->arg, line);
-    else if (find_delimiter(w, line, &level, &last))
+    else if (!bare_lf && find_delimiter(w, line, &level, &last))
         pass_delimiter(w, line, level, last);
     else if (w->in_header)
         header_line(w, line);

@@ -52,7 +52,8 @@ struct mime_walk {
     void *arg;
     struct str pending;         /* a line that is not whole yet */
     struct str field;           /* a field that may go on */
-    bool in_header, mid_line, overlong;
+    bool binary;                /* set after init: lines of bodies and delimiters end with CRLF only (RFC 3030) */
+    bool in_header, mid_line, after_cr, overlong;
     enum mime_walk_class class; /* of the present header section's fields that are not MIME's */
     struct mime_walk_entity entity;
     struct str content_type;    /* value of the section's field */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rewrite_test.c - body encodings for servers without 8BITMIME */
+/* mime_encode_test.c - quoted-printable and base64 bodies */
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -7,7 +7,7 @@
 
 #include "base/mem.h"
 #include "mail/mime.h"
-#include "smtp/rewrite.h"
+#include "mail/mime_encode.h"
 
 static const struct {
     const char *in, *wanted;
@@ -30,7 +30,7 @@ static void test_text_is_quoted_as_rfc_2045_wants_it(void **state)
         _cleanup_(str_free) struct str out = STR_INIT;
         size_t column = 0;
 
-        rewrite_add_quoted(span_of(quoted[i].in), &column, &out);
+        mime_encode_quoted(span_of(quoted[i].in), &column, &out);
         if (strcmp(str_cstr(&out), quoted[i].wanted) != 0)
             fail_msg("%s: %s", quoted[i].in, str_cstr(&out));
     }
@@ -45,7 +45,7 @@ static void test_a_long_line_gets_soft_breaks_and_comes_back_whole(void **state)
     for (int i = 0; i < 3000; i++)
         str_add_char(&in, i * 7 % 256 == '\n' ? 'n' : (char)(i * 7));
     str_add_str(&in, "x\r\n");
-    rewrite_add_quoted(str_span(&in), &column, &out);
+    mime_encode_quoted(str_span(&in), &column, &out);
     struct span rest = str_span(&out);
     while (rest.len > 0)
         assert_in_range(span_cut(&rest, '\n').len, 1, 77);
@@ -56,16 +56,15 @@ static void test_a_long_line_gets_soft_breaks_and_comes_back_whole(void **state)
 static void test_base64_lines_are_full_and_the_last_line_end_waits(void **state)
 {
     _cleanup_(str_free) struct str waiting = STR_INIT, out = STR_INIT, back = STR_INIT, in = STR_INIT;
-    size_t column = 0;
 
     (void)state;
     for (int i = 0; i < 1000; i++) {
         str_add_char(&in, (char)i);
         str_add_char(&waiting, (char)i);
-        rewrite_add_base64(&waiting, &column, false, &out);
+        mime_encode_base64(&waiting, false, &out);
         assert_in_range(waiting.len, 1, 58);
     }
-    rewrite_add_base64(&waiting, &column, true, &out);
+    mime_encode_base64(&waiting, true, &out);
     mime_decode(str_span(&out), MIME_BASE64, &back);
     assert_true(span_eq(str_span(&back), str_span(&in)));
     assert_int_equal(span_chr(str_span(&out), '\n'), 77);
