@@ -13,10 +13,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 #include "mailbox/internal.h"
 #include "mailbox/spool.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#define POPULATE_MIN 65536
 
 /* ---- the snapshot ---- */
 
@@ -59,6 +66,16 @@ void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent)
     }
 }
 
+/* All pages of a large array at once: a fault for each would take longer than filling them. */
+static void populate(void *array, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)array + page - 1) / page * page,
+              to = ((uintptr_t)array + size) / page * page;
+
+    if (to > from && to - from > POPULATE_MIN)
+        madvise((void *)from, to - from, MADV_POPULATE_WRITE); /* older kernels do not know it */
+}
+
 static int load(struct mailbox *mb)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
@@ -81,6 +98,7 @@ static int load(struct mailbox *mb)
     /* A counter may be wrong in a damaged index: a hint, not more. */
     mb->cap = rec.messages < 1000000 ? rec.messages + 16 : 1000000;
     mb->entries = mem_calloc(mb->cap, sizeof *mb->entries);
+    populate(mb->entries, mb->cap * sizeof *mb->entries);
     r = index_each_message(&t, mb->folder.id, 1, mailbox_append_entry, mb);
     if (r < 0)
         return r;
