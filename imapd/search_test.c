@@ -164,12 +164,45 @@ static void test_text_is_found_behind_its_encodings(void **state)
     assert_false(search_header(m.parts[0].header, span_of("x-none"), span_of("")));
 }
 
+static void test_a_header_field_is_searched_as_it_is_read(void **state)
+{
+    static const struct {
+        const char *header, *field, *text;
+        bool found;
+    } cases[] = {
+        { "Subject: Hello World\r\n", "subject", "world", true },
+        { "Subject: Hello World\r\n", "Subject", "hello w", true },
+        { "Subject: Hello World\r\n", "From", "hello", false },
+        { "Subject: Hello World\r\n", "Subject", "subject", false },
+        { "Subject: Hello\r\n World\r\n", "Subject", "hello world", true },
+        { "Subject: Hello\tWorld\r\n", "Subject", "hello world", true },
+        { "Subject: Hello\r\n World\r\n", "Subject", "world", true },
+        { "Subject: =?utf-8?q?H=65llo?=\r\n", "Subject", "hello", true },
+        { "Subject: =?utf-8?q?H=65llo?=\r\n", "Subject", "utf-8", false },
+        { "From: hello\r\nSubject: =?utf-8?b?d29ybGQ=?=\r\n", "Subject", "hello", false },
+        { "From: x\r\nSubject: =?utf-8?b?d29ybGQ=?=\r\n", "Subject", "world", true },
+        { "Subject: a\r\nSubject: b\r\n", "Subject", "b", true },
+        { "Subject: a\r\n", "Subject", "", true },
+        { "Subject: a\r\n", "To", "", false },
+        { "To: a\r\nX-b: c\r\n", NULL, "x-B: C", true },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct span field = cases[i].field ? span_of(cases[i].field) : SPAN_NULL;
+
+        if (search_header(span_of(cases[i].header), field, span_of(cases[i].text)) != cases[i].found)
+            fail_msg("case %zu: \"%s\" for \"%s\"", i, cases[i].header, cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_programs_are_parsed_or_refused),
         cmocka_unit_test(test_text_is_found_in_either_case),
         cmocka_unit_test(test_text_is_found_behind_its_encodings),
+        cmocka_unit_test(test_a_header_field_is_searched_as_it_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

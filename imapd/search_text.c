@@ -73,8 +73,27 @@ bool search_contains(struct span bytes, struct span text)
     return false;
 }
 
+/* Without encoded words, folds and other characters that become blanks a field means what its bytes say. */
+static bool is_plain(struct span value)
+{
+    for (size_t i = 0; i < value.len; i++)
+        if (value.ptr[i] < ' ' || value.ptr[i] > '~')
+            return false;
+    return span_find(value, (struct span)SPAN("=?")) < 0;
+}
+
+/* Text without white space is in no field if it is nowhere in the header, wherever lines are folded. */
+static bool is_nowhere(struct span header, struct span text)
+{
+    return span_chr(text, ' ') < 0 && span_chr(text, '\t') < 0 && !has_high(text) &&
+           span_find(header, (struct span)SPAN("=?")) < 0 && !search_contains(header, text);
+}
+
 static bool value_contains(struct span value, struct span text)
 {
+    if (is_plain(value))
+        return search_contains(value, text);
+
     _cleanup_(str_free) struct str decoded = STR_INIT;
 
     header_decode(value, &decoded);
@@ -85,6 +104,8 @@ bool search_header(struct span header, struct span field, struct span text)
 {
     struct header_field f;
 
+    if (is_nowhere(header, text))
+        return false;
     while (mime_field_next(&header, &f)) {
         if (field.ptr && !span_eq_nocase(f.name, field))
             continue;
