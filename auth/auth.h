@@ -11,6 +11,8 @@
 #include "sasl/mech.h"
 #include "table/table.h"
 
+enum { PASS_KEY_SIZE = 32 };
+
 struct auth {
     const struct params *params;
     struct maps *users;         /* auth_users */
@@ -22,6 +24,7 @@ struct auth {
     struct str decoy;           /* what is stored of some user: who does not exist takes the time that he would */
     uint32_t decoy_iterations;
     unsigned char fake_salt_key[32];
+    unsigned char pass_key[PASS_KEY_SIZE];
 };
 
 /* ---- accounts (passdb.c) ---- */
@@ -107,6 +110,13 @@ void ticket_issue(struct ticket_office *o, const char *protocol, struct span use
 /* Take a ticket in. True, *user set: it was good; it never is again. */
 bool ticket_redeem(struct ticket_office *o, const char *ticket, const char *protocol, uint64_t now_ms,
                    struct str *user);
+
+/* ---- passes: for parked sessions; good any number of times until they expire ---- */
+
+void pass_issue(const unsigned char key[static PASS_KEY_SIZE], const char *protocol, struct span user,
+                uint64_t expires_ms, struct str *ret);
+bool pass_redeem(const unsigned char key[static PASS_KEY_SIZE], struct span pass, const char *protocol, uint64_t now_ms,
+                 struct str *user);
 
 /* Serve one caller's requests. */
 MAY_WAIT void auth_session(struct server *sv, struct stream *client, const struct peer *peer);

@@ -52,6 +52,7 @@ static int start(struct server *sv)
     a->verified = auth_cache_new(p->auth_cache_ttl * 1000, VERIFIED_MAX);
     a->penalties = penalties_new(&limits, PENALTIES_MAX);
     rand_bytes(a->fake_salt_key, sizeof a->fake_salt_key);
+    rand_bytes(a->pass_key, sizeof a->pass_key);
     a->decoy_iterations = SCRAM_ITERATIONS;
     password_hash(p->auth_password_scheme, span_of("nobody's"), &a->decoy);
     sv->state = a;

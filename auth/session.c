@@ -14,7 +14,8 @@
 #include "base/secret.h"
 #include "sasl/offer.h"
 
-enum { USER_LOG_MAX = 512 };
+/* A session that parks and is woken has a new pass each time. */
+enum { USER_LOG_MAX = 512, PASS_LIFETIME_MS = 7 * 24 * 3600 * 1000 };
 
 struct auth_caller {
     struct server *sv;
@@ -184,13 +185,6 @@ static int serve_start(struct auth_caller *c)
     return r;
 }
 
-static void ticket_user_done(struct ticket_user *m)
-{
-    str_free(&m->user);
-    str_free(&m->home);
-    str_free(&m->maildir);
-}
-
 /* Where the mail of a user is who has a good ticket */
 static void fill_user(struct auth_caller *c, struct ticket_user *res)
 {
@@ -211,20 +205,30 @@ static void fill_user(struct auth_caller *c, struct ticket_user *res)
     str_set(&res->maildir, span_of(where.maildir));
 }
 
+/* A pass says what a ticket has been worth before; an empty one is none. */
+static bool redeem(struct auth *a, const struct ticket_redeem *m, struct str *user)
+{
+    if (m->pass.len > 0)
+        return pass_redeem(a->pass_key, str_span(&m->pass), m->protocol, clock_ms(), user);
+    return ticket_redeem(a->tickets, m->ticket, m->protocol, clock_ms(), user);
+}
+
 static int serve_ticket(struct auth_caller *c)
 {
-    struct ticket_redeem request;
-    _cleanup_(ticket_user_done) struct ticket_user res = {
-        .status = AUTH_REFUSED, .user = STR_INIT, .home = STR_INIT, .maildir = STR_INIT };
+    _cleanup_(ticket_redeem_msg_done) struct ticket_redeem request = { .pass = STR_INIT };
+    _cleanup_(ticket_user_msg_done) struct ticket_user res = { .status = AUTH_REFUSED };
 
     int r = ipc_recv(c->ipc, &ticket_redeem_shape, &request);
     if (r < 0)
         return r;
-    /* Fronts hold tickets but may not ask what they are worth: only session processes may. */
+    /* Fronts hold tickets and passes but may not ask what they are worth: only session processes may. */
     if (!daemon_is_superuser(c->sv, c->peer->uid))
         log_warn("refused: ticket of a mailbox session shown by uid %u", (unsigned)c->peer->uid);
-    else if (ticket_redeem(c->auth->tickets, request.ticket, request.protocol, clock_ms(), &res.user))
+    else if (redeem(c->auth, &request, &res.user))
         fill_user(c, &res);
+    if (res.status == AUTH_OK)
+        pass_issue(c->auth->pass_key, request.protocol, str_span(&res.user), clock_deadline_ms(PASS_LIFETIME_MS),
+                   &res.pass);
     ipc_send(c->ipc, &ticket_user_shape, &res);
     return ipc_flush(c->ipc);
 }

@@ -147,6 +147,13 @@ int command_run(struct imap *s, struct span command)
     return r < 0 ? r : answer(s, cmd ? cmd->after : AFTER_NOTHING);
 }
 
+int command_idle_again(struct imap *s)
+{
+    int r = idle_wait(s);
+
+    return r < 0 ? r : answer(s, AFTER_SYNC);
+}
+
 /* ---- messages ---- */
 
 void seqs_done(struct seqs *l)

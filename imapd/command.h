@@ -11,6 +11,11 @@
 /* Run one command (without its line end) and answer it. 0, or the stream's error. */
 MAY_WAIT int command_run(struct imap *s, struct span command);
 
+/* IDLE goes on where it was when the session parked; then as command_run(). */
+MAY_WAIT int command_idle_again(struct imap *s);
+/* Wait for DONE and set the answer (idle.c). */
+MAY_WAIT int idle_wait(struct imap *s);
+
 /* The capabilities of a signed-in client, "IMAP4rev1 ...", appended. */
 void command_capabilities(const struct imap *s, struct str *out);
 

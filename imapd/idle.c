@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "command.h"
+#include "park.h"
 #include "reply.h"
 #include "untagged.h"
 
@@ -27,6 +28,7 @@ struct watcher {
     struct imap *s;
     struct fiber *fiber;
     int fd;             /* -1: look every POLL_MS */
+    bool busy;          /* it writes, and must not be ended now */
     bool ended;
     struct waitq end;   /* the session waits here for `ended` */
 };
@@ -49,7 +51,7 @@ static int wait_for_change(const struct watcher *w, uint64_t deadline)
     return r < 0 ? r : 1;
 }
 
-static int watch(const struct watcher *w)
+static int watch(struct watcher *w)
 {
     struct imap *s = w->s;
     int64_t interval_ms = s->params->imap_idle_notify_interval * 1000;
@@ -60,6 +62,7 @@ static int watch(const struct watcher *w)
 
         if (r < 0)
             return r;
+        w->busy = true;
         if (r > 0) {
             mailbox_watch_clear(s->mb);
             r = untagged_sync(s, UNTAGGED_EXPUNGE);
@@ -70,6 +73,7 @@ static int watch(const struct watcher *w)
         }
         if (stream_flush(s->client) < 0 || r < 0)
             return r;
+        w->busy = false;
     }
 }
 
@@ -101,25 +105,50 @@ static void watcher_stop(struct watcher *w)
             fiber_yield();
 }
 
-int cmd_idle(struct imap *s, struct parse *p)
+/* Wait until the client is silent for long, or says something: 1, it may be parked; 0; or negative. */
+static int wait_awake(struct imap *s)
 {
     struct watcher w;
-    struct span line = SPAN_NULL;
-    int r;
 
-    if (!parse_end(p))
-        return reply_bad(s, "IDLE takes no arguments.");
     watcher_start(&w, s);
-    imap_puts(s, "+ idling\r\n");
     /* What happened before the watch was set. */
-    r = untagged_sync(s, UNTAGGED_EXPUNGE);
+    int r = untagged_sync(s, UNTAGGED_EXPUNGE);
+    if (r == 0)
+        r = park_pause(s);
+    bool parkable = r == 0 && !w.busy && !w.ended;
+    watcher_stop(&w);
+    return r < 0 ? r : parkable;
+}
+
+/* The client's next line, while changes are told. */
+static int wait_for_line(struct imap *s, struct span *ret)
+{
+    struct watcher w;
+
+    watcher_start(&w, s);
+    int r = untagged_sync(s, UNTAGGED_EXPUNGE);
     if (r == 0) {
-        str_free(&s->command);
         fiber_set_idle(true);
-        r = stream_getline(s->client, DONE_LIMIT, &line);
+        r = stream_getline(s->client, DONE_LIMIT, ret);
         fiber_set_idle(false);
     }
     watcher_stop(&w);
+    return r;
+}
+
+int idle_wait(struct imap *s)
+{
+    struct span line = SPAN_NULL;
+
+    str_free(&s->command);
+    int r = wait_awake(s);
+    while (r > 0) {
+        r = park_leave(s, true);
+        if (r == 0 && !s->stays)
+            r = wait_awake(s); /* there was something to tell: once more */
+    }
+    if (r == 0)
+        r = wait_for_line(s, &line);
     if (r == -EMSGSIZE)
         return reply_bad(s, "DONE is expected.");
     if (r < 0)
@@ -128,4 +157,12 @@ int cmd_idle(struct imap *s, struct parse *p)
     if (!span_eq_nocase_str(line, "DONE"))
         return reply_bad(s, "DONE is expected.");
     return reply_ok(s, "Idle completed.");
+}
+
+int cmd_idle(struct imap *s, struct parse *p)
+{
+    if (!parse_end(p))
+        return reply_bad(s, "IDLE takes no arguments.");
+    imap_puts(s, "+ idling\r\n");
+    return idle_wait(s);
 }

@@ -13,7 +13,6 @@
 #include "daemon/daemon.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -22,18 +21,19 @@
 #include "session.h"
 
 /* One line at the end of a session, in the form that Dovecot's have. */
-static void log_end(const struct session_client *c, const struct imap *s, const char *reason)
+static void log_end(const struct imap *s, const char *reason)
 {
-    _cleanup_(str_free) struct str user = STR_INIT;
-    const struct imap_stats *st = &s->stats;
+    _cleanup_(str_free) struct str tally = STR_INIT;
 
-    str_add_escaped(&user, str_span(&c->user.user), 256, STR_UTF8);
-    log_info("imap(%s)<%ld><%s>: Disconnected: %s in=%" PRIu64 " out=%" PRIu64 " deleted=%" PRIu64
-             " expunged=%" PRIu64 " trashed=0 hdr_count=%" PRIu64 " hdr_bytes=%" PRIu64
-             " body_count=%" PRIu64 " body_bytes=%" PRIu64,
-             str_cstr(&user), (long)getpid(), c->start.session_id, reason, st->in, st->out,
-             st->deleted, st->expunged, st->hdr_count, st->hdr_bytes, st->body_count,
-             st->body_bytes);
+    imap_log_tally(s, &tally);
+    log_info("%s: Disconnected: %s%s", s->log_name, reason, str_cstr(&tally));
+}
+
+static void make_log_name(const struct session_client *c, struct str *ret)
+{
+    str_add_str(ret, "imap(");
+    str_add_escaped(ret, str_span(&c->user.user), 256, STR_UTF8);
+    str_addf(ret, ")<%ld><%s>", (long)getpid(), c->start.session_id);
 }
 
 /* Open the user's mail and serve; a failure is told to the client, which has been promised a
@@ -41,8 +41,9 @@ static void log_end(const struct session_client *c, const struct imap *s, const 
 static void serve(const struct server *sv, struct session_client *c)
 {
     _cleanup_(account_close_ptr_) struct account *account = NULL;
-    _cleanup_(str_free) struct str err = STR_INIT;
+    _cleanup_(str_free) struct str err = STR_INIT, log_name = STR_INIT;
     const char *maildir = str_cstr(&c->user.maildir), *reason = "";
+    make_log_name(c, &log_name);
     int r = account_open(maildir, &account, &err);
 
     if (r == 0 && chdir(maildir) < 0) /* where APPEND has its temporary files */
@@ -52,15 +53,20 @@ static void serve(const struct server *sv, struct session_client *c)
                        str_cstr(&err));
         stream_printf(c->stream,
                       "%s NO [UNAVAILABLE] The mailbox cannot be opened.\r\n* BYE Try later.\r\n",
-                      c->start.tag);
+                      *c->start.tag ? c->start.tag : "*");
         stream_flush(c->stream);
         return;
     }
 
-    struct imap s = { .params = sv->params, .client = c->stream, .account = account };
+    struct imap s = { .params = sv->params, .client = c->stream, .account = account, .front = c->front,
+                      .pass = str_span(&c->user.pass), .log_name = str_cstr(&log_name) };
 
-    imap_serve(&s, span_of(c->start.tag), &reason);
-    log_end(c, &s, reason);
+    if (c->start.state.len > 0)
+        imap_serve_again(&s, str_span(&c->start.state), &reason);
+    else
+        imap_serve(&s, span_of(c->start.tag), &reason);
+    if (reason)
+        log_end(&s, reason);
     imap_done(&s);
 }
 

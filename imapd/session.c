@@ -9,11 +9,14 @@
 #include "session.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "command.h"
 #include "input.h"
+#include "park.h"
 #include "reply.h"
 
 /* A command this long leaves its memory behind when it is done. */
@@ -58,6 +61,8 @@ static const char *end(struct imap *s, int r)
     case -ECANCELED:
         say_bye(s, "* BYE [UNAVAILABLE] Server shutting down.\r\n");
         return "Server shutting down";
+    case -ESHUTDOWN:
+        return NULL;
     case 0:
         stream_flush(s->client);
         return s->bad_commands >= s->params->imap_bad_command_limit ? "Too many invalid commands" :
@@ -68,11 +73,21 @@ static const char *end(struct imap *s, int r)
     }
 }
 
+/* A client that says nothing for a while finds its session again when it does. */
+static int pause_before_command(struct imap *s)
+{
+    int r = park_pause(s);
+
+    return r == 0 ? park_leave(s, false) : r < 0 ? r : 0;
+}
+
 static int run_next(struct imap *s)
 {
     struct span command;
-    int r = input_command(s, &command);
+    int r = pause_before_command(s);
 
+    if (r == 0)
+        r = input_command(s, &command);
     if (r == 0)
         r = command_run(s, command);
     else if (r > 0)
@@ -86,14 +101,45 @@ static int run_next(struct imap *s)
     return r < 0 ? r : 0;
 }
 
-void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason)
+static void serve(struct imap *s, int r, const char **ret_reason)
 {
-    int r = 0;
-
-    s->state = IMAP_AUTHENTICATED;
-    stream_set_timeout(s->client, s->params->imap_timeout * 1000);
-    welcome(s, sign_in_tag);
     while (r == 0 && s->state != IMAP_LOGOUT)
         r = run_next(s);
     *ret_reason = end(s, r);
+}
+
+void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason)
+{
+    s->state = IMAP_AUTHENTICATED;
+    stream_set_timeout(s->client, s->params->imap_timeout * 1000);
+    welcome(s, sign_in_tag);
+    serve(s, 0, ret_reason);
+}
+
+void imap_serve_again(struct imap *s, struct span state, const char **ret_reason)
+{
+    bool idling = false;
+    int r = park_resume(s, state, &idling);
+
+    stream_set_timeout(s->client, s->params->imap_timeout * 1000);
+    if (r < 0) {
+        log_info("%s: cannot be woken: %s", s->log_name, strerror(-r));
+        imap_puts(s, "* BYE [UNAVAILABLE] The session cannot go on, please connect again.\r\n");
+        stream_flush(s->client);
+        *ret_reason = "Cannot be woken";
+        return;
+    }
+    serve(s, idling ? command_idle_again(s) : 0, ret_reason);
+}
+
+void imap_log_tally(const struct imap *s, struct str *out)
+{
+    const struct imap_stats *st = &s->stats;
+
+    str_addf(out,
+             " in=%" PRIu64 " out=%" PRIu64 " deleted=%" PRIu64 " expunged=%" PRIu64
+             " trashed=0 hdr_count=%" PRIu64 " hdr_bytes=%" PRIu64 " body_count=%" PRIu64
+             " body_bytes=%" PRIu64,
+             st->in, st->out, st->deleted, st->expunged, st->hdr_count, st->hdr_bytes, st->body_count,
+             st->body_bytes);
 }

@@ -29,10 +29,15 @@ struct imap_stats {
     uint64_t in, out, deleted, expunged, hdr_count, hdr_bytes, body_count, body_bytes;
 };
 
+/* What a session remembers beyond a command is in parked.c as well, or parking would lose it. */
 struct imap {
     const struct params *params;
     struct stream *client;
     struct account *account;
+    struct ipc *front;              /* where it can be parked (park.h); NULL: nowhere */
+    struct span pass;               /* with which it can be woken */
+    const char *log_name;           /* "imap(user)<pid><session>" */
+    bool stays;                     /* it cannot be parked: do not try again */
     struct mailbox *mb;             /* NULL unless a mailbox is selected */
     enum imap_state state;
     bool uid;                       /* the command has the prefix UID */
@@ -56,12 +61,17 @@ struct imap {
  * Serve a client until it logs out or is gone.
  *
  * sign_in_tag   tag of the command with which it signed in, to be answered; empty: none
- * ret_reason    why it ended, for the log
+ * ret_reason    why it ended, for the log; NULL: it has not, it is parked
  *
  * s holds params, client and account; all else is zero. The caller closes them afterwards;
  * imap_done() releases what else the session has come to own.
  */
 MAY_WAIT void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason);
+/* The same for one that was parked, as it was then. Without a reason it has parked. */
+MAY_WAIT void imap_serve_again(struct imap *s, struct span state, const char **ret_reason);
+
+/* The counters, as they stand at the end of the line in the log. */
+void imap_log_tally(const struct imap *s, struct str *out);
 void imap_done(struct imap *s);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "io/haproxy.h"
+#include "login/held.h"
 
 enum { USER_LOG_MAX = 128, POOL_IDLE = 100 };
 
@@ -109,6 +110,9 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
         log_error("%s", str_cstr(&err));
         return -1;
     }
+    int r = watch_open();
+    if (r < 0)
+        log_warn_errno(r, "mailboxes cannot be watched: sessions in IDLE are not parked");
     s->auth = ipc_pool_new("auth", sv->params->ipc_idle * 1000, POOL_IDLE);
     sv->state = s;
     return 0;
@@ -221,4 +225,6 @@ void login_session(struct server *sv, struct stream *client, const struct peer *
         talk(&l);
     stream_free(l.client);
     str_free(&l.user);
+    if (l.held)
+        held_live(l.held);
 }

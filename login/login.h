@@ -5,7 +5,7 @@
  *     main_imap.c, main_pop3.c   what each process is
  *     imap.c, pop3.c             the few commands before sign-in
  *     authenticate.c             one SASL exchange with auth
- *     handoff.c, relay.c         the connection goes to a session process; TLS stays here
+ *     handoff.c and held.h       the connection goes to a session process; TLS stays here, and parked sessions
  */
 #ifndef LOGIN_LOGIN_H
 #define LOGIN_LOGIN_H
@@ -33,6 +33,8 @@ struct login_server {
     struct ipc_pool *auth;
 };
 
+struct held;
+
 /* One client until it has signed in. */
 struct login {
     struct server *sv;
@@ -45,6 +47,7 @@ struct login {
     int failures, bad_commands;
     char method[32];                /* last mechanism tried */
     struct str user;                /* last user tried, escaped for the log */
+    struct held *held;              /* has signed in: it goes on there (held.h), and client is NULL */
     uint64_t started_ms;
 };
 
@@ -75,14 +78,11 @@ MAY_WAIT void login_password(struct login *l, struct span user, struct span pass
                              struct auth_result *ret);
 
 /*
- * Hand the signed-in client to a session process, and copy bytes where TLS stays here, until the session
- * ends. tag: of the sign-in command, "" for POP3. 0: the connection has been served and is over;
- * negative: no session could be had, the client still waits for its answer.
+ * Hand the signed-in client to a session process. tag: of the sign-in command, "" for POP3. 0: the session has it,
+ * and answers; login_session() goes on with l->held when talk() has ended, and with it what was left of the
+ * sign-in. Negative: no session could be had, the client still waits for its answer.
  */
 MAY_WAIT int login_hand_off(struct login *l, const char *ticket, struct span tag);
-
-/* Copy between client and session until the session ends. Takes both streams. */
-MAY_WAIT void login_relay(struct stream *client, struct stream *session);
 
 void login_log_success(const struct login *l, unsigned session_pid);
 void login_log_failure(const struct login *l, const char *reason);

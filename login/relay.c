@@ -1,63 +1,110 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay.c - copy between the client's TLS and a session process, one fiber a direction
+ * relay.c - copy between the client's layers (TLS) and a session process, one fiber a direction
  *
- * Both fibers share the streams, and the last one to end frees them: neither
- * may wait for the other, because a cancelled fiber can wait no more.
+ * The fibers borrow the client's stream, and end before it is given to another session.
  *
  * Runs in: imapd-login, pop3d-login. Nothing is parsed here.
  */
+#include "base/clock.h"
 #include "base/mem.h"
-#include "login/login.h"
+#include "login/held.h"
 
 struct relay {
     struct stream *client, *session;
-    int fibers;
-    struct fiber *up;       /* client to session; NULL once it has ended */
+    struct fiber *up, *down;        /* client to session, and back; NULL once it has ended */
+    bool held;
+    struct waitq resume;            /* `up` waits here while it is held */
+    struct waitq end;               /* for both */
 };
 
-static void leave(struct relay *r)
+/* False: it is over. */
+static bool wait_while_held(struct relay *r)
 {
-    if (--r->fibers > 0)
-        return;
-    stream_free(r->client);
-    stream_free(r->session);
-    free(r);
+    while (r->held)
+        if (waitq_wait(&r->resume, CLOCK_NEVER) < 0)
+            return false;
+    return true;
 }
 
-static void copy(struct stream *from, struct stream *to)
+static int pass_on(struct stream *to, struct span bytes)
 {
-    struct span bytes;
-
-    while (stream_peek(from, &bytes) == 0) {
-        stream_write(to, bytes);
-        stream_consume(from, bytes.len);
-        if (stream_flush(to) < 0)
-            return;
-    }
-    stream_close_write(to);
+    stream_write(to, bytes);
+    return stream_flush(to);
 }
 
 static void copy_up(void *arg)
 {
     struct relay *r = arg;
+    struct span bytes;
+    int err = 0;
 
-    copy(r->client, r->session);
+    while (err == 0 && stream_peek(r->client, &bytes) == 0) {
+        if (!wait_while_held(r))
+            break;
+        err = pass_on(r->session, bytes);
+        stream_consume(r->client, bytes.len);
+    }
+    if (wait_while_held(r))
+        stream_close_write(r->session);
     r->up = NULL;
-    leave(r);
+    waitq_wake(&r->end, SIZE_MAX);
 }
 
-void login_relay(struct stream *client, struct stream *session)
+static void copy_down(void *arg)
+{
+    struct relay *r = arg;
+    struct span bytes;
+    int err = 0;
+
+    while (err == 0 && stream_peek(r->session, &bytes) == 0) {
+        err = pass_on(r->client, bytes);
+        stream_consume(r->session, bytes.len);
+    }
+    r->down = NULL;
+    waitq_wake(&r->end, SIZE_MAX);
+}
+
+struct relay *relay_start(struct stream *client, struct stream *session)
 {
     struct relay *r = mem_new(struct relay);
 
     r->client = client;
     r->session = session;
-    r->fibers = 2;
+    waitq_init(&r->resume);
+    waitq_init(&r->end);
     r->up = fiber_start(copy_up, r);
-    copy(session, client);
-    /* The session is over: what the client still says has no reader. */
+    r->down = fiber_start(copy_down, r);
+    return r;
+}
+
+void relay_hold(struct relay *r, bool hold)
+{
+    if (!r)
+        return;
+    r->held = hold;
+    if (!hold)
+        waitq_wake(&r->resume, SIZE_MAX);
+}
+
+/* The caller may be cancelled, and its waits then return at once: let the others run. */
+static void wait_for_end(struct relay *r, struct fiber *const *one)
+{
+    while (*one)
+        if (waitq_wait(&r->end, CLOCK_NEVER) < 0) {
+            fiber_cancel(*one);
+            fiber_yield();
+        }
+}
+
+void relay_end(struct relay *r)
+{
+    if (!r)
+        return;
+    wait_for_end(r, &r->down);
     if (r->up)
         fiber_cancel(r->up);
-    leave(r);
+    wait_for_end(r, &r->up);
+    stream_free(r->session);
+    free(r);
 }

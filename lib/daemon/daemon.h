@@ -102,6 +102,13 @@ int daemon_main(const struct daemon *d, int argc, char **argv);
 bool daemon_draining(const struct server *sv);
 
 /*
+ * A session that waits for long needs no fiber: daemon_keep(), called in its fiber, makes it count as a session
+ * after that has ended. daemon_run() gives it a fiber again: fn(arg), until the end or the next daemon_keep().
+ */
+void daemon_keep(const struct server *sv);
+void daemon_run(const struct server *sv, void (*fn)(void *arg), void *arg);
+
+/*
  * Name a file that start() has read with file_open() and that is no table (a certificate, a private key; "" is
  * ignored). When it changes, reread() is called, which opens it in the same way. Files of open
  * tables are read again without being named. In start() only.

@@ -39,6 +39,8 @@ struct session {
     struct fiber *fiber;
     struct stream *client;
     struct peer peer;
+    void (*fn)(void *arg);  /* instead of the daemon's session(), for one that was kept */
+    void *arg;
 };
 
 void note_send(const struct running *rd, enum master_note_kind kind, unsigned number)
@@ -79,7 +81,10 @@ static void run_session(void *arg)
     struct session *s = arg;
     struct running *rd = s->rd;
 
-    rd->sv.daemon->session(&rd->sv, s->client, &s->peer);   /* frees the stream */
+    if (s->fn)
+        s->fn(s->arg);
+    else
+        rd->sv.daemon->session(&rd->sv, s->client, &s->peer);   /* frees the stream */
     list_remove(&s->link);
     free(s);
     serve_one_ended(rd);
@@ -94,6 +99,23 @@ void serve_session(struct running *rd, int fd, const struct peer *peer)
     s->client = stream_new_nonblocking(fd);
     list_push_back(&rd->sessions, &s->link);
     rd->n_sessions++;
+    s->fiber = fiber_start(run_session, s);
+}
+
+void daemon_keep(const struct server *sv)
+{
+    RUNNING(sv)->n_sessions++;
+}
+
+void daemon_run(const struct server *sv, void (*fn)(void *arg), void *arg)
+{
+    struct running *rd = RUNNING(sv);
+    struct session *s = mem_new(struct session);
+
+    s->rd = rd;
+    s->fn = fn;
+    s->arg = arg;
+    list_push_back(&rd->sessions, &s->link);
     s->fiber = fiber_start(run_session, s);
 }
 

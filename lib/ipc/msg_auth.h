@@ -7,7 +7,7 @@
  *              { <- auth_challenge,  auth_answer -> } ...
  *                                               <- auth_result
  *
- *     imapd, pop3d:  ticket_redeem -> ticket_user
+ *     imapd, pop3d:  ticket_redeem -> ticket_user      by a ticket, or by the pass of a session that was parked
  *
  * One exchange at a time on a connection; kept for the next. A ticket is 32 hex
  * digits, valid once, for one service, for 60 seconds.
@@ -64,11 +64,15 @@ struct auth_result {
 IPC_SHAPE(auth_result, IPC_U32(auth_result, status, AUTH_STATUS_LAST), IPC_DYN(auth_result, user, 1024),
     IPC_STR(auth_result, ticket), IPC_STR(auth_result, text),);
 
+#define AUTH_PASS_MAX 1200
+
 struct ticket_redeem {
-    char ticket[40];
+    char ticket[40];            /* of a session that begins */
+    struct str pass;            /* of one that was parked; else empty */
     char protocol[16];
 };
-IPC_SHAPE(ticket_redeem, IPC_STR(ticket_redeem, ticket), IPC_STR(ticket_redeem, protocol),);
+IPC_SHAPE(ticket_redeem, IPC_STR(ticket_redeem, ticket), IPC_DYN(ticket_redeem, pass, AUTH_PASS_MAX),
+    IPC_STR(ticket_redeem, protocol),);
 
 struct ticket_user {
     uint32_t status;            /* AUTH_OK, AUTH_REFUSED (unknown, used or of another service), AUTH_TEMPORARY */
@@ -76,9 +80,10 @@ struct ticket_user {
     uint32_t uid, gid;
     struct str home;            /* may be empty for virtual mailboxes */
     struct str maildir;         /* absolute path of the INBOX Maildir */
+    struct str pass;            /* lets the session be parked and woken as this user (auth/pass.c) */
 };
 IPC_SHAPE(ticket_user, IPC_U32(ticket_user, status, AUTH_STATUS_LAST), IPC_DYN(ticket_user, user, 1024),
     IPC_U32(ticket_user, uid, UINT32_MAX), IPC_U32(ticket_user, gid, UINT32_MAX),
-    IPC_DYN(ticket_user, home, 4096), IPC_DYN(ticket_user, maildir, 4096),);
+    IPC_DYN(ticket_user, home, 4096), IPC_DYN(ticket_user, maildir, 4096), IPC_DYN(ticket_user, pass, AUTH_PASS_MAX),);
 
 #endif

@@ -89,6 +89,7 @@ int read_file(const char *path, size_t max, struct str *ret);
 struct mailbox {
     struct account *account;
     struct folder folder;
+    struct str name;            /* by which it was opened */
     bool read_only;
     uint32_t uidvalidity, uidnext;
     uint64_t highestmodseq;     /* the snapshot has seen all changes up to it */
@@ -101,6 +102,9 @@ struct mailbox {
     int watch_fd;               /* -1: nobody waits; see watch.c */
     int watch_dirs[WATCH_DIRS];
 };
+
+/* mailbox_open() without a look at the directories: as the index knows it. */
+int mailbox_load(struct account *a, struct span name, unsigned flags, struct mailbox **ret);
 
 void mailbox_watch_init(struct mailbox *mb);
 void mailbox_watch_end(struct mailbox *mb);

@@ -105,6 +105,23 @@ static int load(struct mailbox *mb)
     return mb->len == rec.messages ? 0 : -EBADMSG; /* a page of the tree is missing */
 }
 
+int mailbox_load(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
+{
+    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = mem_new(struct mailbox);
+
+    mb->account = a;
+    mb->read_only = flags & MAILBOX_READ_ONLY;
+    str_set(&mb->name, name);
+    mailbox_watch_init(mb);
+    int r = folder_open(a, name, &mb->folder);
+    if (r == 0)
+        r = load(mb);
+    if (r < 0)
+        return account_check(a, r);
+    *ret = TAKE_PTR(mb);
+    return 0;
+}
+
 int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
 {
     _cleanup_(mailbox_close_ptr_) struct mailbox *mb = mem_new(struct mailbox);
@@ -112,6 +129,7 @@ int mailbox_open(struct account *a, struct span name, unsigned flags, struct mai
 
     mb->account = a;
     mb->read_only = flags & MAILBOX_READ_ONLY;
+    str_set(&mb->name, name);
     mailbox_watch_init(mb);
     int r = folder_open(a, name, &mb->folder);
     if (r < 0)
@@ -132,6 +150,7 @@ void mailbox_close(struct mailbox *mb)
         return;
     mailbox_watch_end(mb);
     folder_done(&mb->folder);
+    str_free(&mb->name);
     str_free(&mb->keywords);
     free(mb->keyword_names);
     free(mb->entries);

@@ -19,6 +19,7 @@
 #include <sys/signalfd.h>
 
 #include "base/mem.h"
+#include "mailbox/snapshot.h"
 #include "mailbox/spool.h"
 
 static const char *const subs[] = { "new", "cur" };
@@ -84,6 +85,24 @@ int mailbox_watch_signal(struct mailbox *mb)
         return r;
     }
     return TAKE_FD(fd);
+}
+
+int mailbox_open_directories(const struct mailbox *mb, int ret[static WATCH_DIRS])
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+
+    for (size_t i = 0; i < WATCH_DIRS; i++) {
+        ret[i] = open(maildir_path(&path, mb->folder.path.data, subs[i], NULL),
+                      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (ret[i] < 0) {
+            int r = -errno;
+
+            while (i-- > 0)
+                close(ret[i]);
+            return r;
+        }
+    }
+    return 0;
 }
 
 void mailbox_watch_init(struct mailbox *mb)

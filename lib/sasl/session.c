@@ -19,16 +19,16 @@
 enum { START_TIMEOUT_MS = 30000 };
 
 /* Ask auth whose ticket it is. */
-static int redeem(const char *ticket, const char *protocol, struct ticket_user *ret)
+static int redeem(const struct session_start *start, const char *protocol, struct ticket_user *ret)
 {
     _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
-    struct ticket_redeem ask = { "", "" };
+    struct ticket_redeem ask = { .pass = start->pass };     /* borrowed */
     uint64_t deadline = clock_deadline_ms(START_TIMEOUT_MS);
     int r = ipc_connect("auth", deadline, &auth);
 
     if (r < 0)
         return log_warn_errno(r, "session refused: cannot reach auth");
-    snprintf(ask.ticket, sizeof ask.ticket, "%s", ticket);
+    snprintf(ask.ticket, sizeof ask.ticket, "%s", start->ticket);
     snprintf(ask.protocol, sizeof ask.protocol, "%s", protocol);
     stream_set_deadline(ipc_stream(auth), deadline);
     ipc_send(auth, &ticket_redeem_shape, &ask);
@@ -84,7 +84,7 @@ int session_take(const struct server *sv, struct stream *front_stream, const cha
     int r = receive(front, &c.start, &fd);
     if (r < 0)
         return r;
-    r = redeem(c.start.ticket, protocol, &c.user);
+    r = redeem(&c.start, protocol, &c.user);
     if (r == 0)
         r = become(sv, &c.user);
     if (r < 0) {
@@ -94,6 +94,8 @@ int session_take(const struct server *sv, struct stream *front_stream, const cha
     r = tell_front(front, 0);
     if (r < 0)
         return log_warn_errno(r, "session of %s given up: the front has gone", str_cstr(&c.user.user));
+    stream_set_deadline(front_stream, CLOCK_NEVER);
+    c.front = TAKE_PTR(front);
     c.stream = stream_new(TAKE_FD(fd));
     stream_unread(c.stream, str_span(&c.start.input));
     *ret = c;
@@ -103,10 +105,10 @@ int session_take(const struct server *sv, struct stream *front_stream, const cha
 
 void session_client_done(struct session_client *c)
 {
+    /* The front goes by the end of this connection: the client's must have ended by then. */
     stream_free(c->stream);
-    str_free(&c->start.input);
-    str_free(&c->user.user);
-    str_free(&c->user.home);
-    str_free(&c->user.maildir);
+    ipc_free(c->front);
+    session_start_msg_done(&c->start);
+    ticket_user_msg_done(&c->user);
     *c = (struct session_client)SESSION_CLIENT_INIT;
 }

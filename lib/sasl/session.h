@@ -17,6 +17,7 @@
 /* A client and who it is. */
 struct session_client {
     struct stream *stream;          /* its connection, or the front's end of it; with what it had pipelined */
+    struct ipc *front;              /* as long as it is open the front holds the connection */
     struct session_start start;
     struct ticket_user user;
 };

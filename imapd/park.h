@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * park.h - a session that has nothing to do leaves its state with the front and ends its process
+ */
+#ifndef IMAPD_PARK_H
+#define IMAPD_PARK_H
+
+#include "session.h"
+
+/*
+ * Give the client imap_hibernate_timeout to say something. 1: it has, or this session cannot be parked: wait
+ * as if there were no parking. 0: it is silent: park_leave(). -ECANCELED.
+ */
+MAY_WAIT int park_pause(struct imap *s);
+
+/*
+ * Leave the session with the front; idling: the client is in IDLE.
+ *
+ * Returns 0: not now, wait as if there were no parking
+ *   -ESHUTDOWN   done: this process ends without a word to the client
+ *   or another error, with which the session ends.
+ */
+MAY_WAIT int park_leave(struct imap *s, bool idling);
+
+/* Be the session that was parked; *ret_idling: it waits in IDLE. 0, or -errno: it cannot go on. */
+int park_resume(struct imap *s, struct span state, bool *ret_idling);
+
+#endif

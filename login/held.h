@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * held.h - a signed-in client: served by a session process, or parked
+ *
+ *     handoff.c   begins and wakes sessions, and hears what they want of the front
+ *     relay.c     copies between the client and its session where the front keeps a layer
+ *     lot.c       where parked ones wait for their client, their mailbox or their time
+ *     watch.c     tells of changes in directories that sessions have handed over
+ *
+ *     login ---> LIVE ---session_park---> PARKED ---client, mailbox, time---> LIVE ...
+ *                  '--- the session ends, or the connection: gone ---'
+ *
+ * A parked one has no fiber and no buffers, only this struct, its descriptors, and its TLS if it has any.
+ */
+#ifndef LOGIN_HELD_H
+#define LOGIN_HELD_H
+
+#include "base/heap.h"
+#include "base/list.h"
+#include "ipc/msg_session.h"
+#include "login/login.h"
+
+struct relay;
+
+struct held {
+    struct server *sv;
+    struct stream *client;
+    struct ipc *session;            /* NULL: parked */
+    struct relay *relay;            /* NULL: the session has the client's own socket */
+    bool tls, idling;
+    bool changed;                   /* a watched directory has, since it was watched */
+    bool in_lot;
+    unsigned remote_port, local_port;
+    char remote[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN], session_id[40];
+
+    /* parked */
+    int dirs[SESSION_WATCHED];      /* -1: none */
+    struct str state, pass, who, tally;     /* of session_park */
+    struct poll_fd *input;
+    struct heap_node due;           /* the next keep-alive, or the end */
+    uint64_t ends_at;               /* the client has been silent for too long then */
+    struct list link;
+};
+
+/* A session process has taken over: serve until it ends or parks. h is gone or in the lot afterwards. */
+MAY_WAIT void held_live(struct held *h);
+/* Give the parked session to a new process. 0: held_live() is next. */
+MAY_WAIT int held_resume(struct held *h);
+void held_free(struct held *h);
+
+/* lot.c: it is parked from now on; its fiber ends. */
+void lot_park(struct held *h);
+/* Something has changed in its mailbox. */
+void lot_changed(struct held *h);
+
+/* watch.c. At start, before there are threads: 0 or -errno. */
+int watch_open(void);
+/* Watch both of h->dirs; the first change sets h->changed, and wakes it if it is parked. False: cannot be. */
+bool watch_begin(struct held *h);
+/* Closes them. Harmless if nothing is watched. */
+void watch_end(struct held *h);
+
+/* relay.c: fibers that copy; `session` is taken. */
+struct relay *relay_start(struct stream *client, struct stream *session);
+/* Hold back what the client says, or let it go on. Nothing is half passed on in between. */
+void relay_hold(struct relay *r, bool hold);
+/* Wait until all that the session said has been passed on, and end both directions. Frees r. */
+MAY_WAIT void relay_end(struct relay *r);
+
+#endif

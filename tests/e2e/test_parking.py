@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions that park: the process ends, the client notices nothing."""
+import os
+import re
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from instance import SLOW, wait_until
+
+MESSAGE = b"From: ann@b.test\r\nSubject: letter\r\n\r\nbody\r\n"
+
+
+class Client:
+    """One IMAP connection that speaks plainly, with or without TLS."""
+
+    def __init__(self, suite, user, tls=False):
+        self.suite = suite
+        self.sock = socket.create_connection(("127.0.0.1", suite.port["imaps" if tls else "imap"]), 60)
+        if tls:
+            context = ssl.create_default_context(cafile=suite.certificate[1])
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+        self.file = self.sock.makefile("rb")
+        self.tags = 0
+        self.line()
+        self.ok(f'LOGIN {suite.address(user)} "{suite.password}"')
+
+    def line(self):
+        return self.file.readline().decode().rstrip("\r\n")
+
+    def send(self, text):
+        self.sock.sendall(text if isinstance(text, bytes) else text.encode() + b"\r\n")
+
+    def until(self, tag):
+        lines = []
+        while not (line := self.line()).startswith(tag + " "):
+            assert line, f"closed before {tag}: {lines}"
+            lines.append(line)
+        return lines, line[len(tag) + 1:]
+
+    def run(self, command):
+        self.tags += 1
+        tag = f"t{self.tags}"
+        self.send(f"{tag} {command}")
+        return self.until(tag)
+
+    def ok(self, command):
+        lines, answer = self.run(command)
+        assert answer.startswith("OK"), (command, answer)
+        return lines
+
+    def append(self, n=1, mailbox="INBOX"):
+        for _ in range(n):
+            self.tags += 1
+            self.send(b"t%d APPEND %s {%d+}\r\n" % (self.tags, mailbox.encode(), len(MESSAGE)) + MESSAGE + b"\r\n")
+            assert self.until(f"t{self.tags}")[1].startswith("OK")
+
+    def idle(self):
+        self.send("i1 IDLE")
+        assert self.line() == "+ idling"
+
+    def done(self):
+        self.send("DONE")
+        return self.until("i1")
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def sessions(suite):
+    """imapd processes that serve a client."""
+    found = suite.processes()
+    parents = {pid for pid, name in found.items() if name == "imapd" and parent(pid) == suite.pid}
+    return {pid for pid, name in found.items() if name == "imapd"} - parents
+
+
+def parent(pid):
+    try:
+        return int(re.search(r"^PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+    except OSError:
+        return 0
+
+
+def parked(suite):
+    wait_until(lambda: not sessions(suite), 20, "all sessions to be parked")
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance):
+    return make_instance(users=("alice", "bob", "carol", "dave"),
+                         params={"imap_hibernate_timeout": "1s", "imap_idle_notify_interval": "10s"})
+
+
+@pytest.fixture(params=["plain", "tls"])
+def tls(request):
+    return request.param == "tls"
+
+
+def test_a_silent_client_finds_its_session_again(suite, tls):
+    client, other = Client(suite, "alice", tls), Client(suite, "alice")
+    other.append(5)
+    client.ok("ENABLE CONDSTORE")
+    client.ok("SELECT INBOX")
+    before = client.ok("FETCH 1:* (UID)")[0]
+    parked(suite)
+    assert client.ok("FETCH 1 (UID)")[0] == before
+    client.close(), other.close()
+
+
+def delivered(suite, user):
+    """A message comes by another way than ours: a file in new/."""
+    maildir = next(p for p in suite.mail.rglob("new") if user in str(p))
+    tmp = maildir.parent / "tmp" / f"{time.time_ns()}.test"
+    tmp.write_bytes(MESSAGE.replace(b"\r\n", b"\n"))
+    os.chown(tmp, suite.owner.pw_uid, suite.owner.pw_gid)
+    tmp.rename(maildir / tmp.name)
+
+
+def test_a_parked_client_in_idle_hears_of_a_delivery_within_100_ms(suite, tls):
+    client = Client(suite, "bob", tls)
+    count = int(re.search(r"\* (\d+) EXISTS", "\n".join(client.ok("SELECT INBOX")))[1])
+    times = []
+    client.idle()
+    for n in range(1, 4):
+        parked(suite)
+        began = time.monotonic()
+        delivered(suite, "bob")
+        assert client.line() == f"* {count + n} EXISTS"
+        times.append(time.monotonic() - began)
+        assert client.line().endswith("RECENT")
+    assert min(times) < 0.1 * SLOW, times
+    parked(suite)
+    lines, answer = client.done()
+    assert lines == [] and answer.startswith("OK")
+    client.close()
+
+
+def test_another_session_s_changes_reach_a_parked_client_in_idle(suite, tls):
+    client, other = Client(suite, "carol", tls), Client(suite, "carol")
+    other.append(6)
+    client.ok("SELECT INBOX")
+    other.ok("SELECT INBOX")
+    count = len(other.ok("FETCH 1:* (UID)"))
+    client.idle()
+    parked(suite)
+    other.ok("STORE 2 +FLAGS (\\Flagged)")
+    assert re.fullmatch(r"\* 2 FETCH \(FLAGS \(.*\\Flagged.*\)\)", client.line())
+    parked(suite)
+    other.ok("STORE 1,3 +FLAGS (\\Deleted)")
+    for n in (1, 3):
+        assert client.line().startswith(f"* {n} FETCH (FLAGS (")
+    parked(suite)
+    other.ok("EXPUNGE")
+    assert [client.line(), client.line()] == ["* 3 EXPUNGE", "* 1 EXPUNGE"]
+    # What it missed while it was silent it hears with its next command, and its numbers are the right ones.
+    client.done()
+    parked(suite)
+    other.ok("STORE 2 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    other.append(1)
+    lines = client.ok("NOOP")
+    assert "* 2 EXPUNGE" in lines and f"* {count - 2} EXISTS" in lines
+    assert lines.index("* 2 EXPUNGE") < lines.index(f"* {count - 2} EXISTS")
+    assert [line.split()[1] for line in client.ok("FETCH 1:* (UID)")] == [str(n + 1) for n in range(count - 2)]
+    client.close(), other.close()
+
+
+def test_what_was_enabled_stays_enabled(suite):
+    client, other = Client(suite, "dave"), Client(suite, "dave")
+    other.append(3)
+    client.ok("ENABLE QRESYNC")
+    client.ok("SELECT INBOX")
+    uids = [re.search(r"UID (\d+)", line)[1] for line in client.ok("FETCH 1:* (UID)")]
+    client.idle()
+    parked(suite)
+    other.ok("SELECT INBOX")
+    other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
+    line = client.line()
+    assert "MODSEQ (" in line and f"UID {uids[1]}" in line
+    other.ok("EXPUNGE")
+    assert client.line() == f"* VANISHED {uids[1]}"
+    client.done()
+    client.close(), other.close()
+
+
+def test_a_parked_client_may_pipeline_done_and_commands_or_leave(suite, tls):
+    client = Client(suite, "alice", tls)
+    client.ok("SELECT INBOX")
+    client.idle()
+    parked(suite)
+    client.send("DONE\r\na1 NOOP\r\na2 LOGOUT")
+    assert client.until("i1")[1].startswith("OK") and client.until("a1")[1].startswith("OK")
+    assert client.until("a2")[0] == ["* BYE Logging out"]
+    assert client.line() == ""
+    client.close()
+
+    client = Client(suite, "alice", tls)
+    client.ok("EXAMINE INBOX")
+    client.idle()
+    parked(suite)
+    before = len(suite.log_lines(r"Disconnected: Connection closed in=\d+ out=\d+"))
+    client.close()
+    wait_until(lambda: len(suite.log_lines(r"imap\(alice@a\.test\)<\d+><.*>: Disconnected: Connection closed in=\d+ out=\d+"
+                                           )) > 0, 10, "the log line of a client that left while it was parked")
+    assert len(suite.log_lines(r"Disconnected: Connection closed in=\d+ out=\d+")) > before
+    assert not sessions(suite)
+
+
+def test_a_parked_client_in_idle_is_kept_alive(suite):
+    client = Client(suite, "alice")
+    client.ok("SELECT INBOX")
+    client.idle()
+    parked(suite)
+    assert client.line() == "* OK Still here"
+    assert not sessions(suite)
+    client.close()
+
+
+def test_after_a_restart_of_auth_a_parked_client_hears_bye(suite, tls):
+    client = Client(suite, "alice", tls)
+    client.ok("SELECT INBOX")
+    parked(suite)
+    os.kill(next(pid for pid, name in suite.processes().items() if name == "auth"), 9)
+    client.send("a1 NOOP")
+    assert client.line().startswith("* BYE [UNAVAILABLE]")
+    assert client.line() == ""
+    client.close()
+
+
+def test_a_reload_ends_parked_sessions_with_bye(suite, tls):
+    client = Client(suite, "alice", tls)
+    client.ok("SELECT INBOX")
+    client.idle()
+    parked(suite)
+    suite.reload()
+    assert client.line() == "* BYE [UNAVAILABLE] Server shutting down."
+    assert client.line() == ""
+    client.close()
+    client = Client(suite, "alice", tls)
+    client.ok("SELECT INBOX")
+    client.close()
