@@ -43,12 +43,22 @@ static void take_out(struct held *h)
     h->input = NULL;
 }
 
+/* What the client said meanwhile: closing over unread bytes would reset the connection, and our last line with it. */
+static void discard_input(const struct held *h)
+{
+    char bytes[2048];
+
+    for (int i = 0; i < BATCH && recv(stream_fd(h->client), bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++)
+        continue;
+}
+
 static void end(struct held *h, const char *line, const char *reason)
 {
     if (line) {
         stream_set_deadline(h->client, clock_deadline_ms(WRITE_TIMEOUT_MS));
         stream_puts(h->client, line);
         stream_flush(h->client);
+        discard_input(h);
     }
     log_info("%s: Disconnected: %s%s", str_cstr(&h->who), reason, str_cstr(&h->tally));
     held_free(h);

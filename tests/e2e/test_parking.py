@@ -95,23 +95,30 @@ def suite(make_instance):
                          params={"imap_hibernate_timeout": "1s", "imap_idle_notify_interval": "10s"})
 
 
-@pytest.fixture(params=["plain", "tls"])
-def tls(request):
-    return request.param == "tls"
+def both(suite, user):
+    """The same client without and with TLS."""
+    return [Client(suite, user), Client(suite, user, tls=True)]
 
 
-def test_a_silent_client_finds_its_session_again(suite, tls):
-    client, other = Client(suite, "alice", tls), Client(suite, "alice")
+def close(*clients):
+    for client in clients:
+        client.close()
+
+
+def test_a_silent_client_finds_its_session_again(suite):
+    clients, other = both(suite, "alice"), Client(suite, "alice")
     other.append(5)
-    client.ok("ENABLE CONDSTORE")
-    client.ok("SELECT INBOX")
-    before = client.ok("FETCH 1:* (UID)")[0]
+    for client in clients:
+        client.ok("ENABLE CONDSTORE")
+        client.ok("SELECT INBOX")
+    before = clients[0].ok("FETCH 1:* (UID)")
     parked(suite)
-    assert client.ok("FETCH 1 (UID)")[0] == before
-    client.close(), other.close()
+    for client in clients:
+        assert client.ok("FETCH 1:* (UID)") == before
+    close(*clients, other)
 
 
-def delivered(suite, user):
+def deliver(suite, user):
     """A message comes by another way than ours: a file in new/."""
     maildir = next(p for p in suite.mail.rglob("new") if user in str(p))
     tmp = maildir.parent / "tmp" / f"{time.time_ns()}.test"
@@ -120,53 +127,63 @@ def delivered(suite, user):
     tmp.rename(maildir / tmp.name)
 
 
-def test_a_parked_client_in_idle_hears_of_a_delivery_within_100_ms(suite, tls):
-    client = Client(suite, "bob", tls)
-    count = int(re.search(r"\* (\d+) EXISTS", "\n".join(client.ok("SELECT INBOX")))[1])
+def test_a_parked_client_in_idle_hears_of_a_delivery_within_100_ms(suite):
+    clients = both(suite, "bob")
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
     times = []
-    client.idle()
     for n in range(1, 4):
         parked(suite)
         began = time.monotonic()
-        delivered(suite, "bob")
-        assert client.line() == f"* {count + n} EXISTS"
+        deliver(suite, "bob")
+        for client in clients:
+            assert client.line() == f"* {n} EXISTS"
         times.append(time.monotonic() - began)
-        assert client.line().endswith("RECENT")
+        for client in clients:
+            assert client.line().endswith("RECENT")
     assert min(times) < 0.1 * SLOW, times
     parked(suite)
-    lines, answer = client.done()
-    assert lines == [] and answer.startswith("OK")
-    client.close()
+    for client in clients:
+        lines, answer = client.done()
+        assert lines == [] and answer.startswith("OK")
+    close(*clients)
 
 
-def test_another_session_s_changes_reach_a_parked_client_in_idle(suite, tls):
-    client, other = Client(suite, "carol", tls), Client(suite, "carol")
+def test_another_session_s_changes_reach_a_parked_client_in_idle(suite):
+    clients, other = both(suite, "carol"), Client(suite, "carol")
     other.append(6)
-    client.ok("SELECT INBOX")
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
     other.ok("SELECT INBOX")
-    count = len(other.ok("FETCH 1:* (UID)"))
-    client.idle()
     parked(suite)
+    began = time.monotonic()
     other.ok("STORE 2 +FLAGS (\\Flagged)")
-    assert re.fullmatch(r"\* 2 FETCH \(FLAGS \(.*\\Flagged.*\)\)", client.line())
+    for client in clients:
+        assert re.fullmatch(r"\* 2 FETCH \(FLAGS \(.*\\Flagged.*\)\)", client.line())
+    assert time.monotonic() - began < 0.3 * SLOW
     parked(suite)
-    other.ok("STORE 1,3 +FLAGS (\\Deleted)")
-    for n in (1, 3):
-        assert client.line().startswith(f"* {n} FETCH (FLAGS (")
+    other.ok("STORE 1,3 +FLAGS.SILENT (\\Deleted)")
+    for client in clients:
+        for n in (1, 3):
+            assert client.line().startswith(f"* {n} FETCH (FLAGS (")
     parked(suite)
     other.ok("EXPUNGE")
-    assert [client.line(), client.line()] == ["* 3 EXPUNGE", "* 1 EXPUNGE"]
+    for client in clients:
+        assert [client.line(), client.line()] == ["* 3 EXPUNGE", "* 1 EXPUNGE"]
+        client.done()
     # What it missed while it was silent it hears with its next command, and its numbers are the right ones.
-    client.done()
     parked(suite)
-    other.ok("STORE 2 +FLAGS (\\Deleted)")
+    other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
     other.ok("EXPUNGE")
     other.append(1)
-    lines = client.ok("NOOP")
-    assert "* 2 EXPUNGE" in lines and f"* {count - 2} EXISTS" in lines
-    assert lines.index("* 2 EXPUNGE") < lines.index(f"* {count - 2} EXISTS")
-    assert [line.split()[1] for line in client.ok("FETCH 1:* (UID)")] == [str(n + 1) for n in range(count - 2)]
-    client.close(), other.close()
+    for client in clients:
+        lines = client.ok("NOOP")
+        assert "* 2 EXPUNGE" in lines and "* 4 EXISTS" in lines
+        assert lines.index("* 2 EXPUNGE") < lines.index("* 4 EXISTS")
+        assert client.ok("FETCH 1:* (UID)") == [f"* {n} FETCH (UID {uid})" for n, uid in zip(range(1, 5), (2, 5, 6, 7))]
+    close(*clients, other)
 
 
 def test_what_was_enabled_stays_enabled(suite):
@@ -187,27 +204,23 @@ def test_what_was_enabled_stays_enabled(suite):
     client.close(), other.close()
 
 
-def test_a_parked_client_may_pipeline_done_and_commands_or_leave(suite, tls):
-    client = Client(suite, "alice", tls)
-    client.ok("SELECT INBOX")
-    client.idle()
+def test_a_parked_client_may_pipeline_done_and_commands_or_leave(suite):
+    left = r"imap\(alice@a\.test\)<\d+><.*>: Disconnected: Connection closed in=\d+ out=\d+"
+    clients, leaving = both(suite, "alice"), both(suite, "alice")
+    for client in clients + leaving:
+        client.ok("EXAMINE INBOX")
+        client.idle()
     parked(suite)
-    client.send("DONE\r\na1 NOOP\r\na2 LOGOUT")
-    assert client.until("i1")[1].startswith("OK") and client.until("a1")[1].startswith("OK")
-    assert client.until("a2")[0] == ["* BYE Logging out"]
-    assert client.line() == ""
-    client.close()
-
-    client = Client(suite, "alice", tls)
-    client.ok("EXAMINE INBOX")
-    client.idle()
-    parked(suite)
-    before = len(suite.log_lines(r"Disconnected: Connection closed in=\d+ out=\d+"))
-    client.close()
-    wait_until(lambda: len(suite.log_lines(r"imap\(alice@a\.test\)<\d+><.*>: Disconnected: Connection closed in=\d+ out=\d+"
-                                           )) > 0, 10, "the log line of a client that left while it was parked")
-    assert len(suite.log_lines(r"Disconnected: Connection closed in=\d+ out=\d+")) > before
+    before = len(suite.log_lines(left))
+    close(*leaving)
+    wait_until(lambda: len(suite.log_lines(left)) == before + 2, 10, "the log lines of clients that left while parked")
     assert not sessions(suite)
+    for client in clients:
+        client.send("DONE\r\na1 NOOP\r\na2 LOGOUT")
+        assert client.until("i1")[1].startswith("OK") and client.until("a1")[1].startswith("OK")
+        assert client.until("a2")[0] == ["* BYE Logging out"]
+        assert client.line() == ""
+    close(*clients)
 
 
 def test_a_parked_client_in_idle_is_kept_alive(suite):
@@ -220,26 +233,30 @@ def test_a_parked_client_in_idle_is_kept_alive(suite):
     client.close()
 
 
-def test_after_a_restart_of_auth_a_parked_client_hears_bye(suite, tls):
-    client = Client(suite, "alice", tls)
-    client.ok("SELECT INBOX")
+def test_after_a_restart_of_auth_a_parked_client_hears_bye(suite):
+    clients = both(suite, "alice")
+    for client in clients:
+        client.ok("SELECT INBOX")
     parked(suite)
     os.kill(next(pid for pid, name in suite.processes().items() if name == "auth"), 9)
-    client.send("a1 NOOP")
-    assert client.line().startswith("* BYE [UNAVAILABLE]")
-    assert client.line() == ""
-    client.close()
+    for client in clients:
+        client.send("a1 NOOP")
+        assert client.line().startswith("* BYE [UNAVAILABLE]")
+        assert client.line() == ""
+    close(*clients)
 
 
-def test_a_reload_ends_parked_sessions_with_bye(suite, tls):
-    client = Client(suite, "alice", tls)
-    client.ok("SELECT INBOX")
-    client.idle()
+def test_a_reload_ends_parked_sessions_with_bye(suite):
+    clients = both(suite, "alice")
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
     parked(suite)
     suite.reload()
-    assert client.line() == "* BYE [UNAVAILABLE] Server shutting down."
-    assert client.line() == ""
-    client.close()
-    client = Client(suite, "alice", tls)
+    for client in clients:
+        assert client.line() == "* BYE [UNAVAILABLE] Server shutting down."
+        assert client.line() == ""
+    close(*clients)
+    client = Client(suite, "alice")
     client.ok("SELECT INBOX")
     client.close()
