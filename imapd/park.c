@@ -119,6 +119,7 @@ int park_resume(struct imap *s, struct span state, bool *ret_idling)
 
     if (r < 0)
         return r;
+    s->saved = p.saved; /* imap_done() releases it in any case */
     if (p.selected) {
         r = mailbox_resume(s->account, &p.snapshot, &s->mb);
         if (r < 0)
@@ -127,6 +128,8 @@ int park_resume(struct imap *s, struct span state, bool *ret_idling)
     s->state = p.selected ? IMAP_SELECTED : IMAP_AUTHENTICATED;
     s->condstore = p.condstore;
     s->qresync = p.qresync;
+    s->rev2 = p.rev2;
+    s->utf8 = p.utf8;
     s->keywords_told = p.keywords_told;
     s->bad_commands = p.bad_commands;
     s->stats = p.stats;

@@ -13,10 +13,11 @@
 struct parked {
     bool idling;                /* in IDLE; its command's tag is `tag` */
     bool selected;
-    bool condstore, qresync;
+    bool condstore, qresync, rev2, utf8;
     uint32_t keywords_told, bad_commands;
     struct imap_stats stats;
     struct span tag;
+    struct seqset saved;        /* the caller's: seqset_done() */
     struct snapshot snapshot;   /* if selected */
 };
 
@@ -25,7 +26,7 @@ void parked_encode(const struct imap *s, bool idling, struct str *ret);
 
 /*
  * Version, sum over all bytes, lengths and the mailbox's ranges are checked: -EBADMSG. The result points
- * into bytes. Nothing in it is a right: it is used as the user whom auth names.
+ * into bytes, but for `saved`. Nothing in it is a right: it is used as the user whom auth names.
  */
 int parked_decode(struct span bytes, struct parked *ret);
 

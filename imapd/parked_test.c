@@ -13,7 +13,8 @@
 
 static void encode(struct str *bytes)
 {
-    struct imap s = { .condstore = true, .keywords_told = 3, .bad_commands = 2 };
+    struct seqrange saved[] = { { 3, 5 }, { 9, 9 } };
+    struct imap s = { .condstore = true, .utf8 = true, .saved = { .items = saved, .len = 2, .cap = 2 }, .keywords_told = 3, .bad_commands = 2 };
 
     s.stats.in = 1;
     s.stats.body_bytes = UINT64_MAX;
@@ -30,13 +31,16 @@ static void test_every_part_comes_back(void **state)
     (void)state;
     encode(&bytes);
     assert_int_equal(parked_decode(str_span(&bytes), &p), 0);
-    assert_true(p.idling && p.condstore && !p.qresync && !p.selected);
+    assert_true(p.idling && p.condstore && p.utf8 && !p.rev2 && !p.qresync && !p.selected);
     assert_int_equal(p.keywords_told, 3);
     assert_int_equal(p.bad_commands, 2);
     assert_int_equal(p.stats.in, 1);
     assert_int_equal(p.stats.out, 0);
     assert_true(p.stats.body_bytes == UINT64_MAX);
     assert_true(span_eq_str(p.tag, "a17"));
+    assert_int_equal(p.saved.len, 2);
+    assert_int_equal(p.saved.items[0].to, 5);
+    seqset_done(&p.saved);
 }
 
 static void test_a_state_that_was_touched_anywhere_cut_or_lengthened_is_refused(void **state)

@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct snapshot s;
     struct parked p;
 
-    parked_decode(bytes, &p);
+    if (parked_decode(bytes, &p) == 0)
+        seqset_done(&p.saved);
     snapshot_parse(bytes, &s);
     return 0;
 }
