@@ -92,7 +92,8 @@ bool limits_enter(struct smtpd *s)
     const struct params *p = s->sv->params;
     struct anvil_counts counts;
 
-    if (!is_limited(s) ||
+    /* Who may use XCLIENT stands for others: their commands count, its connections do not. */
+    if (!is_limited(s) || s->may_xclient ||
         (p->smtpd_client_connection_count_limit == 0 && p->smtpd_client_connection_rate_limit == 0))
         return true;
     name_client(s);
@@ -108,6 +109,12 @@ bool limits_enter(struct smtpd *s)
 void limits_leave(struct smtpd *s)
 {
     anvil_leave(s->sv->anvil, &s->anvil);
+}
+
+void limits_rename(struct smtpd *s)
+{
+    limits_leave(s);
+    s->anvil.who.client[0] = '\0';
 }
 
 bool limit_exceeded(struct smtpd *s, enum limit limit)

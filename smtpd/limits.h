@@ -13,6 +13,9 @@ enum limit { LIMIT_MESSAGE, LIMIT_RCPT, LIMIT_AUTH, LIMIT_NEWTLS, LIMIT_NEWTLS_L
 MAY_WAIT bool limits_enter(struct smtpd *s);
 MAY_WAIT void limits_leave(struct smtpd *s);
 
+/* The client is another one from here on (XCLIENT). */
+MAY_WAIT void limits_rename(struct smtpd *s);
+
 /* TLS is up: count the session, if it is a new one. false: it is one too many, the client was told so. */
 MAY_WAIT bool limits_tls(struct smtpd *s);
 

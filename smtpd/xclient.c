@@ -20,6 +20,7 @@
 #include "smtpd/client.h"
 #include "smtpd/command.h"
 #include "smtpd/filter.h"
+#include "smtpd/limits.h"
 #include "smtpd/reply.h"
 #include "smtpd/session.h"
 
@@ -228,6 +229,7 @@ void cmd_xclient(struct smtpd *s, struct span args)
     memcpy(before, s->namaddr, sizeof(before));
     become(s, &c);
     client_place(s);
+    limits_rename(s);
     filter_done(s); /* for them it is a new session */
     log_info("XCLIENT from %s: client=%s", before, s->namaddr);
     s->where = "CONNECT";

@@ -31,6 +31,7 @@ enum {
     LOG_FLUSH_AT = 16 * 1024,
     LOG_BUFFER = LOG_FLUSH_AT + LOG_LINE_MAX,
     LOG_BATCH = 32, /* datagrams a call */
+    LOG_WARNING_PAUSE_MS = 100,
 };
 
 enum log_target { TARGET_STDERR, TARGET_FD, TARGET_SYSLOG };
@@ -44,6 +45,7 @@ static struct {
     pid_t pid;           /* 0: not asked yet in this process */
     time_t stamp_second; /* what stamp shows */
     char stamp[32];      /* "Nov 22 07:51:37" */
+    uint64_t warned_ms;  /* when a warning was last written at once */
     size_t len;
     char buf[LOG_BUFFER];
 } lg = {.tag = "postern", .fd = -1};
@@ -271,6 +273,21 @@ static size_t add_prefix(char *p, size_t room, enum log_level level)
     return (size_t)n;
 }
 
+/* What could be the last word of a process leaves at once. But a flood makes a warning of each client: those that follow
+ * closely on another wait for the flush, as all lines do. */
+static bool is_urgent(enum log_level level)
+{
+    uint64_t now;
+
+    if (level != LOG_LV_WARNING)
+        return level > LOG_LV_WARNING;
+    now = clock_ms();
+    if (lg.warned_ms != 0 && now - lg.warned_ms < LOG_WARNING_PAUSE_MS)
+        return false;
+    lg.warned_ms = now;
+    return true;
+}
+
 void log_vline(enum log_level level, const char *fmt, va_list ap)
 {
     int saved = errno; /* the text may use %m, and the caller his errno */
@@ -288,7 +305,7 @@ void log_vline(enum log_level level, const char *fmt, va_list ap)
             p[i] = '?';
     p[end++] = '\n';
     lg.len += end;
-    if (level >= LOG_LV_WARNING || lg.target == TARGET_STDERR || lg.len >= LOG_FLUSH_AT)
+    if (is_urgent(level) || lg.target == TARGET_STDERR || lg.len >= LOG_FLUSH_AT)
         flush_locked();
     pthread_mutex_unlock(&lock);
     errno = saved;

@@ -5,7 +5,7 @@
  * Lines go to syslog (facility mail), to an inherited descriptor
  * (maillog_file, opened by master) or to stderr (tools). Lines for a
  * descriptor are kept until log_flush(), which the event loop calls before it
- * sleeps, so that a burst costs one write. Warnings and worse flush at once.
+ * sleeps, so that a burst costs one write. Errors and a first warning flush.
  * A child of fork() forgets the lines its parent has not written yet; the
  * parent writes them. Lines are cut at 4 KiB. Threads may log.
  * lib/ does not log but returns errors; programs do (style: three failures).

@@ -68,6 +68,13 @@ static void test_lines_wait_for_the_flush_and_warnings_do_not(void **state)
     _cleanup_(str_free) struct str three = written();
     assert_non_null(strstr(three.data, ": second\n"));
     assert_true(span_ends_nocase(str_span(&three), (struct span)SPAN(": warning: bad\n")));
+    log_warn("one of many");
+    _cleanup_(str_free) struct str still = written();
+    assert_true(span_ends_nocase(str_span(&still), (struct span)SPAN(": warning: bad\n")));
+    log_error("worse");
+    _cleanup_(str_free) struct str five = written();
+    assert_non_null(strstr(five.data, ": warning: one of many\n"));
+    assert_true(span_ends_nocase(str_span(&five), (struct span)SPAN(": error: worse\n")));
 }
 
 static void test_a_line_has_stamp_host_tag_and_pid(void **state)

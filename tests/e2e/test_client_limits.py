@@ -25,11 +25,13 @@ SERVICES = {
     "wrapped": "smtpd_client_new_tls_session_rate_limit=2",
     "exempt": "smtpd_client_connection_rate_limit=1",
     "network": "smtpd_client_connection_rate_limit=1",
+    "relay": "smtpd_client_message_rate_limit=2",
 }
 MORE = {
     "auth": " -o smtpd_sasl_auth_enable=yes -o smtpd_tls_auth_only=no",
     "wrapped": " -o smtpd_tls_wrappermode=yes",
     "exempt": " -o smtpd_client_event_limit_exceptions=$mynetworks",
+    "relay": " -o smtpd_authorized_xclient_hosts=127.0.0.0/8 -o smtpd_client_connection_rate_limit=1",
     "network": " -o smtpd_client_ipv4_prefix_length=24",
 }
 
@@ -210,3 +212,20 @@ def test_the_highest_counts_are_logged_from_time_to_time(suite):
                  r"message rate 3/60s for " + name, r"recipient rate 3/60s for " + name, r"auth rate 3/60s for " + name,
                  r"newtls rate \d/60s for " + name, r"cache size \d+"):
         suite.wait_log(rf"anvil\[\d+\]: statistics: max {what} {at}", 10)
+
+
+def mail_and_reset(client):
+    code = client.say("MAIL FROM:<s@b.test>")[:3]
+    client.say("RSET")
+    return code
+
+
+def test_behind_a_relay_that_may_use_xclient_each_client_is_counted_for_itself(suite):
+    for address, replies in (("192.0.2.1", "250 250"), ("192.0.2.2", "250 250"), ("192.0.2.1", "450 450")):
+        c = Client(suite, "relay")
+        assert re.match(GREETED, c.reply())
+        c.say("EHLO relay")
+        assert c.say(f"XCLIENT ADDR={address} NAME=[UNAVAILABLE]").startswith("220")
+        c.say("EHLO client")
+        assert [mail_and_reset(c) for _ in range(2)] == replies.split(), address
+        c.close()
