@@ -36,7 +36,8 @@ enum stage {
 /* One name of a list with what stands behind it. */
 struct restriction_item {
     const struct restriction *what;
-    struct table *table;                /* argument TABLE */
+    struct table *table;                /* argument TABLE, CCERT */
+    unsigned char search_order[2], n_search_order; /* argument CCERT: which fingerprints are looked up; see ccert_parse */
     struct rbl *rbl;                    /* argument RBL */
     struct policy *policy;              /* argument POLICY; all sessions share it */
     const struct restriction_list *class; /* a restriction class; borrowed */

@@ -14,7 +14,7 @@
 enum need { NEEDS_NOTHING, NEEDS_HELO, NEEDS_SENDER, NEEDS_RCPT, NEEDS_ETRN };
 
 /* What follows its name in a list. */
-enum argument { NO_ARG, ARG_TABLE, ARG_RBL, ARG_POLICY, ARG_SECONDS, ARG_CLASS };
+enum argument { NO_ARG, ARG_TABLE, ARG_RBL, ARG_POLICY, ARG_SECONDS, ARG_CLASS, ARG_CCERT };
 
 struct restriction {
     struct span name;
@@ -23,6 +23,12 @@ struct restriction {
     bool guards_relay;
     enum verdict (*ask)(struct smtpd *s, const struct restriction_item *item);
 };
+
+/* The inside of "{ ... }"; anything else as it is. */
+struct span restrict_unbrace(struct span text);
+
+/* The argument of check_ccert_access: type:table, or { type:table, { search_order = ... } }. */
+int ccert_parse(struct span text, struct restriction_item *item, struct str *err);
 
 /* Ask a list, also from within a restriction. */
 MAY_WAIT enum verdict restrictions_run(struct smtpd *s, const struct restriction_list *l);

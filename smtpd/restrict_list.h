@@ -8,6 +8,7 @@
 /* What follows the name, as a reader is told */
 #define SHOWN_NO_ARG      ""
 #define SHOWN_ARG_TABLE   "type:table"
+#define SHOWN_ARG_CCERT   "type:table"
 #define SHOWN_ARG_RBL     "domain[=address]"
 #define SHOWN_ARG_POLICY  "server"
 #define SHOWN_ARG_SECONDS "time"

@@ -174,7 +174,7 @@ static struct policy *policy_new(const struct params *params, struct span name)
 }
 
 /* "{ ... }" without its braces */
-static struct span strip_braces(struct span s)
+struct span restrict_unbrace(struct span s)
 {
     if (s.len >= 2 && s.ptr[0] == '{' && s.ptr[s.len - 1] == '}')
         s = span_make(s.ptr + 1, s.len - 2);
@@ -184,7 +184,7 @@ static struct span strip_braces(struct span s)
 int policy_parse(const struct restriction_set *set, struct span text, struct policy **ret,
                  struct str *err)
 {
-    struct span word, in = strip_braces(text);
+    struct span word, in = restrict_unbrace(text);
 
     if (!lines_list_word(&in, &word)) {
         str_add_str(err, "policy service: inet:host:port or unix:path is missing");
@@ -195,7 +195,7 @@ int policy_parse(const struct restriction_set *set, struct span text, struct pol
     int r = parse_endpoint(p, set, word, err);
 
     while (r == 0 && lines_list_word(&in, &word)) {
-        struct span value = strip_braces(word); /* "{ name = value with blanks }" */
+        struct span value = restrict_unbrace(word); /* "{ name = value with blanks }" */
         struct span name = span_trim(span_cut(&value, '='));
 
         r = set_option(p, name, span_trim(value));

@@ -110,7 +110,8 @@ static int parse_seconds(struct span text, struct restriction_item *item, struct
 static int parse_argument(const struct restriction_set *set, struct span text,
                           struct restriction_item *item, struct str *err)
 {
-    bool opens = item->what->argument == ARG_TABLE || item->what->argument == ARG_POLICY;
+    bool opens = item->what->argument == ARG_TABLE || item->what->argument == ARG_CCERT ||
+                 item->what->argument == ARG_POLICY;
 
     if (opens && set->closed) {
         str_addf(
@@ -123,6 +124,8 @@ static int parse_argument(const struct restriction_set *set, struct span text,
     switch (item->what->argument) {
     case ARG_TABLE:
         return table_open(text, &item->table, err);
+    case ARG_CCERT:
+        return ccert_parse(text, item, err);
     case ARG_RBL:
         return rbl_parse(set, text, &item->rbl, err);
     case ARG_POLICY:

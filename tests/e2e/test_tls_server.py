@@ -121,6 +121,9 @@ SERVICES = {
     "trust": ["smtpd_tls_ask_ccert = yes", "smtpd_relay_restrictions = permit_tls_all_clientcerts, reject"],
     "access": ["smtpd_tls_ask_ccert = yes", "smtpd_relay_restrictions = reject_unauth_destination",
                "smtpd_recipient_restrictions = check_ccert_access texthash:$config_directory/ccert"],
+    "bykey": ["smtpd_tls_ask_ccert = yes", "smtpd_relay_restrictions = reject_unauth_destination",
+              "smtpd_recipient_restrictions = check_ccert_access { texthash:$config_directory/bykey, "
+              "{ search_order = pubkey_fingerprint } }"],
     "require": ["smtpd_tls_security_level = encrypt", "smtpd_tls_req_ccert = yes"],
     "hurried": ["smtpd_starttls_timeout = 1s"],
 }
@@ -141,6 +144,7 @@ def tls(make_instance, pems):
     instance.tls_port = ports
     known, keyed = pems["known"].fingerprint(), pems["keyed"].key_fingerprint()
     (instance.config / "relay").write_text(f"{known} x\n{keyed} x\n")
+    (instance.config / "bykey").write_text(f"{known} OK\n{pems['known'].key_fingerprint()} REJECT your key\n")
     (instance.config / "ccert").write_text(f"{known} REJECT not you\n{keyed} OK\n")
     (instance.config / "stored").write_text(f"B64.test {pems['b64.test'].both}\n"
                                             f".wild.test {pems['wild.test'].key},{pems['wild.test'].crt}\n")
@@ -311,6 +315,7 @@ def test_changed_names_and_files_count_without_a_new_process_and_broken_ones_do_
     ("ask", None, 554, "Access denied"), ("ask", "stranger", 554, "Access denied"),
     ("trust", "other", 250, ""), ("trust", "stranger", 554, "Access denied"), ("trust", None, 554, "Access denied"),
     ("access", "known", 554, "Client certificate rejected: not you"), ("access", "keyed", 250, ""), ("access", "other", 250, ""),
+    ("bykey", "known", 554, "Client certificate rejected: your key"), ("bykey", "keyed", 250, ""),
 ])
 def test_a_certificate_opens_the_doors_that_its_fingerprint_or_its_authority_opens(tls, pems, name, client, code, text):
     pem = pems[client] if client else None
