@@ -46,6 +46,38 @@ static void test_a_lost_or_damaged_index_is_rebuilt_under_a_new_uidvalidity(void
     }
 }
 
+static void test_an_index_of_another_version_is_rebuilt(void **state)
+{
+    struct account *a = open_account();
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    MDB_val key = { 1, "a" }, value;
+    char header[64];
+
+    (void)state;
+    append(a, "INBOX", "a: 1\r\n", MAIL_SEEN);
+    assert_int_equal(index_begin_write(a->index, &t), 0);
+    assert_int_equal(mdb_get(t.txn, t.db, &key, &value), 0);
+    assert_true(value.mv_size <= sizeof header);
+    memcpy(header, value.mv_data, value.mv_size);
+    header[strlen("Postern index")] ^= 3; /* the version's first byte */
+    value.mv_data = header;
+    assert_int_equal(mdb_put(t.txn, t.db, &key, &value, 0), 0);
+    assert_int_equal(index_commit(&t, true), 0);
+    account_close(a);
+
+    a = open_account();
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0);
+    assert_int_equal(mailbox_count(mb), 1);
+    assert_int_equal(mailbox_entry(mb, 1)->flags, MAIL_SEEN);
+    assert_content(mb, 1, "a: 1\r\n");
+    snprintf(header, sizeof header, "%s.damaged", INDEX_DIRECTORY);
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", maildir, header);
+    assert_int_equal(access(path, F_OK), 0); /* the old one was put aside */
+    mailbox_close(mb);
+    account_close(a);
+}
+
 /* 0: INBOX could be opened, has all its messages, and one could be changed */
 static int try_session(uint32_t messages)
 {
@@ -258,6 +290,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_lost_or_damaged_index_is_rebuilt_under_a_new_uidvalidity),
+        TEST(test_an_index_of_another_version_is_rebuilt),
         TEST(test_a_damaged_page_harms_few_sessions),
         TEST(test_a_flipped_bit_is_never_believed),
         TEST(test_who_was_away_longer_than_expunges_are_remembered_hears_of_all_that_is_not_there),

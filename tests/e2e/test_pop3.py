@@ -11,7 +11,7 @@ from instance import SLOW, wait_until
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    instance = make_instance(params={"imap_allow_plaintext_auth": "127.0.0.1"})
+    instance = make_instance(users=("alice", "bob", "carol"), params={"imap_allow_plaintext_auth": "127.0.0.1"})
     box = instance.maildir("alice")
     write(instance, box, {f"10{i}.M{i}P1.host:2,": f"Subject: {i}\n\nText {i}\n.dot\n" for i in range(5)})
     return instance
@@ -131,6 +131,21 @@ def test_unique_ids_have_the_form_of_the_server_that_was_there_before(suite, for
     ids, one = wait_until(lambda: (r := listed()) and re.fullmatch(wanted, r[0][0]) and r, 10, "the new form")
     assert len(set(ids)) == 5 and all(re.fullmatch(wanted, i) for i in ids) and ids[1] == one
     assert listed() == (ids, one)
+
+
+def test_lists_and_unique_ids_need_no_message_file(suite):
+    """Nobody may read these files, and the sizes are in their names, as we and Dovecot store messages."""
+    box = suite.maildir("carol")
+    write(suite, box, {f"{1000 + i}.M{i}P1.host,S=20,W={100 + i}:2,": "Subject: a\n\nb\n" for i in range(500)})
+    for path in (box / "cur").iterdir():
+        path.chmod(0)
+    pop = login(suite, "carol")
+    assert pop.stat() == (500, sum(100 + i for i in range(500)))
+    assert pop.list()[1] == [b"%d %d" % (i + 1, 100 + i) for i in range(500)]
+    assert len({line.split()[1] for line in pop.uidl()[1]}) == 500
+    with pytest.raises(poplib.error_proto):
+        pop.retr(1)
+    pop.quit()
 
 
 def test_bad_input_is_answered_and_the_session_goes_on(suite):
