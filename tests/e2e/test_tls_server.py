@@ -84,7 +84,13 @@ def session(port, **kw):
 def shown(port, name=None, starttls=True, **kw):
     """The name in the certificate that a client is shown."""
     c = context(**kw)
-    if starttls:
+    if isinstance(starttls, bytes):     # of another protocol: the command; its answer is one line, as the greeting is
+        sock = socket.create_connection(("127.0.0.1", port), 20 * SLOW)
+        with sock.makefile("rb", buffering=0) as answers:
+            answers.readline()
+            sock.sendall(starttls)
+            assert b"OK" in answers.readline()
+    elif starttls:
         s = smtplib.SMTP("127.0.0.1", port, "client.test", timeout=20 * SLOW)
         s.ehlo()
         s.docmd("STARTTLS")
@@ -249,6 +255,8 @@ NAMES = [("b64.test", "b64.test"), ("B64.TEST", "b64.test"), ("x.wild.test", "wi
 def test_a_client_is_shown_the_certificate_of_the_name_it_asks_for(tls):
     assert {n: shown(tls.tls_port["may"], n) for n, _ in NAMES} == dict(NAMES)
     assert {n: shown(tls.port["imaps"], n, starttls=False) for n, _ in NAMES} == dict(NAMES)
+    for service, starttls in (("pop3s", False), ("imap", b"a STARTTLS\r\n"), ("pop3", b"STLS\r\n")):
+        assert [shown(tls.port[service], n, starttls=starttls) for n in ("b64.test", None)] == ["b64.test", "ec.test"], service
 
 
 def test_a_broken_certificate_of_a_name_is_logged_and_never_replaced_by_another(tls):
