@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * append.c - APPEND (RFC 3501 section 6.3.11; UIDPLUS RFC 4315, APPENDLIMIT RFC 7889)
+ * append.c - APPEND (RFC 3501 section 6.3.11) and REPLACE (RFC 8508)
  *
- * The message is streamed into a nameless file of the user's own, never held in
+ * With several messages at once, all or none (MULTIAPPEND, RFC 3502), literal8 (BINARY, RFC 3516
+ * section 4.4) and UTF8 (...) (RFC 6855 section 4); answered by APPENDUID (UIDPLUS, RFC 4315).
+ *
+ * Messages are streamed one after the other into one nameless file of the user's own, never held in
  * memory (small ones are, in the kernel's, as a memfd: no inode has to be made for them).
  *
  * Runs in: imapd (input is hostile).
@@ -22,54 +25,97 @@
 #include "input.h"
 #include "mail/date.h"
 #include "reply.h"
+#include "seqset.h"
 
 #define SMALL_MESSAGE (256 * 1024)
 
-struct append {
-    struct str mailbox;
+/* What stands in front of one message's literal */
+struct head {
     struct flag_list flags;
     int64_t received;       /* 0: now */
+    bool in_utf8;           /* UTF8 (~{n}...): a parenthesis has to follow */
 };
+
+struct append {
+    struct str mailbox;
+    uint32_t replaced;      /* UID of the message that goes (REPLACE); 0: none */
+    int fd;                 /* holds all messages, one after the other */
+    bool in_memory;
+    uint64_t used;
+    struct append_message *messages;
+    size_t len, cap;
+};
+#define APPEND_INIT ((struct append){ .mailbox = STR_INIT, .fd = -1 })
 
 static void append_done(struct append *a)
 {
+    for (size_t i = 0; i < a->len; i++) {
+        for (char **k = (char **)a->messages[i].keywords; *k; k++)
+            free(*k);
+        free((void *)a->messages[i].keywords);
+    }
+    free(a->messages);
     str_free(&a->mailbox);
-    flag_list_done(&a->flags);
+    if (a->fd >= 0)
+        close(a->fd);
 }
 
-/* SP mailbox SP [flag-list SP] [date-time SP], the literal comes next */
-static bool parse_append(struct parse *p, struct append *ret)
+static void head_done(struct head *h)
+{
+    flag_list_done(&h->flags);
+}
+
+/* ---- grammar ---- */
+
+/* SP [flag-list SP] [date-time SP] ["~" / "UTF8" SP "(~"], the literal comes next */
+static bool parse_head(struct parse *p, struct head *ret)
 {
     struct span date;
 
-    if (!parse_mailbox(p, &ret->mailbox) || !parse_sp(p))
+    if (!parse_sp(p))
         return false;
     if (p->in.len > 0 && p->in.ptr[0] == '(' && (!parse_flag_list(p, &ret->flags) || !parse_sp(p)))
         return false;
     if (p->in.len > 0 && p->in.ptr[0] == '"' &&
         (!parse_string(p, &date) || date_parse_imap(date, &ret->received) < 0 || !parse_sp(p)))
         return false;
+    ret->in_utf8 = parse_word(p, "UTF8");
+    if (ret->in_utf8 && (!parse_sp(p) || !parse_char(p, '(') || p->in.len == 0))
+        return false;
+    parse_char(p, '~');
     return p->in.len == 0;
 }
 
 bool append_is_message(struct span before)
 {
     _cleanup_(parse_done) struct parse p;
-    _cleanup_(append_done) struct append a = { STR_INIT, FLAG_LIST_INIT, 0 };
-    struct span tag;
+    _cleanup_(head_done) struct head head = { .flags = FLAG_LIST_INIT };
+    _cleanup_(str_free) struct str mailbox = STR_INIT;
+    struct span word, set;
 
     parse_init(&p, before);
-    return parse_tag(&p, &tag) && parse_sp(&p) && parse_word(&p, "APPEND") && parse_append(&p, &a);
+    if (!parse_tag(&p, &word) || !parse_sp(&p))
+        return false;
+    if (!parse_word(&p, "APPEND")) {
+        if (parse_word(&p, "UID") && !parse_sp(&p))
+            return false;
+        if (!parse_word(&p, "REPLACE") || !parse_sp(&p) || !parse_set(&p, &set))
+            return false;
+    }
+    return parse_mailbox(&p, &mailbox) && parse_head(&p, &head);
 }
+
+/* ---- the file ---- */
 
 /* A file for `size` bytes that disappears with its descriptor; the session's directory is the
  * Maildir. */
-static int temporary_file(uint64_t size)
+static int temporary_file(uint64_t size, bool *ret_in_memory)
 {
     int fd = -1;
 
     if (size > SMALL_MESSAGE)
         fd = open(".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    *ret_in_memory = fd < 0;
     if (fd < 0) /* small, or a file system that has no nameless files */
         fd = memfd_create("append", MFD_CLOEXEC);
     return fd < 0 ? -errno : fd;
@@ -88,9 +134,51 @@ static int write_all(int fd, struct span bytes)
     return 0;
 }
 
-/* Read the literal into fd. A failure to write is kept in *ret_error and the rest read away.
- * Returns 0, or the stream's error. */
-static int receive(struct imap *s, int fd, int *ret_error)
+/* Move what memory holds so far to the disk, before many small messages have become much. */
+static int move_to_disk(struct append *a)
+{
+    bool in_memory;
+    int fd = temporary_file(UINT64_MAX, &in_memory);
+    off_t at = 0;
+
+    while (fd >= 0 && (uint64_t)at < a->used) {
+        ssize_t n = copy_file_range(a->fd, &at, fd, NULL, (size_t)(a->used - (uint64_t)at), 0);
+        char piece[4096 / 2];
+
+        if (n > 0)
+            continue;
+        n = pread(a->fd, piece, sizeof piece, at); /* not between these file systems */
+        int r = n <= 0 ? -EIO : write_all(fd, span_make(piece, (size_t)n));
+
+        if (r < 0) {
+            close(fd);
+            return r;
+        }
+        at += n;
+    }
+    if (fd < 0)
+        return fd;
+    close(a->fd);
+    a->fd = fd;
+    a->in_memory = in_memory;
+    return 0;
+}
+
+/* Room for `size` bytes more */
+static int make_room(struct append *a, uint64_t size)
+{
+    if (a->fd < 0) {
+        a->fd = temporary_file(size, &a->in_memory);
+        return a->fd < 0 ? a->fd : 0;
+    }
+    return a->in_memory && a->used + size > SMALL_MESSAGE ? move_to_disk(a) : 0;
+}
+
+/* ---- receiving ---- */
+
+/* Read the literal into the file. A failure to write, or a NUL, is kept in *ret_error and the rest read
+ * away. Returns 0, or the stream's error. */
+static int receive(struct imap *s, struct append *a, int *ret_error)
 {
     uint64_t left = s->literal.size;
 
@@ -102,7 +190,8 @@ static int receive(struct imap *s, int fd, int *ret_error)
             return r;
         if (got.len > left)
             got.len = (size_t)left;
-        *ret_error = write_all(fd, got);
+        /* A Maildir is text: what is more has to be encoded (RFC 3516 section 4.4). */
+        *ret_error = span_chr(got, '\0') >= 0 ? -EILSEQ : write_all(a->fd, got);
         stream_consume(s->client, got.len);
         s->stats.in += got.len;
         left -= got.len;
@@ -110,21 +199,18 @@ static int receive(struct imap *s, int fd, int *ret_error)
     return input_skip(s, left);
 }
 
-/* After the message: nothing. 0; 1: something else, to be refused; or the stream's error. */
-static int end_of_command(struct imap *s)
+static void add_message(struct append *a, const struct head *h, uint64_t size)
 {
-    struct span rest;
-    int r = stream_getline(s->client, (size_t)s->params->imap_line_limit, &rest);
+    const char **keywords = mem_new_n(const char *, h->flags.len + 1);
 
-    if (r == -EMSGSIZE)
-        return 1;
-    if (r < 0)
-        return r;
-    s->stats.in += rest.len + 2;
-    if (rest.len == 0)
-        return 0;
-    r = input_skip_rest(s, rest);
-    return r < 0 ? r : 1;
+    for (size_t i = 0; i < h->flags.len; i++)
+        keywords[i] = mem_dup_span(h->flags.keywords[i]);
+    MEM_GROW(a->messages, a->len, a->cap);
+    a->messages[a->len++] = (struct append_message){
+        .save = { .offset = a->used, .size = size, .received = h->received, .flags = h->flags.flags },
+        .keywords = keywords,
+    };
+    a->used += size;
 }
 
 /* Refuse without reading the message, unless it is on its way already. */
@@ -138,70 +224,177 @@ static int drop_literal(struct imap *s)
     return r < 0 ? r : input_skip_command(s);
 }
 
-static int store(struct imap *s, const struct append *a, int fd)
+/* The line after a message: its end, or the head of the next. 1: *ret_head and s->literal are set; 0: the
+ * command has ended; -EINVAL: to be refused, all is read; or the stream's error. */
+static int next_head(struct imap *s, const struct head *last, struct head *ret_head)
 {
-    const char **keywords = mem_new_n(const char *, a->flags.len + 1);
-    const struct maildir_save save = {.content_fd = fd,
-                                      .size = s->literal.size,
-                                      .received = a->received,
-                                      .flags = a->flags.flags};
-    uint32_t uidvalidity, uid;
+    _cleanup_(parse_done) struct parse p = { .in = SPAN_NULL };
+    struct span line, before;
+    int r = stream_getline(s->client, (size_t)s->params->imap_line_limit, &line);
 
-    for (size_t i = 0; i < a->flags.len; i++)
-        keywords[i] = mem_dup_span(a->flags.keywords[i]);
+    if (r == -EMSGSIZE)
+        return -EINVAL;
+    if (r < 0)
+        return r;
+    s->stats.in += line.len + 2;
+    /* Keywords of the head borrow from it while the message is read. */
+    str_set(&s->command, line);
+    parse_init(&p, str_span(&s->command));
+    if (last->in_utf8 && !parse_char(&p, ')'))
+        return -EINVAL;
+    if (parse_end(&p))
+        return 0;
+    r = parse_literal_spec(p.in, &before, &s->literal.size, &s->literal.sync);
+    if (r > 0) {
+        p.in = before;
+        if (parse_head(&p, ret_head))
+            return 1;
+    }
+    r = input_skip_rest(s, str_span(&s->command));
+    return r < 0 ? r : -EINVAL;
+}
 
-    int r = account_append(s->account, str_span(&a->mailbox), &save, keywords, &uidvalidity, &uid);
+/* One message after its head. 0; 1: refused, answered, all is read; or the stream's error. */
+static int receive_message(struct imap *s, struct append *a, const struct head *h)
+{
+    uint64_t limit = (uint64_t)s->params->message_size_limit, size = s->literal.size;
+    int error = 0, r;
 
-    for (size_t i = 0; i < a->flags.len; i++)
-        free((char *)keywords[i]);
-    free(keywords);
+    if (size == 0)
+        reply_no(s, "A message has at least one byte.");
+    else if (limit > 0 && size > limit)
+        reply_no(s, "[TOOBIG] A message has at most %" PRIu64 " bytes.", limit);
+    else if (a->len == (a->replaced > 0 ? 1 : (size_t)s->params->imap_append_limit))
+        reply_no(s, "[LIMIT] This command stores at most %zu messages.", a->len);
+    else if ((error = make_room(a, size)) < 0)
+        reply_errno(s, error, "Making a temporary file");
+    else {
+        input_invite(s, s->literal.sync);
+        r = receive(s, a, &error);
+        if (r < 0)
+            return r;
+        if (error == 0) {
+            add_message(a, h, size);
+            return 0;
+        }
+        if (error == -EILSEQ)
+            reply_no(s, "[UNKNOWN-CTE] A message with NUL bytes has to be encoded.");
+        else
+            reply_errno(s, error, "Writing a temporary file");
+        r = input_skip_command(s);
+        return r < 0 ? r : 1;
+    }
+    r = drop_literal(s);
+    return r < 0 ? r : 1;
+}
+
+/* All messages from the first head on. 0, 1 refused and answered, or the stream's error. */
+static int receive_all(struct imap *s, struct append *a, struct head *first)
+{
+    struct head h = TAKE(*first, (struct head){ .flags = FLAG_LIST_INIT });
+    int r;
+
+    do {
+        struct head last = h;
+
+        r = receive_message(s, a, &h);
+        h = (struct head){ .flags = FLAG_LIST_INIT };
+        if (r == 0)
+            r = next_head(s, &last, &h);
+        else
+            r = r > 0 ? -ECONNABORTED : r;
+        head_done(&last);
+    } while (r > 0);
+    head_done(&h);
+    if (r == -EINVAL)
+        reply_bad(s, "After a message comes the end of the line, or flags, a date and another message.");
+    return r == -EINVAL || r == -ECONNABORTED ? 1 : r;
+}
+
+/* ---- storing ---- */
+
+static void put_uids(struct str *out, const uint32_t *uids, size_t n)
+{
+    struct seqset_printer set = { .out = out };
+
+    for (size_t i = 0; i < n; i++)
+        seqset_print(&set, uids[i]);
+    seqset_print_end(&set);
+}
+
+/* RFC 8508 section 3.4: APPENDUID stands before the EXPUNGE, hence untagged */
+static int finish_replace(struct imap *s, const struct append *a, const char *code)
+{
+    int r = mailbox_remove(s->mb, &a->replaced, 1);
+
+    if (r < 0)
+        return reply_errno(s, r, "Removing the replaced message");
+    imap_printf(s, "* OK %s Replacement stored.\r\n", code);
+    return reply_ok(s, "Replace completed.");
+}
+
+static int store(struct imap *s, struct append *a)
+{
+    _cleanup_free_ uint32_t *uids = mem_new_n(uint32_t, a->len);
+    _cleanup_(str_free) struct str code = STR_INIT;
+    uint32_t uidvalidity;
+
+    for (size_t i = 0; i < a->len; i++)
+        a->messages[i].save.content_fd = a->fd;
+
+    int r = account_append_all(s->account, str_span(&a->mailbox), a->messages, a->len, &uidvalidity, uids);
+
     if (r == -ENOENT)
         return reply_no(s, "[TRYCREATE] No such mailbox.");
     if (r < 0)
         return reply_errno(s, r, "Storing the message");
-    return reply_ok(s, "[APPENDUID %" PRIu32 " %" PRIu32 "] Append completed.", uidvalidity, uid);
+    str_addf(&code, "[APPENDUID %" PRIu32 " ", uidvalidity);
+    put_uids(&code, uids, a->len);
+    str_add_char(&code, ']');
+    if (a->replaced > 0)
+        return finish_replace(s, a, str_cstr(&code));
+    return reply_ok(s, "%s Append completed.", str_cstr(&code));
 }
 
-static int receive_and_store(struct imap *s, const struct append *a)
+/* Everything from the mailbox's name on */
+static int append(struct imap *s, struct parse *p, struct append *a)
 {
-    _cleanup_close_ int fd = temporary_file(s->literal.size);
-    int error = 0;
+    struct head head = { .flags = FLAG_LIST_INIT };
+    int r;
 
-    if (fd < 0) {
-        int r = drop_literal(s);
-
-        return r < 0 ? r : reply_errno(s, fd, "Making a temporary file");
+    if (!s->literal.pending || !parse_mailbox(p, &a->mailbox) || !parse_head(p, &head)) {
+        head_done(&head);
+        return reply_bad(s, "A mailbox, flags, a date and a message as a literal are expected.");
     }
-    input_invite(s, s->literal.sync);
-
-    int r = receive(s, fd, &error);
-
-    if (r == 0)
-        r = end_of_command(s);
-    if (r < 0)
-        return r;
+    r = receive_all(s, a, &head);
     if (r > 0)
-        return reply_bad(s, "One message is expected, and nothing after it.");
-    if (error < 0)
-        return reply_errno(s, error, "Writing a temporary file");
-    return store(s, a, fd);
+        return 0;
+    return r < 0 ? r : store(s, a);
 }
 
 int cmd_append(struct imap *s, struct parse *p)
 {
-    _cleanup_(append_done) struct append a = { STR_INIT, FLAG_LIST_INIT, 0 };
-    uint64_t limit = (uint64_t)s->params->message_size_limit;
+    _cleanup_(append_done) struct append a = APPEND_INIT;
 
-    if (!s->literal.pending || !parse_append(p, &a))
-        return reply_bad(s, "APPEND takes a mailbox, flags, a date and a message as a literal.");
-    if (s->literal.size > 0 && (limit == 0 || s->literal.size <= limit))
-        return receive_and_store(s, &a);
+    return append(s, p, &a);
+}
 
-    int r = drop_literal(s);
+/* REPLACE SP seq-number append-arguments; one message only, so that it takes that one's place */
+int cmd_replace(struct imap *s, struct parse *p)
+{
+    _cleanup_(append_done) struct append a = APPEND_INIT;
+    _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
+    bool good = parse_messages(s, p, &seqs) && seqs.len == 1;
+    int r = 0;
 
+    if (good && !mailbox_read_only(s->mb)) {
+        a.replaced = mailbox_entry(s->mb, seqs.items[0])->uid;
+        return append(s, p, &a);
+    }
+    if (s->literal.pending)
+        r = drop_literal(s);
     if (r < 0)
         return r;
-    if (s->literal.size == 0)
-        return reply_no(s, "A message has at least one byte.");
-    return reply_no(s, "[TOOBIG] A message has at most %" PRIu64 " bytes.", limit);
+    return good ? reply_no(s, "[NOPERM] The mailbox is read-only.") :
+                  reply_bad(s, "REPLACE takes one message that exists, a mailbox and a message.");
 }

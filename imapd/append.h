@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * append.h - recognising the message of an APPEND before it is read
+ * append.h - recognising the message of an APPEND or REPLACE before it is read
  */
 #ifndef IMAPD_APPEND_H
 #define IMAPD_APPEND_H
@@ -9,7 +9,8 @@
 
 #include "base/span.h"
 
-/* Is a literal that stands after `before` (the command up to there) the message of an APPEND? */
+/* Is a literal that stands after `before` (the command up to there) the message of an APPEND or
+ * REPLACE? */
 bool append_is_message(struct span before);
 
 #endif

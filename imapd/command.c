@@ -54,6 +54,7 @@ static const struct command {
     { SPAN("NAMESPACE"),   IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_namespace },
     { SPAN("NOOP"),        IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_noop },
     { SPAN("RENAME"),      IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_rename },
+    { SPAN("REPLACE"),     IMAP_SELECTED, MAY_UID, AFTER_SYNC,    cmd_replace },
     { SPAN("SEARCH"),      IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_search },
     { SPAN("SELECT"),      IMAP_ANY,      NO_UID,  AFTER_NOTHING, cmd_select },
     { SPAN("SORT"),        IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_sort },
@@ -139,6 +140,7 @@ int command_run(struct imap *s, struct span command)
     _cleanup_(parse_done) struct parse p;
 
     parse_init(&p, command);
+    p.utf8 = s->utf8;
     reply_bad(s, "Syntax error.");
 
     const struct command *cmd = parse_command_name(s, &p);
@@ -210,11 +212,16 @@ bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret)
     return true;
 }
 
+enum name_form imap_names(const struct imap *s)
+{
+    return s->utf8 ? NAMES_UTF8 : NAMES_UTF7;
+}
+
 bool parse_mailbox(struct parse *p, struct str *ret)
 {
     struct span name;
 
-    if (!parse_sp(p) || !parse_astring(p, &name) || mailbox_name_decode(name, ret) < 0)
+    if (!parse_sp(p) || !parse_astring(p, &name) || mailbox_name_decode(name, p->utf8 ? NAMES_UTF8 : NAMES_UTF7, ret) < 0)
         return false;
     /* "a/" says that inferiors will follow (RFC 3501 section 6.3.3); some always write it. */
     if (ret->len > 1 && ret->data[ret->len - 1] == MAILBOX_SEPARATOR)

@@ -5,6 +5,7 @@
 #ifndef IMAPD_COMMAND_H
 #define IMAPD_COMMAND_H
 
+#include "mailbox_name.h"
 #include "parse.h"
 #include "session.h"
 
@@ -26,7 +27,7 @@ void command_capabilities(const struct imap *s, struct str *out);
  */
 typedef int command_fn(struct imap *s, struct parse *p);
 
-command_fn cmd_append;                                          /* append.c */
+command_fn cmd_append, cmd_replace;                             /* append.c */
 command_fn cmd_capability, cmd_noop, cmd_logout, cmd_id, cmd_enable, cmd_namespace; /* misc.c */
 command_fn cmd_close, cmd_unselect, cmd_expunge;                /* expunge.c */
 command_fn cmd_copy, cmd_move;                                  /* copy.c */
@@ -57,6 +58,9 @@ void seqs_add(struct seqs *l, uint32_t seq);
  * section 9, seq-number).
  */
 bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret);
+
+/* How the client has mailbox names. */
+enum name_form imap_names(const struct imap *s);
 
 /* A blank and a mailbox name of the wire, as UTF-8 (mailbox_name.h). */
 bool parse_mailbox(struct parse *p, struct str *ret);

@@ -27,9 +27,6 @@
 #include "seqset.h"
 #include "untagged.h"
 
-/* Items in one FETCH; each costs memory until its end. */
-#define FETCH_ITEMS_MAX 1000
-
 enum need { NEED_INDEX, NEED_SIZE, NEED_HEADER, NEED_ALL, NEED_MIME };
 
 struct fetch_item {
@@ -39,16 +36,17 @@ struct fetch_item {
 
 struct fetch {
     struct fetch_item *items;
-    size_t len, cap;
+    size_t len, cap, max_items;
     enum need need;
     unsigned want;              /* enum message_want */
     bool sets_seen;
-    bool has_uid, has_flags, has_modseq;
+    bool has_uid, has_flags, has_modseq, has_binary;
     uint64_t changed_since;
     bool vanished;              /* VANISHED: name those that are gone, too */
     struct partial partial;     /* PARTIAL: only these of the messages named */
     /* while it runs */
     struct message message;
+    uint32_t seq;
     struct str line, scratch;
     bool expunged;              /* a message's file was gone */
 };
@@ -56,7 +54,8 @@ struct fetch {
 typedef void put_item(struct imap *s, struct fetch *f, const struct fetch_item *i,
                       const struct mail_entry *e);
 static put_item put_flags_item, put_uid, put_internaldate, put_size, put_modseq, put_envelope_item,
-    put_body, put_structure, put_section, put_kept_fields;
+    put_body, put_structure, put_section, put_kept_fields, put_binary_size, put_preview, put_save_date,
+    put_email_id, put_thread_id;
 
 static const struct fetch_row {
     const char *name;
@@ -67,14 +66,18 @@ static const struct fetch_row {
 } rows[] = {
     { "BODY",           put_body,          NEED_MIME,   0,              SECTION_WHOLE },
     { "BODYSTRUCTURE",  put_structure,     NEED_INDEX,  KEPT_STRUCTURE, SECTION_WHOLE },
+    { "EMAILID",        put_email_id,      NEED_INDEX,  KEPT_EMAIL_ID,  SECTION_WHOLE },
     { "ENVELOPE",       put_envelope_item, NEED_INDEX,  KEPT_HEADER,    SECTION_WHOLE },
     { "FLAGS",          put_flags_item,    NEED_INDEX,  0,              SECTION_WHOLE },
     { "INTERNALDATE",   put_internaldate,  NEED_INDEX,  0,              SECTION_WHOLE },
     { "MODSEQ",         put_modseq,        NEED_INDEX,  0,              SECTION_WHOLE },
+    { "PREVIEW",        put_preview,       NEED_INDEX,  KEPT_PREVIEW,   SECTION_WHOLE },
     { "RFC822",         put_section,       NEED_ALL,    0,              SECTION_WHOLE },
     { "RFC822.HEADER",  put_section,       NEED_HEADER, 0,              SECTION_HEADER },
     { "RFC822.SIZE",    put_size,          NEED_SIZE,   0,              SECTION_WHOLE },
     { "RFC822.TEXT",    put_section,       NEED_ALL,    0,              SECTION_TEXT },
+    { "SAVEDATE",       put_save_date,     NEED_INDEX,  0,              SECTION_WHOLE },
+    { "THREADID",       put_thread_id,     NEED_INDEX,  0,              SECTION_WHOLE },
     { "UID",            put_uid,           NEED_INDEX,  0,              SECTION_WHOLE },
 };
 /* BODY[...], by how far it has to be read */
@@ -82,7 +85,9 @@ static const struct fetch_row
     section_in_kept = { "BODY", put_kept_fields, NEED_INDEX, KEPT_HEADER, SECTION_WHOLE },
     section_in_head = { "BODY", put_section, NEED_HEADER, 0, SECTION_WHOLE },
     section_of_all = { "BODY", put_section, NEED_ALL, 0, SECTION_WHOLE },
-    section_of_part = { "BODY", put_section, NEED_MIME, 0, SECTION_WHOLE };
+    section_of_part = { "BODY", put_section, NEED_MIME, 0, SECTION_WHOLE },
+    binary_size = { "BINARY.SIZE", put_binary_size, NEED_MIME, 0, SECTION_WHOLE },
+    lazy_preview = { "PREVIEW", put_preview, NEED_INDEX, KEPT_IF_THERE, SECTION_WHOLE };
 
 static const struct {
     const char *name, *items;
@@ -155,14 +160,50 @@ static bool parse_body_section(struct parse *p, struct fetch *f, struct span nam
     return true;
 }
 
+/* "BINARY[...]", "BINARY.PEEK[...]", "BINARY.SIZE[...]" (RFC 3516 section 4) */
+static bool parse_binary(struct parse *p, struct fetch *f, struct span name)
+{
+    bool is_size = span_eq_nocase_str(name, "BINARY.SIZE");
+    bool sets_seen = span_eq_nocase_str(name, "BINARY");
+    struct section section = SECTION_INIT;
+
+    if ((!is_size && !sets_seen && !span_eq_nocase_str(name, "BINARY.PEEK")) ||
+        !parse_binary_section(p, &section) || (is_size && section.partial)) {
+        section_done(&section);
+        return false;
+    }
+    add_item(f, is_size ? &binary_size : &section_of_part)->section = section;
+    f->sets_seen |= sets_seen;
+    f->has_binary = true;
+    return true;
+}
+
+/* "PREVIEW" with its modifier " (LAZY)" (RFC 8970 section 3.1) */
+static bool parse_lazy(struct parse *p)
+{
+    struct span save = p->in;
+
+    if (parse_sp(p) && parse_char(p, '(')) {
+        if (parse_word(p, "LAZY") && parse_char(p, ')'))
+            return true;
+    }
+    p->in = save;
+    return false;
+}
+
 static bool parse_item(struct parse *p, struct fetch *f)
 {
     struct span name;
 
-    if (f->len == FETCH_ITEMS_MAX || !parse_name(p, &name))
+    if (f->len == f->max_items || !parse_name(p, &name))
         return false;
     if (p->in.len > 0 && p->in.ptr[0] == '[')
-        return parse_body_section(p, f, name);
+        return span_starts_nocase(name, (struct span)SPAN("BINARY")) ? parse_binary(p, f, name) :
+                                                                       parse_body_section(p, f, name);
+    if (span_eq_nocase_str(name, "PREVIEW") && parse_lazy(p)) {
+        add_item(f, &lazy_preview);
+        return true;
+    }
     return add_named(f, name);
 }
 
@@ -235,7 +276,7 @@ static void put_flags_item(struct imap *s, struct fetch *f, const struct fetch_i
 {
     (void)i;
     str_add_str(&f->line, "FLAGS (");
-    put_flags(&f->line, s->mb, e);
+    put_flags(&f->line, s->mb, e, s->rev2 ? FLAGS_NO_RECENT : FLAGS_RECENT);
     str_add_char(&f->line, ')');
 }
 
@@ -324,10 +365,13 @@ static void count_bytes(struct imap *s, const struct section *section, size_t n)
     *(header ? &s->stats.hdr_bytes : &s->stats.body_bytes) += n;
 }
 
+/* A literal8 only where it is needed: there are clients that ask for BINARY and do not know it. */
 static void put_literal(struct imap *s, struct fetch *f, const struct fetch_item *i,
                         struct span content)
 {
-    str_addf(&f->line, " {%zu}\r\n", content.len);
+    bool has_nul = i->section.binary && span_chr(content, '\0') >= 0;
+
+    str_addf(&f->line, " %s{%zu}\r\n", has_nul ? "~" : "", content.len);
     imap_write(s, str_span(&f->line));
     str_reset(&f->line);
     imap_write(s, content);
@@ -345,6 +389,65 @@ static void put_section(struct imap *s, struct fetch *f, const struct fetch_item
         str_add_str(&f->line, " NIL");
     else
         put_literal(s, f, i, content);
+}
+
+/* Without the brackets' partial: how many bytes BINARY would give (RFC 3516 section 4.3) */
+static void put_binary_size(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                            const struct mail_entry *e)
+{
+    struct span content;
+
+    (void)s;
+    (void)e;
+    if (section_content(&i->section, &f->message, &f->scratch, &content) <= 0)
+        content.len = 0;
+    str_addf(&f->line, "BINARY.SIZE[%.*s] %zu", SPAN_ARG(i->section.part), content.len);
+}
+
+static void put_preview(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                        const struct mail_entry *e)
+{
+    (void)s;
+    (void)e;
+    str_add_str(&f->line, "PREVIEW ");
+    put_nstring(&f->line, kept(f, i->row->want)->preview);
+}
+
+static void put_save_date(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                          const struct mail_entry *e)
+{
+    int64_t seconds;
+
+    (void)i;
+    (void)e;
+    str_add_str(&f->line, "SAVEDATE ");
+    if (message_save_date(s->mb, f->seq, &seconds)) {
+        str_add_char(&f->line, '"');
+        date_imap(&f->line, seconds);
+        str_add_char(&f->line, '"');
+    } else {
+        str_add_str(&f->line, "NIL");
+    }
+}
+
+/* RFC 8474 section 5.1 */
+static void put_email_id(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                         const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    (void)e;
+    str_addf(&f->line, "EMAILID (M%.*s)", SPAN_ARG(kept(f, KEPT_EMAIL_ID)->email_id));
+}
+
+/* RFC 8474 section 5.2: threads have no name here, which is NIL */
+static void put_thread_id(struct imap *s, struct fetch *f, const struct fetch_item *i,
+                          const struct mail_entry *e)
+{
+    (void)s;
+    (void)i;
+    (void)e;
+    str_add_str(&f->line, "THREADID NIL");
 }
 
 static void put_kept_fields(struct imap *s, struct fetch *f, const struct fetch_item *i,
@@ -374,8 +477,13 @@ static int load(struct fetch *f, uint32_t seq)
         return r;
     if (f->need == NEED_HEADER)
         return message_header(&f->message, &bytes);
-    return f->need == NEED_ALL ? message_all(&f->message, &bytes)
-                               : message_mime(&f->message, &mime);
+    if (f->need == NEED_ALL)
+        return message_all(&f->message, &bytes);
+    r = message_mime(&f->message, &mime);
+    for (size_t i = 0; r == 0 && f->has_binary && i < f->len; i++)
+        if (section_is_unknown(&f->items[i].section, mime))
+            r = -ENOTSUP;
+    return r;
 }
 
 /* now_seen: this FETCH has set \Seen, which the client has to learn */
@@ -384,6 +492,7 @@ static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now
     const struct mail_entry *e = mailbox_entry(s->mb, seq);
     int r = load(f, seq);
 
+    f->seq = seq;
     if (r < 0)
         return r;
     str_reset(&f->line);
@@ -476,6 +585,8 @@ static int fetch_messages(struct imap *s, struct fetch *f, const struct seqs *se
             return r;
         if (r == -ENOENT)
             f->expunged = true;
+        else if (r == -ENOTSUP)
+            return reply_no(s, "[UNKNOWN-CTE] This transfer encoding is not known.");
         else if (r < 0)
             return reply_errno(s, r, "Reading a message");
     }
@@ -498,13 +609,15 @@ static int tell_vanished(struct imap *s, uint64_t since, struct span arguments)
 
 int cmd_fetch(struct imap *s, struct parse *p)
 {
-    _cleanup_(fetch_done) struct fetch f = { .line = STR_INIT, .scratch = STR_INIT };
+    _cleanup_(fetch_done) struct fetch f = { .line = STR_INIT,
+                                                 .scratch = STR_INIT,
+                                                 .max_items = (size_t)s->params->imap_fetch_item_limit };
     _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
     struct span arguments = p->in;
 
     message_init(&f.message, s->mb, imap_message_limits(s));
     if (!parse_messages(s, p, &seqs) || !parse_fetch(p, &f))
-        return reply_bad(s, "Messages that exist and items are expected.");
+        return reply_bad(s, "Messages that exist and at most %zu items are expected.", f.max_items);
     if (f.has_modseq)
         untagged_condstore(s);
     if (f.vanished && (!s->uid || !s->qresync))

@@ -113,7 +113,7 @@ static void put_name(struct str *out, const char *name, bool *first)
     str_add_str(out, name);
 }
 
-void put_flags(struct str *out, const struct mailbox *mb, const struct mail_entry *e)
+void put_flags(struct str *out, const struct mailbox *mb, const struct mail_entry *e, enum flags_recent recent)
 {
     bool first = true;
 
@@ -122,7 +122,7 @@ void put_flags(struct str *out, const struct mailbox *mb, const struct mail_entr
             put_name(out, names[i].name, &first);
     for (uint64_t bits = e->keywords; bits != 0; bits &= bits - 1)
         put_name(out, mailbox_keyword(mb, (size_t)__builtin_ctzll(bits)), &first);
-    if (e->recent)
+    if (e->recent && recent == FLAGS_RECENT)
         put_name(out, "\\Recent", &first);
 }
 

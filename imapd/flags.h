@@ -32,7 +32,8 @@ int flag_keywords(struct mailbox *mb, const struct flag_list *l, enum flag_make 
                   uint64_t *ret);
 
 /* "\Seen $Forwarded work", no parentheses */
-void put_flags(struct str *out, const struct mailbox *mb, const struct mail_entry *e);
+enum flags_recent { FLAGS_NO_RECENT, FLAGS_RECENT }; /* RFC 9051 has no \Recent */
+void put_flags(struct str *out, const struct mailbox *mb, const struct mail_entry *e, enum flags_recent recent);
 /* All flags that the mailbox knows, for FLAGS and PERMANENTFLAGS. */
 void put_all_flags(struct str *out, const struct mailbox *mb);
 

@@ -2,8 +2,8 @@
 /*
  * kept.c - the record of a message's envelope, structure and wanted header fields
  *
- *     sum u64, version u32, limits u32, length of envelope u32, length of header u32, envelope,
- * header, structure
+ *     sum u64, version u32, limits u32, lengths of envelope, header, structure, preview plus one (0: unknown)
+ *     u32 each, envelope, header, structure, preview, EMAILID
  *
  * Numbers are little-endian. The sum is over all that follows it. It finds what disks and crashes
  * do, not what a forger does: the owner of the file can change his mail itself.
@@ -19,7 +19,7 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 
-enum { VERSION = 1, HEAD_SIZE = 8 + 4 * 4 };
+enum { VERSION = 2, HEAD_SIZE = 8 + 4 * 6 };
 
 /* In order, for the reader. Another set of names needs another VERSION. */
 static const char *const names[] = {
@@ -79,20 +79,33 @@ static uint32_t take_u32(struct span *in)
     return le32toh(n);
 }
 
+static struct span take(struct span *in, size_t n)
+{
+    struct span front = span_first(*in, n);
+
+    *in = span_from(*in, n);
+    return front;
+}
+
 void kept_encode(const struct kept *k, uint32_t limits, struct str *ret)
 {
     uint64_t sum = 0;
 
     str_reset(ret);
-    str_reserve(ret, HEAD_SIZE + k->envelope.len + k->header.len + k->structure.len);
+    str_reserve(ret, HEAD_SIZE + k->envelope.len + k->header.len + k->structure.len + k->preview.len +
+                         k->email_id.len);
     str_add(ret, span_make(&sum, sizeof sum));
     add_u32(ret, VERSION);
     add_u32(ret, limits);
     add_u32(ret, k->envelope.len);
     add_u32(ret, k->header.len);
+    add_u32(ret, k->structure.len);
+    add_u32(ret, k->preview.ptr ? k->preview.len + 1 : 0);
     str_add(ret, k->envelope);
     str_add(ret, k->header);
     str_add(ret, k->structure);
+    str_add(ret, k->preview);
+    str_add(ret, k->email_id);
     sum = htole64(sum_of(span_from(str_span(ret), sizeof sum)));
     memcpy(ret->data, &sum, sizeof sum);
 }
@@ -108,14 +121,15 @@ int kept_decode(struct span bytes, uint32_t limits, struct kept *ret)
     if (le64toh(sum) != sum_of(bytes) || take_u32(&bytes) != VERSION || take_u32(&bytes) != limits)
         return -EBADMSG;
 
-    uint32_t envelope = take_u32(&bytes), header = take_u32(&bytes);
+    uint32_t envelope = take_u32(&bytes), header = take_u32(&bytes), structure = take_u32(&bytes),
+             preview = take_u32(&bytes);
 
-    if (envelope == 0 || envelope > bytes.len || header > bytes.len - envelope)
+    if (envelope == 0 || (uint64_t)envelope + header + structure + preview > bytes.len + (uint64_t)(preview > 0))
         return -EBADMSG;
-    ret->envelope = span_first(bytes, envelope);
-    bytes = span_from(bytes, envelope);
-    ret->header = span_first(bytes, header);
-    bytes = span_from(bytes, header);
-    ret->structure = bytes.len > 0 ? bytes : SPAN_NULL;
+    ret->envelope = take(&bytes, envelope);
+    ret->header = take(&bytes, header);
+    ret->structure = structure > 0 ? take(&bytes, structure) : SPAN_NULL;
+    ret->preview = preview > 0 ? take(&bytes, preview - 1) : SPAN_NULL;
+    ret->email_id = bytes.len > 0 ? bytes : SPAN_NULL;
     return 0;
 }

@@ -11,6 +11,8 @@ struct kept {
     struct span envelope;  /* as put_envelope() writes it; ptr NULL: not known */
     struct span header;    /* the fields of kept_field(), as they stand, without an empty line */
     struct span structure; /* as put_bodystructure() writes BODYSTRUCTURE; ptr NULL: not known */
+    struct span preview;   /* preview.h; may be empty; ptr NULL: not known */
+    struct span email_id;  /* made of the content (RFC 8474); ptr NULL: not known */
 };
 
 /* A record longer than this is not worth its place: such a message is read again. */

@@ -14,6 +14,8 @@ static const struct kept sample = {
     SPAN("(NIL \"hello\" NIL NIL NIL NIL NIL NIL NIL NIL)"),
     SPAN("Subject: hello\r\nTo: a@example.com,\r\n b@example.com\r\n"),
     SPAN("(\"text\" \"plain\" NIL NIL NIL \"7bit\" 3 1 NIL NIL NIL NIL)"),
+    SPAN("hello"),
+    SPAN("0123456789abcdef"),
 };
 
 static void test_a_record_comes_back_as_it_was_made(void **state)
@@ -27,11 +29,21 @@ static void test_a_record_comes_back_as_it_was_made(void **state)
     assert_true(span_eq(k.envelope, sample.envelope));
     assert_true(span_eq(k.header, sample.header));
     assert_true(span_eq(k.structure, sample.structure));
+    assert_true(span_eq(k.preview, sample.preview));
+    assert_true(span_eq(k.email_id, sample.email_id));
 
-    half.structure = half.header = SPAN_NULL;
+    half.structure = half.header = half.email_id = SPAN_NULL;
+    half.preview.len = 0;
     kept_encode(&half, 5, &bytes);
     assert_int_equal(kept_decode(str_span(&bytes), 5, &k), 0);
     assert_null(k.structure.ptr);
+    assert_null(k.email_id.ptr);
+    assert_non_null(k.preview.ptr);
+    assert_int_equal(k.preview.len, 0);
+    half.preview = SPAN_NULL;
+    kept_encode(&half, 5, &bytes);
+    assert_int_equal(kept_decode(str_span(&bytes), 5, &k), 0);
+    assert_null(k.preview.ptr);
     assert_int_equal(k.header.len, 0);
 }
 

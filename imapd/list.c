@@ -13,13 +13,11 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "list.h"
 #include "command.h"
 #include "mailbox_name.h"
 #include "reply.h"
 #include "status.h"
-
-/* Patterns of one LIST. */
-#define PATTERNS_MAX 100
 
 enum option {
     SELECT_SUBSCRIBED = 1 << 0,
@@ -50,6 +48,8 @@ static const struct option_name returns[] = {
 };
 
 struct listing {
+    enum name_form names;
+    size_t max_patterns;
     unsigned options;
     unsigned status_items;
     struct str *patterns;           /* UTF-8, the reference put in front */
@@ -104,7 +104,7 @@ static bool parse_pattern(struct parse *p, struct span reference, struct listing
     _cleanup_(str_free) struct str whole = STR_INIT;
     struct span pattern;
 
-    if (l->n_patterns == PATTERNS_MAX || !parse_list_mailbox(p, &pattern))
+    if (l->n_patterns == l->max_patterns || !parse_list_mailbox(p, &pattern))
         return false;
     str_add(&whole, reference);
     str_add(&whole, pattern);
@@ -112,7 +112,8 @@ static bool parse_pattern(struct parse *p, struct span reference, struct listing
     l->patterns[l->n_patterns] = STR_INIT;
     l->root_only = pattern.len == 0;
     /* A name that is no UTF-7 can match nothing: no error (RFC 3501 section 6.3.8). */
-    if (mailbox_name_decode(str_span(&whole), &l->patterns[l->n_patterns]) < 0)
+    if (mailbox_name_decode(str_span(&whole), p->utf8 ? NAMES_UTF8 : NAMES_UTF7,
+                            &l->patterns[l->n_patterns]) < 0)
         str_reset(&l->patterns[l->n_patterns]);
     l->n_patterns++;
     return true;
@@ -286,7 +287,7 @@ static void put_line(struct str *out, const struct listing *l, const struct entr
     str_add_str(out, "* LIST (");
     put_attributes(out, l, e->info);
     str_add_str(out, ") \"/\" ");
-    put_mailbox_name(out, e->name);
+    put_mailbox_name(out, e->name, l->names);
     if (childinfo) /* RFC 5258 section 4 */
         str_add_str(out, l->options & SELECT_SUBSCRIBED ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))" :
                                                           " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
@@ -321,12 +322,26 @@ static int list(struct imap *s, const struct listing *l)
     return reply_ok(s, "List completed.");
 }
 
+void list_one(struct imap *s, struct span name)
+{
+    _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
+    _cleanup_(str_free) struct str line = STR_INIT;
+    const struct listing l = { .names = imap_names(s) };
+
+    if (entries_load(s->account, &e) < 0)
+        return;
+    for (size_t i = 0; i < e.len; i++)
+        if (span_eq(e.items[i].name, name))
+            put_line(&line, &l, &e.items[i], false);
+    imap_write(s, str_span(&line));
+}
+
 int cmd_list(struct imap *s, struct parse *p)
 {
-    _cleanup_(listing_done) struct listing l = { .options = 0 };
+    _cleanup_(listing_done) struct listing l = { .names = imap_names(s), .max_patterns = (size_t)s->params->imap_list_pattern_limit };
 
     if (!parse_listing(p, &l))
-        return reply_bad(s, "A reference and a pattern are expected.");
+        return reply_bad(s, "Options, a reference and at most %zu patterns are expected.", l.max_patterns);
     if (l.root_only) {
         imap_puts(s, "* LIST (\\Noselect) \"/\" \"\"\r\n");
         return reply_ok(s, "List completed.");
@@ -357,7 +372,7 @@ static int lsub(struct imap *s, const struct listing *l)
         else if (item->info->special_use)
             str_add_str(&line, item->info->special_use);
         str_add_str(&line, ") \"/\" ");
-        put_mailbox_name(&line, item->name);
+        put_mailbox_name(&line, item->name, l->names);
         str_add_str(&line, "\r\n");
         imap_write(s, str_span(&line));
     }
@@ -366,7 +381,8 @@ static int lsub(struct imap *s, const struct listing *l)
 
 int cmd_lsub(struct imap *s, struct parse *p)
 {
-    _cleanup_(listing_done) struct listing l = { .options = SELECT_SUBSCRIBED | SELECT_RECURSIVE };
+    _cleanup_(listing_done) struct listing l = { .names = imap_names(s), .max_patterns = 1,
+                                                     .options = SELECT_SUBSCRIBED | SELECT_RECURSIVE };
     struct span reference;
 
     if (!parse_sp(p) || !parse_astring(p, &reference) || !parse_sp(p) ||

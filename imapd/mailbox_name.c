@@ -23,10 +23,10 @@ static bool has_high(struct span s)
     return false;
 }
 
-int mailbox_name_decode(struct span wire, struct str *ret)
+int mailbox_name_decode(struct span wire, enum name_form form, struct str *ret)
 {
     str_reset(ret);
-    if (has_high(wire)) {
+    if (form == NAMES_UTF8 || has_high(wire)) {
         if (!utf8_valid(wire))
             return -EINVAL;
         str_add(ret, wire);
@@ -41,9 +41,19 @@ int mailbox_name_decode(struct span wire, struct str *ret)
     return 0;
 }
 
-void put_mailbox_name(struct str *out, struct span name)
+void put_mailbox_name(struct str *out, struct span name, enum name_form form)
 {
     _cleanup_(str_free) struct str wire = STR_INIT;
+
+    /* RFC 6855 section 3: quoted strings may hold UTF-8 then */
+    if (form == NAMES_UTF8 && has_high(name) && utf8_valid(name)) {
+        put_utf8_quoted(out, name);
+        return;
+    }
+    if (form == NAMES_UTF8) {
+        put_astring(out, name);
+        return;
+    }
 
     /* What is no UTF-8 cannot have come in as a name; a folder that another program made is shown
      * raw. */

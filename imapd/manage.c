@@ -5,6 +5,7 @@
  * Runs in: imapd (input is hostile).
  */
 #include <errno.h>
+#include <inttypes.h>
 
 #include "command.h"
 #include "reply.h"
@@ -14,16 +15,57 @@ static bool is_inbox(const struct str *name)
     return span_eq_str(str_span(name), "INBOX");
 }
 
+/* SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")" (RFC 6154 section 6, RFC 4466 section 2.2) */
+static bool parse_use(struct parse *p, struct span *ret)
+{
+    struct span name;
+
+    if (parse_end(p))
+        return true;
+    if (!parse_sp(p) || !parse_char(p, '(') || !parse_word(p, "USE") || !parse_sp(p) || !parse_char(p, '('))
+        return false;
+    ret->ptr = p->in.ptr;
+    while (!parse_char(p, ')')) {
+        parse_sp(p);
+        if (!parse_char(p, '\\') || !parse_atom(p, &name))
+            return false;
+        ret->len = (size_t)(name.ptr + name.len - ret->ptr);
+    }
+    return parse_char(p, ')') && parse_end(p);
+}
+
+/* One mailbox, one use: that is all the LIST answer of most servers can tell. */
+static int give_use(struct imap *s, const struct str *name, struct span use)
+{
+    int r = span_chr(use, ' ') >= 0 ? -EINVAL : account_set_special_use(s->account, str_span(name), use);
+
+    if (r < 0)
+        account_delete(s->account, str_span(name));
+    if (r == -EINVAL)
+        return reply_no(s, "[USEATTR] A mailbox can be given one of \\Archive, \\Drafts, \\Junk, \\Sent, \\Trash.");
+    if (r == -EEXIST)
+        return reply_no(s, "[USEATTR] Another mailbox has this use.");
+    return r < 0 ? reply_errno(s, r, "Writing down the use") : 1;
+}
+
 int cmd_create(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
+    struct span use = SPAN_NULL;
+    struct mailbox_status st;
 
-    if (!parse_mailbox(p, &name) || !parse_end(p))
-        return reply_bad(s, "A mailbox name is expected.");
+    if (!parse_mailbox(p, &name) || !parse_use(p, &use))
+        return reply_bad(s, "A mailbox name is expected, and perhaps its USE.");
 
     int r = is_inbox(&name) ? -EEXIST : account_create(s->account, str_span(&name));
 
-    return r < 0 ? reply_errno(s, r, "Creating the mailbox") : reply_ok(s, "Create completed.");
+    if (r < 0)
+        return reply_errno(s, r, "Creating the mailbox");
+    if (use.len > 0 && give_use(s, &name, use) == 0)
+        return 0;
+    if (account_status(s->account, str_span(&name), &st) < 0)
+        return reply_ok(s, "Create completed.");
+    return reply_ok(s, "[MAILBOXID (F%016" PRIx64 ")] Create completed.", st.id);
 }
 
 int cmd_delete(struct imap *s, struct parse *p)

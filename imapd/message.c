@@ -13,12 +13,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "bodystructure.h"
 #include "envelope.h"
 #include "mailbox/lf.h"
+#include "preview.h"
 
 #define FIRST_PIECE (16 * 1024)
 #define PIECE       (1024 * 1024)
@@ -72,7 +74,7 @@ static void forget(struct message *m)
     m->fd = -1;
     mime_done(&m->mime);
     m->parsed = m->complete = m->looked_up = false;
-    m->kept = (struct kept){SPAN_NULL, SPAN_NULL, SPAN_NULL};
+    m->kept = (struct kept){ .envelope = SPAN_NULL };
     m->header_len = SIZE_MAX;
     if (m->data.cap > KEEP_MAX)
         str_free(&m->data);
@@ -194,32 +196,78 @@ int message_mime(struct message *m, const struct mime **ret)
 static bool has(const struct kept *k, unsigned want)
 {
     return (!(want & KEPT_HEADER) || k->envelope.ptr) &&
-           (!(want & KEPT_STRUCTURE) || k->structure.ptr);
+           (!(want & KEPT_STRUCTURE) || k->structure.ptr) &&
+           (!(want & KEPT_PREVIEW) || k->preview.ptr) && (!(want & KEPT_EMAIL_ID) || k->email_id.ptr);
 }
 
-/* Make what is wanted; what was there already is carried over. */
-static int make_record(struct message *m, unsigned want)
+/* The same for the same bytes, wherever they are copied (RFC 8474 section 5.1): half of their SHA-256 */
+static void make_email_id(struct span content, struct str *ret)
 {
-    _cleanup_(str_free) struct str envelope = STR_INIT, fields = STR_INIT, structure = STR_INIT;
-    const struct mime *mime;
-    struct span header;
-    int r = message_header(m, &header);
+    unsigned char digest[EVP_MAX_MD_SIZE];
 
-    if (r == 0 && want & KEPT_STRUCTURE)
+    if (EVP_Digest(content.ptr, content.len, digest, NULL, EVP_sha256(), NULL) == 1)
+        str_add_hex(ret, span_make(digest, 16));
+}
+
+/* What a record is made of, before it is one */
+struct making {
+    struct str envelope, fields, structure, preview, email_id;
+};
+
+static void making_done(struct making *k)
+{
+    str_free(&k->envelope);
+    str_free(&k->fields);
+    str_free(&k->structure);
+    str_free(&k->preview);
+    str_free(&k->email_id);
+}
+
+/* Parts that need more than the header; what was there already is carried over. */
+static int make_parts(struct message *m, unsigned want, struct making *k)
+{
+    const struct mime *mime = NULL;
+    int r = 0;
+
+    if (want & (KEPT_STRUCTURE | KEPT_PREVIEW | KEPT_EMAIL_ID))
         r = message_mime(m, &mime);
     if (r < 0)
         return r;
-    if (want & KEPT_STRUCTURE)
-        put_bodystructure(&structure, mime, BODY_EXTENDED, m->limits.addresses);
+    if (want & KEPT_STRUCTURE && !m->kept.structure.ptr)
+        put_bodystructure(&k->structure, mime, BODY_EXTENDED, m->limits.addresses);
     else
-        str_add(&structure, m->kept.structure);
-    header = span_first(str_span(&m->data), m->header_len);
-    put_envelope(&envelope, header, m->limits.addresses);
-    kept_header(header, &fields);
+        str_add(&k->structure, m->kept.structure);
+    if (want & KEPT_PREVIEW && !m->kept.preview.ptr)
+        preview_make(mime, &k->preview);
+    else
+        str_add(&k->preview, m->kept.preview);
+    if (want & KEPT_EMAIL_ID && !m->kept.email_id.ptr)
+        make_email_id(str_span(&m->data), &k->email_id);
+    else
+        str_add(&k->email_id, m->kept.email_id);
+    return 0;
+}
 
-    struct kept made = {str_span(&envelope), str_span(&fields), str_span(&structure)};
+static int make_record(struct message *m, unsigned want)
+{
+    _cleanup_(making_done) struct making k = { STR_INIT, STR_INIT, STR_INIT, STR_INIT, STR_INIT };
+    struct span header;
+    int r = message_header(m, &header);
+
+    if (r == 0)
+        r = make_parts(m, want, &k);
+    if (r < 0)
+        return r;
+    header = span_first(str_span(&m->data), m->header_len);
+    put_envelope(&k.envelope, header, m->limits.addresses);
+    kept_header(header, &k.fields);
+
+    struct kept made = { str_span(&k.envelope), str_span(&k.fields), str_span(&k.structure), SPAN_NULL,
+                         str_span(&k.email_id) };
     uint32_t limits = limits_number(&m->limits);
 
+    if (want & KEPT_PREVIEW || m->kept.preview.ptr)
+        made.preview = span_of(str_cstr(&k.preview));
     kept_encode(&made, limits, &m->record);
     r = kept_decode(str_span(&m->record), limits, &m->kept);
     if (r == 0)
@@ -238,4 +286,20 @@ int message_kept(struct message *m, unsigned want, const struct kept **ret)
         r = make_record(m, want);
     *ret = &m->kept;
     return r;
+}
+
+bool message_save_date(struct mailbox *mb, uint32_t seq, int64_t *ret)
+{
+    _cleanup_(str_free) struct str base = STR_INIT;
+    uint64_t seconds;
+
+    if (mailbox_file_base(mb, seq, &base) < 0)
+        return false;
+
+    struct span rest = str_span(&base);
+
+    if (span_u64(span_cut(&rest, '.'), UINT32_MAX, &seconds) < 0)
+        return false;
+    *ret = (int64_t)seconds;
+    return true;
 }

@@ -43,6 +43,9 @@ void message_open(struct message *m, uint32_t seq);
 enum message_want {
     KEPT_HEADER = 1 << 0,       /* envelope and header */
     KEPT_STRUCTURE = 1 << 1,
+    KEPT_PREVIEW = 1 << 2,
+    KEPT_EMAIL_ID = 1 << 3,
+    KEPT_IF_THERE = 1 << 4,     /* make nothing for this: only look */
 };
 int message_kept(struct message *m, unsigned want, const struct kept **ret);
 
@@ -50,6 +53,10 @@ int message_kept(struct message *m, unsigned want, const struct kept **ret);
  * -ENOENT: expunged meanwhile; -errno. */
 int message_header(struct message *m, struct span *ret);
 int message_all(struct message *m, struct span *ret);
+/* When the message came into its mailbox: the moment in its file's name, which every copy has anew
+ * (SAVEDATE, RFC 8514). False: the name tells none. */
+bool message_save_date(struct mailbox *mb, uint32_t seq, int64_t *ret);
+
 /* The tree of parts of the whole. */
 int message_mime(struct message *m, const struct mime **ret);
 

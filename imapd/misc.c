@@ -102,29 +102,55 @@ int cmd_id(struct imap *s, struct parse *p)
     return reply_ok(s, "ID completed.");
 }
 
-/* QRESYNC brings CONDSTORE with it (RFC 7162 section 3.2.3). */
+/* What can be enabled, and the fields of the session that say so */
+enum feature { CONDSTORE = 1 << 0, QRESYNC = 1 << 1, UTF8_ACCEPT = 1 << 2, REV2 = 1 << 3 };
+
+static const struct {
+    const char *name;
+    unsigned feature;
+} features[] = {
+    { "CONDSTORE", CONDSTORE },
+    { "QRESYNC", QRESYNC },
+    { "UTF8=ACCEPT", UTF8_ACCEPT },
+    { "IMAP4rev2", REV2 },
+};
+
+static unsigned enabled(const struct imap *s)
+{
+    return (s->condstore ? CONDSTORE : 0) | (s->qresync ? QRESYNC : 0) | (s->utf8_accept ? UTF8_ACCEPT : 0) |
+           (s->rev2 ? REV2 : 0);
+}
+
+/* QRESYNC brings CONDSTORE with it (RFC 7162 section 3.2.3), IMAP4rev2 UTF-8 (RFC 9051 section 5.1). */
+static void enable(struct imap *s, unsigned wanted)
+{
+    if (wanted & (CONDSTORE | QRESYNC))
+        untagged_condstore(s);
+    s->qresync |= (wanted & QRESYNC) != 0;
+    s->utf8_accept |= (wanted & UTF8_ACCEPT) != 0;
+    s->rev2 |= (wanted & REV2) != 0;
+    s->utf8 = s->utf8_accept || s->rev2;
+}
+
 int cmd_enable(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
+    unsigned had = enabled(s), wanted = 0;
     struct span name;
-    bool condstore = false, qresync = false;
 
     str_add_str(&line, "* ENABLED");
     do {
         if (!parse_sp(p) || !parse_atom(p, &name))
             return reply_bad(s, "ENABLE takes names of capabilities.");
-        if (span_eq_nocase_str(name, "CONDSTORE") && !s->condstore && !condstore) {
-            condstore = true;
-            str_add_str(&line, " CONDSTORE");
-        } else if (span_eq_nocase_str(name, "QRESYNC") && !s->qresync && !qresync) {
-            qresync = true;
-            str_add_str(&line, " QRESYNC");
+        for (size_t i = 0; i < ARRAY_LEN(features); i++) {
+            if (!span_eq_nocase_str(name, features[i].name) || (had | wanted) & features[i].feature)
+                continue;
+            wanted |= features[i].feature;
+            str_addf(&line, " %s", features[i].name);
         }
     } while (!parse_end(p));
     str_add_str(&line, "\r\n");
     imap_write(s, str_span(&line));
-    if (condstore || qresync)
-        untagged_condstore(s);
-    s->qresync |= qresync;
+    enable(s, wanted);
     return reply_ok(s, "Enabled.");
 }

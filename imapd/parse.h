@@ -17,6 +17,7 @@
 
 struct parse {
     struct span in;         /* what is left */
+    bool utf8;              /* mailbox names are UTF-8, not modified UTF-7 */
     char **owned;           /* strings that needed unescaping */
     size_t n_owned, cap_owned;
 };

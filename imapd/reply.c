@@ -135,6 +135,17 @@ static void put_literal(struct str *out, struct span text)
     str_add(out, str_span(&clean));
 }
 
+void put_utf8_quoted(struct str *out, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (char_is(text.ptr[i], CHAR_CTL) && !char_is(text.ptr[i], CHAR_HIGH)) {
+            put_literal(out, text);
+            return;
+        }
+    }
+    put_quoted(out, text);
+}
+
 void put_string(struct str *out, struct span text)
 {
     if (can_quote(text))

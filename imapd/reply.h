@@ -30,6 +30,8 @@ int reply_errno(struct imap *s, int r, const char *what);
 
 /* string: quoted where it can be, else a literal. NUL is left out: no string may hold it. */
 void put_string(struct str *out, struct span text);
+/* quoted with UTF-8 in it (RFC 6855 section 3), for text that has no control characters */
+void put_utf8_quoted(struct str *out, struct span text);
 /* nstring: NIL for a NULL pointer. */
 void put_nstring(struct str *out, struct span text);
 /* astring: an atom where it can be (mailbox names, header field names). */

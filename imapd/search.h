@@ -26,6 +26,11 @@ enum search_kind {
     SEARCH_SINCE,
     SEARCH_OLDER,       /* number: the moment, seconds since the epoch */
     SEARCH_YOUNGER,
+    SEARCH_SAVEDBEFORE, /* number: day, of the moment when it came into the mailbox */
+    SEARCH_SAVEDON,
+    SEARCH_SAVEDSINCE,
+    SEARCH_EMAILID,     /* text */
+    SEARCH_NOTHING,
     SEARCH_SENTBEFORE,  /* number: day, of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,
@@ -51,9 +56,10 @@ struct search {
     struct search_node *nodes;
     size_t len, cap;
     bool has_modseq, has_size;
+    bool has_email_id;
     bool has_kept;          /* asks for header fields that are kept in the index */
 };
-#define SEARCH_INIT ((struct search){ NULL, 0, 0, false, false, false })
+#define SEARCH_INIT ((struct search){ .nodes = NULL })
 void search_done(struct search *q);
 
 /* What keys are read with */

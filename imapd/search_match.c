@@ -31,6 +31,7 @@ struct question {
     enum round round;
     struct span header;
     const struct mime *mime;
+    struct span email_id;
 };
 
 static enum answer yes_if(bool b)
@@ -61,9 +62,11 @@ static enum answer compare_day(enum search_kind kind, int64_t day, uint64_t want
 {
     switch (kind) {
     case SEARCH_BEFORE:
+    case SEARCH_SAVEDBEFORE:
     case SEARCH_SENTBEFORE:
         return yes_if(day < (int64_t)wanted);
     case SEARCH_ON:
+    case SEARCH_SAVEDON:
     case SEARCH_SENTON:
         return yes_if(day == (int64_t)wanted);
     default:
@@ -83,6 +86,18 @@ static enum answer sent_on(const struct question *qu, const struct search_node *
     if (!mime_field_find(qu->header, "Date", &value) || date_parse(value, &seconds, &zone) < 0)
         return NO;
     return compare_day(n->kind, day_of(seconds + (int64_t)zone * 60), n->number);
+}
+
+/* RFC 8514 section 4.3: where no save date is known, the internal date counts */
+static enum answer saved_on(const struct question *qu, const struct search_node *n)
+{
+    int64_t seconds;
+
+    if (qu->round < ROUND_KEPT)
+        return UNKNOWN;
+    if (!message_save_date(qu->mb, qu->seq, &seconds))
+        seconds = qu->entry->received;
+    return compare_day(n->kind, day_of(seconds), n->number);
 }
 
 static enum answer header_matches(const struct question *qu, const struct search_node *n)
@@ -140,6 +155,16 @@ static enum answer ask_leaf(const struct question *qu, const struct search_node 
     case SEARCH_SENTON:
     case SEARCH_SENTSINCE:
         return sent_on(qu, n);
+    case SEARCH_SAVEDBEFORE:
+    case SEARCH_SAVEDON:
+    case SEARCH_SAVEDSINCE:
+        return saved_on(qu, n);
+    case SEARCH_EMAILID:
+        if (qu->round < ROUND_ALL)
+            return UNKNOWN;
+        return yes_if(n->text.len > 0 && n->text.ptr[0] == 'M' && span_eq(span_from(n->text, 1), qu->email_id));
+    case SEARCH_NOTHING:
+        return NO;
     case SEARCH_HEADER:
         return header_matches(qu, n);
     case SEARCH_BODY:
@@ -204,6 +229,12 @@ int search_match(const struct search *q, uint32_t seq, struct message *m)
     a = ask(&qu, 0);
     if (a != UNKNOWN)
         return a == YES;
+    if (q->has_email_id) {
+        r = message_kept(m, KEPT_EMAIL_ID, &kept);
+        if (r < 0)
+            return r;
+        qu.email_id = kept->email_id;
+    }
     r = message_mime(m, &qu.mime);
     if (r < 0)
         return r;

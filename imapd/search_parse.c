@@ -49,6 +49,7 @@ static const struct row {
     { "CC",         SEARCH_HEADER,     IS,     A_STRING,    0,             SPAN("Cc") },
     { "DELETED",    SEARCH_FLAG,       IS,     NO_ARG,      MAIL_DELETED,  { NULL, 0 } },
     { "DRAFT",      SEARCH_FLAG,       IS,     NO_ARG,      MAIL_DRAFT,    { NULL, 0 } },
+    { "EMAILID",    SEARCH_EMAILID,    IS,     A_STRING,    0,             { NULL, 0 } },
     { "FLAGGED",    SEARCH_FLAG,       IS,     NO_ARG,      MAIL_FLAGGED,  { NULL, 0 } },
     { "FROM",       SEARCH_HEADER,     IS,     A_STRING,    0,             SPAN("From") },
     { "HEADER",     SEARCH_HEADER,     IS,     A_FIELD,     0,             { NULL, 0 } },
@@ -61,6 +62,10 @@ static const struct row {
     { "ON",         SEARCH_ON,         IS,     A_DATE,      0,             { NULL, 0 } },
     { "OR",         SEARCH_OR,         IS,     TWO_KEYS,    0,             { NULL, 0 } },
     { "RECENT",     SEARCH_RECENT,     IS,     NO_ARG,      0,             { NULL, 0 } },
+    { "SAVEDATESUPPORTED", SEARCH_AND, IS,     NO_ARG,      0,             { NULL, 0 } },
+    { "SAVEDBEFORE", SEARCH_SAVEDBEFORE, IS,   A_DATE,      0,             { NULL, 0 } },
+    { "SAVEDON",    SEARCH_SAVEDON,    IS,     A_DATE,      0,             { NULL, 0 } },
+    { "SAVEDSINCE", SEARCH_SAVEDSINCE, IS,     A_DATE,      0,             { NULL, 0 } },
     { "SEEN",       SEARCH_FLAG,       IS,     NO_ARG,      MAIL_SEEN,     { NULL, 0 } },
     { "SENTBEFORE", SEARCH_SENTBEFORE, IS,     A_DATE,      0,             { NULL, 0 } },
     { "SENTON",     SEARCH_SENTON,     IS,     A_DATE,      0,             { NULL, 0 } },
@@ -69,6 +74,7 @@ static const struct row {
     { "SMALLER",    SEARCH_SMALLER,    IS,     A_NUMBER,    0,             { NULL, 0 } },
     { "SUBJECT",    SEARCH_HEADER,     IS,     A_STRING,    0,             SPAN("Subject") },
     { "TEXT",       SEARCH_TEXT,       IS,     A_STRING,    0,             { NULL, 0 } },
+    { "THREADID",   SEARCH_NOTHING,    IS,     A_STRING,    0,             { NULL, 0 } },
     { "TO",         SEARCH_HEADER,     IS,     A_STRING,    0,             SPAN("To") },
     { "UID",        SEARCH_UID,        IS,     A_SET,       0,             { NULL, 0 } },
     { "UNANSWERED", SEARCH_FLAG,       IS_NOT, NO_ARG,      MAIL_ANSWERED, { NULL, 0 } },
@@ -268,6 +274,9 @@ static bool asks_kept_header(const struct search_node *n)
     case SEARCH_SENTBEFORE:
     case SEARCH_SENTON:
     case SEARCH_SENTSINCE:
+    case SEARCH_SAVEDBEFORE:
+    case SEARCH_SAVEDON:
+    case SEARCH_SAVEDSINCE:
         return true;
     default:
         return false;
@@ -295,6 +304,7 @@ static bool parse_key(struct build *b, size_t depth, uint32_t *ret)
     if (!parse_argument(b, row, n))
         return false;
     b->q->has_kept |= asks_kept_header(n);
+    b->q->has_email_id |= n->kind == SEARCH_EMAILID;
     if (row->argument == A_KEY || row->argument == TWO_KEYS)
         if (!parse_child(b, node, depth, &last))
             return false;

@@ -21,6 +21,8 @@ static const char *const kinds[] = {
     [SEARCH_SINCE] = "since",       [SEARCH_OLDER] = "older",
     [SEARCH_YOUNGER] = "younger",   [SEARCH_SENTBEFORE] = "sentbefore",
     [SEARCH_SENTON] = "senton",     [SEARCH_SENTSINCE] = "sentsince",
+    [SEARCH_SAVEDBEFORE] = "savedbefore", [SEARCH_SAVEDON] = "savedon",
+    [SEARCH_SAVEDSINCE] = "savedsince", [SEARCH_EMAILID] = "emailid", [SEARCH_NOTHING] = "nothing",
     [SEARCH_HEADER] = "header",     [SEARCH_BODY] = "body",
     [SEARCH_TEXT] = "text",
 };

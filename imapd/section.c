@@ -98,7 +98,7 @@ static void make_label(struct section *s)
 
     while (texts[i].text != s->text)
         i++;
-    str_add_str(&s->label, "BODY[");
+    str_add_str(&s->label, s->binary ? "BINARY[" : "BODY[");
     str_add(&s->label, s->part);
     if (s->part.len > 0 && s->text != SECTION_WHOLE)
         str_add_char(&s->label, '.');
@@ -128,6 +128,12 @@ bool parse_section(struct parse *p, struct section *s)
     }
     make_label(s);
     return true;
+}
+
+bool parse_binary_section(struct parse *p, struct section *s)
+{
+    s->binary = true;
+    return parse_section(p, s) && s->text == SECTION_WHOLE;
 }
 
 bool section_in_header(const struct section *s)
@@ -226,6 +232,21 @@ static struct span message_text(const struct section *s, struct span header, str
     return header;
 }
 
+/* A leaf, whose encoding BINARY undoes; NULL for what is no leaf or not there */
+static const struct mime_part *binary_leaf(const struct section *s, const struct mime *m)
+{
+    uint32_t node = s->binary ? find_part(m, s->part) : MIME_NONE;
+
+    return node != MIME_NONE && m->parts[node].kind == MIME_LEAF ? &m->parts[node] : NULL;
+}
+
+bool section_is_unknown(const struct section *s, const struct mime *m)
+{
+    const struct mime_part *leaf = binary_leaf(s, m);
+
+    return leaf && mime_encoding(leaf) == MIME_UNKNOWN;
+}
+
 /* Content of a numbered part; false: none. */
 static bool part_content(const struct section *s, const struct mime *m, struct str *scratch,
                          struct span *ret)
@@ -239,6 +260,11 @@ static bool part_content(const struct section *s, const struct mime *m, struct s
 
     if (s->text == SECTION_WHOLE) {
         *ret = p->body;
+        if (binary_leaf(s, m) && mime_encoding(p) != MIME_IDENTITY) {
+            str_reset(scratch);
+            mime_decode(p->body, mime_encoding(p), scratch);
+            *ret = str_span(scratch);
+        }
         return true;
     }
     if (s->text == SECTION_MIME) {

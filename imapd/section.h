@@ -22,6 +22,7 @@ struct section {
     struct span part;       /* "1.2"; empty: the message itself */
     struct span *fields;
     size_t n_fields, cap_fields;
+    bool binary;            /* BINARY[...]: a part with its transfer encoding undone (RFC 3516) */
     bool partial;
     uint32_t offset, count;
     struct str label;       /* how the answer names it: "BODY[1.2]<0>" */
@@ -32,6 +33,9 @@ void section_done(struct section *s);
 /* section ["<" number "." nz-number ">"], from its "[" on. */
 bool parse_section(struct parse *p, struct section *ret);
 
+/* The same after "BINARY", "BINARY.PEEK" or "BINARY.SIZE": only numbers in the brackets. */
+bool parse_binary_section(struct parse *p, struct section *ret);
+
 /* Is the message's header enough to answer it? */
 bool section_in_header(const struct section *s);
 
@@ -39,6 +43,9 @@ bool section_in_header(const struct section *s);
  * there. */
 bool section_is_kept(const struct section *s);
 struct span section_of_kept(const struct section *s, struct span header, struct str *scratch);
+
+/* Is the part of a BINARY section encoded in a way that cannot be undone? */
+bool section_is_unknown(const struct section *s, const struct mime *m);
 
 /*
  * The bytes of a section.

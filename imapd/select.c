@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "command.h"
+#include "list.h"
 #include "reply.h"
 #include "seqset.h"
 #include "untagged.h"
@@ -36,12 +37,14 @@ static void describe(struct imap *s)
     struct counts c = count(s->mb);
 
     untagged_flags(s);
-    imap_printf(s, "* %" PRIu32 " EXISTS\r\n* %" PRIu32 " RECENT\r\n", mailbox_count(s->mb),
-                c.recent);
-    if (c.first_unseen > 0)
+    imap_printf(s, "* %" PRIu32 " EXISTS\r\n", mailbox_count(s->mb));
+    if (!s->rev2)
+        imap_printf(s, "* %" PRIu32 " RECENT\r\n", c.recent);
+    if (c.first_unseen > 0 && !s->rev2)
         imap_printf(s, "* OK [UNSEEN %" PRIu32 "] First unseen.\r\n", c.first_unseen);
     imap_printf(s, "* OK [UIDVALIDITY %" PRIu32 "] UIDs valid.\r\n", mailbox_uidvalidity(s->mb));
     imap_printf(s, "* OK [UIDNEXT %" PRIu32 "] Predicted next UID.\r\n", mailbox_uidnext(s->mb));
+    imap_printf(s, "* OK [MAILBOXID (F%016" PRIx64 ")] For ever.\r\n", mailbox_id(s->mb));
     imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest.\r\n", mailbox_highestmodseq(s->mb));
 }
 
@@ -148,6 +151,8 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
     if (r < 0)
         return reply_errno(s, r, "Opening the mailbox");
     s->state = IMAP_SELECTED;
+    if (s->rev2) /* RFC 9051 section 6.3.2: REQUIRED, for the canonical name */
+        list_one(s, str_span(&name));
     describe(s);
     r = resynchronise(s, &q);
     if (r < 0)

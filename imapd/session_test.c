@@ -23,6 +23,9 @@ static const struct params params = {
     .imap_literal_limit = 100,
     .imap_bad_command_limit = 20,
     .imap_idle_notify_interval = 60,
+    .imap_append_limit = 3,
+    .imap_fetch_item_limit = 50,
+    .imap_list_pattern_limit = 5,
     .imap_progress_interval = 10,
     .imap_search_depth_limit = 50,
     .imap_search_key_limit = 100,
@@ -165,7 +168,7 @@ static const struct {
       "g APPEND nowhere {44+}\r\n" MESSAGE "\r\n"
       "h APPEND INBOX {44+}\r\n" MESSAGE " {3+}\r\nabc\r\ni CREATE {99999999999}\r\nj LOGOUT\r\n",
       { "a OK", "b BAD [TOOBIG]", "c BAD [TOOBIG]", "d OK", "e NO [TOOBIG]", "f NO",
-        "g NO [TRYCREATE]", "h BAD",
+        "g NO [TRYCREATE]", "h OK [APPENDUID ",
         "i BAD", "j OK" } },
     /* wrong states, wrong grammar */
     { "a FETCH 1 FLAGS\r\nb LOGIN a b\r\n\r\nc\r\nd UID\r\ne UID NOOP\r\nf SELECT nowhere\r\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * status.c - STATUS (RFC 3501 section 6.3.10; HIGHESTMODSEQ RFC 7162, SIZE RFC 8438)
+ * status.c - STATUS (RFC 3501 section 6.3.10; HIGHESTMODSEQ RFC 7162, SIZE RFC 8438, MAILBOXID
+ * RFC 8474, APPENDLIMIT RFC 7889, DELETED RFC 9208)
  *
  * Runs in: imapd (input is hostile).
  */
@@ -14,12 +15,13 @@
 #include "reply.h"
 #include "untagged.h"
 
-enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE, DELETED };
+enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE, DELETED, MAILBOXID, APPENDLIMIT };
 
 static const char *const names[] = {
     [MESSAGES] = "MESSAGES",       [RECENT] = "RECENT", [UIDNEXT] = "UIDNEXT",
     [UIDVALIDITY] = "UIDVALIDITY", [UNSEEN] = "UNSEEN", [HIGHESTMODSEQ] = "HIGHESTMODSEQ",
     [SIZE] = "SIZE",               [DELETED] = "DELETED",
+    [MAILBOXID] = "MAILBOXID",     [APPENDLIMIT] = "APPENDLIMIT",
 };
 
 bool parse_status_items(struct parse *p, unsigned *ret)
@@ -63,8 +65,24 @@ static uint64_t value(const struct mailbox_status *st, enum item item)
         return st->size;
     case DELETED:
         return st->deleted;
+    case MAILBOXID:
+    case APPENDLIMIT:
+        break;
     }
     return 0;
+}
+
+static void put_item(struct str *out, const struct imap *s, const struct mailbox_status *st, enum item item)
+{
+    int64_t limit = s->params->message_size_limit;
+
+    str_add_str(out, names[item]);
+    if (item == MAILBOXID) /* RFC 8474 section 4.3 */
+        str_addf(out, " (F%016" PRIx64 ")", st->id);
+    else if (item == APPENDLIMIT && limit == 0) /* RFC 7889 section 4 */
+        str_add_str(out, " NIL");
+    else
+        str_addf(out, " %" PRIu64, item == APPENDLIMIT ? (uint64_t)limit : value(st, item));
 }
 
 int status_send(struct imap *s, struct span name, unsigned items)
@@ -76,10 +94,15 @@ int status_send(struct imap *s, struct span name, unsigned items)
     if (r < 0)
         return r;
     str_add_str(&line, "* STATUS ");
-    put_mailbox_name(&line, name);
-    for (unsigned i = 0, n = 0; i < ARRAY_LEN(names); i++)
-        if (items & 1u << i)
-            str_addf(&line, "%s%s %" PRIu64, n++ ? " " : " (", names[i], value(&st, (enum item)i));
+    put_mailbox_name(&line, name, imap_names(s));
+    str_add_str(&line, " (");
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (!(items & 1u << i))
+            continue;
+        if (line.data[line.len - 1] != '(')
+            str_add_char(&line, ' ');
+        put_item(&line, s, &st, (enum item)i);
+    }
     str_add_str(&line, ")\r\n");
     imap_write(s, str_span(&line));
     return 0;

@@ -102,7 +102,9 @@ static void report_exists(uint32_t count, uint32_t recent, void *arg)
     struct report *r = arg;
 
     tell_gone(r);
-    imap_printf(r->s, "* %" PRIu32 " EXISTS\r\n* %" PRIu32 " RECENT\r\n", count, recent);
+    imap_printf(r->s, "* %" PRIu32 " EXISTS\r\n", count);
+    if (!r->s->rev2) /* RFC 9051 has no \Recent */
+        imap_printf(r->s, "* %" PRIu32 " RECENT\r\n", recent);
 }
 
 static void send_flags(struct imap *s, uint32_t seq, enum untagged_own flags, struct str *line)
@@ -122,7 +124,7 @@ static void send_flags(struct imap *s, uint32_t seq, enum untagged_own flags, st
     }
     if (flags == UNTAGGED_TELL) {
         str_addf(line, "%sFLAGS (", sep);
-        put_flags(line, s->mb, e);
+        put_flags(line, s->mb, e, s->rev2 ? FLAGS_NO_RECENT : FLAGS_RECENT);
         str_add_char(line, ')');
     }
     str_add_str(line, ")\r\n");

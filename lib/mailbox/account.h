@@ -42,6 +42,9 @@ void account_list_free(struct mailbox_info *l, size_t len);
  * renaming moves inferiors and keeps UIDVALIDITY and UIDs; renaming INBOX moves its messages (RFC 3501 6.3.5). */
 int account_create(struct account *a, struct span name);
 int account_delete(struct account *a, struct span name);
+/* Give a mailbox that exists a use, "\\Sent" ... (RFC 6154 section 3), instead of one by its name; kept in its directory.
+ * -EINVAL: no use that we know; -EEXIST: another mailbox was given this one. */
+int account_set_special_use(struct account *a, struct span name, struct span use);
 int account_rename(struct account *a, struct span from, struct span to);
 int account_subscribe(struct account *a, struct span name, bool on);
 
@@ -49,6 +52,7 @@ struct mailbox_status {
     uint32_t messages, recent, unseen, uidnext, uidvalidity;
     uint64_t highestmodseq, size;
     uint32_t deleted;
+    uint64_t id;                /* the same for ever, whatever its name */
 };
 /* Synchronises with the Maildir first. -ENOENT. */
 int account_status(struct account *a, struct span name, struct mailbox_status *ret);
@@ -71,6 +75,7 @@ int mailbox_open(struct account *a, struct span name, unsigned flags, struct mai
 void mailbox_close(struct mailbox *mb);
 DEFINE_CLEANUP(struct mailbox, mailbox_close);
 
+uint64_t mailbox_id(const struct mailbox *mb);
 uint32_t mailbox_uidvalidity(const struct mailbox *mb);
 uint32_t mailbox_uidnext(const struct mailbox *mb);
 uint64_t mailbox_highestmodseq(const struct mailbox *mb);
@@ -156,6 +161,13 @@ int mailbox_remove(struct mailbox *mb, const uint32_t *uids, size_t n);
 /* Add a message (APPEND); keywords by name. *ret_uid. The mailbox may be one that is not open. */
 int account_append(struct account *a, struct span mailbox, const struct maildir_save *m,
                    const char *const *keywords, uint32_t *ret_uidvalidity, uint32_t *ret_uid);
+/* Several, in one step: all or none. */
+struct append_message {
+    struct maildir_save save;
+    const char *const *keywords;    /* NULL-terminated, or NULL */
+};
+int account_append_all(struct account *a, struct span mailbox, const struct append_message *messages, size_t n,
+                       uint32_t *ret_uidvalidity, uint32_t *ret_uids);
 /* Copy (hard links where possible) messages of mb to another mailbox; all or nothing. ret_uids[i] is the new UID of
  * seqs[i]. move: also expunge here. -ENOENT: no such mailbox. */
 int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span to, bool move,

@@ -82,54 +82,107 @@ static uint64_t target_keyword(struct target *t, const char *name)
 
 /* ---- APPEND ---- */
 
-static int append(struct target *t, const struct maildir_save *save, const char *const *keywords, struct spool *s,
-                  struct index_message *m)
+/* Flushes that are on their way at once, each on a thread (spool.h) */
+#define FLUSHES_MAX 8
+
+/* A message on its way: below tmp/ until `placed` is its path. It does not move in memory. */
+struct appended {
+    struct spool spool;
+    struct str placed;
+};
+
+struct appending {
+    struct target to;
+    struct appended *items;
+    size_t len;
+    bool done;
+};
+
+static void appending_done(struct appending *p)
+{
+    for (size_t i = 0; i < p->len; i++) {
+        spool_done(&p->items[i].spool);
+        if (!p->done && p->items[i].placed.len > 0)
+            unlink(p->items[i].placed.data); /* unless it is gone: the spool takes back what was not settled */
+        str_free(&p->items[i].placed);
+    }
+    free(p->items);
+    target_done(&p->to);
+}
+
+static int write_spool(struct appending *p, const struct append_message *message)
+{
+    struct maildir_save save = message->save;
+
+    if (save.received == 0)
+        save.received = clock_real();
+    p->items[p->len] = (struct appended){ SPOOL_INIT, STR_INIT };
+    return spool_write(p->to.folder.path.data, &save, SPOOL_SOURCE_NONE, &p->items[p->len++].spool);
+}
+
+static int place(struct appending *p, struct appended *item, const struct append_message *message, uint32_t *ret_uid)
 {
     _cleanup_(str_free) struct str file = STR_INIT;
+    struct target *t = &p->to;
+    struct index_message m = { .flags = message->save.flags,
+                               .vsize = item->spool.vsize,
+                               .received = message->save.received };
     char letters[27];
-    int r = target_begin(t);
+
+    if (m.received == 0)
+        m.received = clock_real();
+    for (const char *const *k = message->keywords; k && *k; k++)
+        m.keywords |= target_keyword(t, *k);
+    keywords_letters(m.keywords, letters);
+    maildir_name_make(str_span(&item->spool.base), m.flags, letters, &file);
+    m.file = str_span(&file);
+    int r = spool_place(&item->spool, t->folder.path.data, "cur", file.data);
+    if (r < 0)
+        return r;
+    maildir_path(&item->placed, t->folder.path.data, "cur", file.data);
+    r = folder_add_message(&t->txn, t->folder.id, &t->rec, t->modseq, &m);
+    *ret_uid = m.uid;
+    return r;
+}
+
+int account_append_all(struct account *a, struct span mailbox, const struct append_message *messages, size_t n,
+                       uint32_t *ret_uidvalidity, uint32_t *ret_uids)
+{
+    _cleanup_(appending_done) struct appending p = { .to = TARGET_INIT };
+    size_t settled = 0;
+    int r = folder_open(a, mailbox, &p.to.folder);
 
     if (r < 0)
         return r;
-    for (; keywords && *keywords; keywords++)
-        m->keywords |= target_keyword(t, *keywords);
-    m->flags = save->flags;
-    m->vsize = s->vsize;
-    m->received = save->received;
-    keywords_letters(m->keywords, letters);
-    maildir_name_make(str_span(&s->base), m->flags, letters, &file);
-    m->file = str_span(&file);
-    r = spool_place(s, t->folder.path.data, "cur", file.data);
+    p.to.account = a;
+    p.items = mem_calloc(n + 1, sizeof *p.items);
+    /* The contents first: nobody else waits for them. */
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = write_spool(&p, &messages[i]);
     if (r == 0)
-        r = folder_add_message(&t->txn, t->folder.id, &t->rec, t->modseq, m);
+        r = target_begin(&p.to);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = i < FLUSHES_MAX ? 0 : spool_settle(&p.items[settled++].spool);
+        if (r == 0)
+            r = place(&p, &p.items[i], &messages[i], &ret_uids[i]);
+    }
     if (r == 0)
-        r = target_commit(t);
-    m->file = SPAN_NULL;
-    return r < 0 ? r : spool_settle(s);
+        r = target_commit(&p.to);
+    while (settled < n && r == 0)
+        r = spool_settle(&p.items[settled++].spool);
+    if (r < 0)
+        return account_check(a, r);
+    p.done = true;
+    *ret_uidvalidity = p.to.rec.uidvalidity;
+    return 0;
 }
 
 int account_append(struct account *a, struct span mailbox, const struct maildir_save *m,
                    const char *const *keywords, uint32_t *ret_uidvalidity, uint32_t *ret_uid)
 {
-    _cleanup_(target_done) struct target t = TARGET_INIT;
-    _cleanup_(spool_done) struct spool s = SPOOL_INIT;
-    struct index_message message = { 0 };
-    struct maildir_save save = *m;
-    int r = folder_open(a, mailbox, &t.folder);
+    const struct append_message message = { *m, keywords };
 
-    if (r < 0)
-        return r;
-    t.account = a;
-    if (save.received == 0)
-        save.received = clock_real();
-    r = spool_write(t.folder.path.data, &save, SPOOL_SOURCE_NONE, &s);
-    if (r == 0)
-        r = append(&t, &save, keywords, &s, &message);
-    if (r < 0)
-        return account_check(a, r);
-    *ret_uidvalidity = t.rec.uidvalidity;
-    *ret_uid = message.uid;
-    return 0;
+    return account_append_all(a, mailbox, &message, 1, ret_uidvalidity, ret_uid);
 }
 
 /* ---- COPY and MOVE ---- */

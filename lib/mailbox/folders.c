@@ -184,16 +184,47 @@ static bool has_new(const struct account *a, const char *mailbox)
     return found;
 }
 
-static void set_special_uses(struct mailbox_info *l, size_t len)
+/* The table's own text of a use; NULL if there is none such */
+static const char *find_use(struct span use)
 {
-    const char *last = "";
+    for (size_t i = 0; i < ARRAY_LEN(special_uses); i++)
+        if (span_eq_nocase_str(use, special_uses[i].use))
+            return special_uses[i].use;
+    return NULL;
+}
 
+/* The use that a mailbox was given; NULL if none */
+static const char *given_use(const struct account *a, const char *mailbox)
+{
+    _cleanup_(str_free) struct str dir = STR_INIT, path = STR_INIT, text = STR_INIT;
+
+    if (maildir_folder_dir(span_of(mailbox), &dir) < 0)
+        return NULL;
+    folder_path(&path, a, str_span(&dir));
+    str_add_str(&path, "/" SPECIAL_USE_FILE);
+    return read_file(path.data, 64, &text) < 0 ? NULL : find_use(span_trim(str_span(&text)));
+}
+
+static bool has_use(const struct mailbox_info *l, size_t len, const char *use)
+{
+    for (size_t i = 0; i < len; i++)
+        if (l[i].special_use == use)
+            return true;
+    return false;
+}
+
+/* Those that were given count first, then names. */
+static void set_special_uses(const struct account *a, struct mailbox_info *l, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (l[i].selectable)
+            l[i].special_use = given_use(a, l[i].name);
     for (size_t i = 0; i < ARRAY_LEN(special_uses); i++) {
         struct mailbox_info *m = list_find(l, len, special_uses[i].name);
+        const char *use = find_use(span_of(special_uses[i].use));
 
-        if (!m || !m->selectable || strcmp(last, special_uses[i].use) == 0)
-            continue;
-        m->special_use = last = special_uses[i].use;
+        if (m && m->selectable && !m->special_use && !has_use(l, len, use))
+            m->special_use = use;
     }
 }
 
@@ -260,7 +291,7 @@ int account_list(struct account *a, struct mailbox_info **ret, size_t *ret_len)
     qsort(l, len, sizeof *l, compare_info);
     add_subscribed(&l, &len, &cap, &subscribed);
     qsort(l, len, sizeof *l, compare_info);
-    set_special_uses(l, len);
+    set_special_uses(a, l, len);
     for (size_t i = 0; i < len; i++)
         l[i].marked = l[i].selectable && has_new(a, l[i].name);
     *ret = l;
@@ -288,6 +319,30 @@ int account_create(struct account *a, struct span name)
         return -EEXIST;
     r = make_parents(a, str_span(&dir));
     return r < 0 ? r : make_folder(a, str_span(&dir));
+}
+
+int account_set_special_use(struct account *a, struct span name, struct span use)
+{
+    _cleanup_(str_free) struct str dir = STR_INIT, path = STR_INIT, text = STR_INIT;
+    _cleanup_(name_list_done) struct name_list dirs = { 0 };
+    const char *known = find_use(use);
+    int r = maildir_folder_dir(name, &dir);
+
+    if (r == 0 && !known)
+        r = -EINVAL;
+    if (r == 0)
+        r = read_folders(a, &dirs);
+    for (size_t i = 0; i < dirs.len && r == 0; i++)
+        if (maildir_folder_name(span_of(dirs.items[i]), &text) == 0 && !span_eq(str_span(&text), name) &&
+            given_use(a, text.data) == known)
+            r = -EEXIST;
+    if (r < 0)
+        return r;
+    folder_path(&path, a, str_span(&dir));
+    str_add_str(&path, "/" SPECIAL_USE_FILE);
+    str_set(&text, span_of(known));
+    str_add_char(&text, '\n');
+    return write_file(path.data, str_span(&text));
 }
 
 static bool has_inferiors(const struct account *a, struct span dir)
@@ -434,6 +489,7 @@ int account_status(struct account *a, struct span name, struct mailbox_status *r
         .highestmodseq = rec.highestmodseq,
         .size = rec.size,
         .deleted = rec.deleted,
+        .id = f.id,
     };
     return 0;
 }

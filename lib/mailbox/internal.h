@@ -10,6 +10,8 @@
 
 #define FOLDER_ID_FILE "postern-mailbox"    /* in each mailbox's directory: 16 hex digits and LF */
 
+#define SPECIAL_USE_FILE "postern-special-use"  /* in the directory of a mailbox that was given a use: "\\Sent" and LF */
+
 struct account {
     char *maildir;
     struct index *index;

@@ -159,6 +159,11 @@ void mailbox_close(struct mailbox *mb)
 
 /* ---- questions ---- */
 
+uint64_t mailbox_id(const struct mailbox *mb)
+{
+    return mb->folder.id;
+}
+
 uint32_t mailbox_uidvalidity(const struct mailbox *mb)
 {
     return mb->uidvalidity;
