@@ -222,7 +222,7 @@ static void test_names_are_decoded_at_the_edge(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _cleanup_(str_free) struct str got = STR_INIT;
-        int r = mailbox_name_decode(span_of(cases[i].wire), &got);
+        int r = mailbox_name_decode(span_of(cases[i].wire), NAMES_UTF7, &got);
 
         if ((r == 0) != (cases[i].want != NULL) ||
             (r == 0 && !span_eq_str(str_span(&got), cases[i].want)))

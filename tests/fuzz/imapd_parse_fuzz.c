@@ -36,7 +36,7 @@ static void use_rules(struct span in)
         struct span got = SPAN_NULL;
 
         parse_init(&p, in);
-        if (rules[i](&p, &got) && mailbox_name_decode(got, &name) == 0)
+        if (rules[i](&p, &got) && mailbox_name_decode(got, NAMES_UTF7, &name) == 0)
             mailbox_name_matches(str_span(&name), got);
     }
 }
