@@ -67,6 +67,8 @@ static void open_client(const struct params *p, struct queue_client *c, const ch
 
 /* ---- listing ---- */
 
+#define OUT_MAX (64 << 10) /* bytes that wait for write(2) */
+
 struct printer {
     const struct params *params;
     struct queue_totals totals;
@@ -81,12 +83,17 @@ static int write_out(struct printer *pr)
     return written ? 0 : -EPIPE;
 }
 
+static int write_full(struct printer *pr)
+{
+    return pr->out.len < OUT_MAX ? 0 : write_out(pr);
+}
+
 static int print_text(const struct queue_item *item, void *arg)
 {
     struct printer *pr = arg;
 
     queue_print_text(&pr->out, item, pr->params->empty_address_recipient, &pr->totals);
-    return write_out(pr);
+    return write_full(pr);
 }
 
 static int print_json(const struct queue_item *item, void *arg)
@@ -94,7 +101,7 @@ static int print_json(const struct queue_item *item, void *arg)
     struct printer *pr = arg;
 
     queue_print_json(&pr->out, item, pr->params->empty_address_recipient);
-    return write_out(pr);
+    return write_full(pr);
 }
 
 static int list(const struct params *p, int (*print)(const struct queue_item *item, void *arg))
@@ -110,10 +117,9 @@ static int list(const struct params *p, int (*print)(const struct queue_item *it
         log_fatal("%s", c.refusal);
     if (r < 0)
         log_warn_errno(r, "the listing is not complete");
-    if (print == print_text) {
+    if (print == print_text)
         queue_print_text_end(&pr.out, &pr.totals);
-        write_out(&pr);
-    }
+    write_out(&pr);
     str_free(&pr.out);
     return r < 0 ? 1 : 0;
 }

@@ -63,28 +63,8 @@ struct super {
     uint32_t count[ARRAY_LEN(actions)];
 };
 
-/* ---- one message ---- */
-
-static void act_on(struct super *su, const struct action *a, const char *id)
+static void count_one(struct super *su, const struct action *a, const char *id)
 {
-    struct queue_command cmd = { 0 };
-    int done = 0;
-
-    snprintf(cmd.queue_id, sizeof cmd.queue_id, "%s", id);
-    for (size_t i = 0; i < a->n_steps; i++) {
-        cmd.action = a->steps[i];
-        int r = queue_client_act(&su->client, &cmd);
-
-        if (r < 0) {
-            log_warn_errno(r, "%s: not %s", id, a->line);
-            if (r == -EPERM)
-                log_fatal("use of this command is reserved for the superuser");
-            return;
-        }
-        done |= r;
-    }
-    if (!done)
-        return;
     su->count[a - actions]++;
     log_info("%s: %s", id, a->line);
 }
@@ -97,68 +77,112 @@ static void delete_in_maildrop(struct super *su, const struct action *a, const c
     if (a->option != 'd' || !su->client.qmgr ||
         queue_dirs_open(su->params->queue_directory, 1u << QUEUE_MAILDROP, &d) < 0)
         return;
-    if (queue_unlink(&d, QUEUE_MAILDROP, id) == 0) {
-        su->count[a - actions]++;
-        log_info("%s: %s", id, a->line);
-    }
+    if (queue_unlink(&d, QUEUE_MAILDROP, id) == 0)
+        count_one(su, a, id);
     queue_dirs_close(&d);
+}
+
+/* ---- messages by their ids ---- */
+
+struct selection {
+    const struct action *action;
+    unsigned states;
+    char (*ids)[QUEUE_ID_MAX + 1];
+    bool *done;                             /* of each */
+    size_t len, cap;
+};
+
+static void selection_done(struct selection *s)
+{
+    free(s->ids);
+    free(s->done);
+}
+
+static void select_id(struct selection *s, const char *id)
+{
+    MEM_GROW(s->ids, s->len, s->cap);
+    snprintf(s->ids[s->len++], QUEUE_ID_MAX + 1, "%s", id);
+}
+
+static void note_result(size_t i, int result, void *arg)
+{
+    struct selection *s = arg;
+
+    if (result > 0)
+        s->done[i] = true;
+    else if (result < 0 && result != -EPERM)
+        log_warn_errno(result, "%s: not %s", s->ids[i], s->action->line);
+}
+
+static void act_on_selected(struct super *su, const struct action *a, struct selection *s)
+{
+    int r = 0;
+
+    s->action = a;
+    s->done = mem_new_n(bool, s->len ? s->len : 1);
+    for (size_t i = 0; i < a->n_steps && r == 0; i++) {
+        const struct queue_command cmd = { .action = a->steps[i] };
+
+        r = queue_client_act_on_many(&su->client, &cmd, s->ids, s->len, note_result, s);
+    }
+    if (r == -EPERM)
+        log_fatal("use of this command is reserved for the superuser");
+    if (r < 0)
+        log_warn("not all messages were %s", a->line);
+    for (size_t i = 0; i < s->len; i++)
+        if (s->done[i])
+            count_one(su, a, s->ids[i]);
+        else
+            delete_in_maildrop(su, a, s->ids[i]);
+}
+
+static void act_on_stdin(struct super *su, const struct action *a)
+{
+    _cleanup_(selection_done) struct selection s = { 0 };
+    char line[256];
+
+    while (fgets(line, sizeof line, stdin)) {
+        _cleanup_free_ char *id = mem_dup_span(span_trim(span_of(line)));
+
+        if (queue_id_valid(span_of(id)))
+            select_id(&s, id);
+        else if (*id)
+            log_warn("invalid queue ID: \"%.40s\"", id);
+    }
+    act_on_selected(su, a, &s);
 }
 
 static void act_by_id(struct super *su, const struct action *a, const char *id)
 {
-    uint32_t before = su->count[a - actions];
+    _cleanup_(selection_done) struct selection s = { 0 };
 
     if (!queue_id_valid(span_of(id))) {
         log_warn("invalid queue ID: \"%.40s\"", id);
         return;
     }
-    act_on(su, a, id);
-    if (su->count[a - actions] == before)
-        delete_in_maildrop(su, a, id);
+    select_id(&s, id);
+    act_on_selected(su, a, &s);
 }
-
-/* ---- many messages ---- */
-
-static void act_on_stdin(struct super *su, const struct action *a)
-{
-    char line[256];
-
-    while (fgets(line, sizeof line, stdin)) {
-        struct span id = span_trim(span_of(line));
-        _cleanup_free_ char *copy = mem_dup_span(id);
-
-        if (id.len > 0)
-            act_by_id(su, a, copy);
-    }
-}
-
-struct selection {
-    unsigned states;
-    char (*ids)[QUEUE_ID_MAX + 1];
-    size_t len, cap;
-};
 
 static int select_item(const struct queue_item *item, void *arg)
 {
     struct selection *s = arg;
 
-    if (!(s->states & 1u << item->entry.state))
-        return 0;
-    MEM_GROW(s->ids, s->len, s->cap);
-    snprintf(s->ids[s->len++], QUEUE_ID_MAX + 1, "%.*s", QUEUE_ID_MAX, item->entry.queue_id);
+    if (s->states & 1u << item->state)
+        select_id(s, item->id);
     return 0;
 }
 
 static void act_on_all(struct super *su, const struct action *a)
 {
-    struct selection s = { .states = su->operands ? su->operands & a->states : a->states };
+    _cleanup_(selection_done) struct selection s = {
+        .states = su->operands ? su->operands & a->states : a->states
+    };
     int r = queue_client_list(&su->client, select_item, &s);
 
     if (r < 0)
         log_warn_errno(r, "the listing of the queue is not complete");
-    for (size_t i = 0; i < s.len; i++)
-        act_by_id(su, a, s.ids[i]);
-    free(s.ids);
+    act_on_selected(su, a, &s);
 }
 
 static void run_action(struct super *su, const struct action *a, const char *arg)

@@ -11,9 +11,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "queue/listing.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define ANSWER_TIMEOUT_MS  600000
+#define WINDOW             128 /* requests under way: both they and their answers fit into a socket's buffer */
 
 static const struct span state_names[] = {
     [QUEUE_STATE_INCOMING] = SPAN("incoming"), [QUEUE_STATE_ACTIVE] = SPAN("active"),
@@ -75,40 +77,31 @@ void queue_client_close(struct queue_client *c)
 
 /* ---- listing ---- */
 
-static void rcpt_done(struct queue_entry_rcpt *r)
-{
-    str_free(&r->address);
-    str_free(&r->orig);
-    str_free(&r->reason);
-}
-
 void queue_item_done(struct queue_item *item)
 {
-    str_free(&item->entry.sender);
-    for (uint32_t i = 0; item->rcpts && i < item->entry.n_rcpt; i++)
-        rcpt_done(&item->rcpts[i]);
+    str_free(&item->sender);
+    for (size_t i = 0; i < item->cap; i++) {
+        str_free(&item->rcpts[i].address);
+        str_free(&item->rcpts[i].orig);
+        str_free(&item->rcpts[i].reason);
+    }
     free(item->rcpts);
     *item = (struct queue_item){ 0 };
 }
 
-static int recv_item(struct ipc *c, struct queue_item *item)
+struct queue_item_rcpt *queue_item_add_rcpt(struct queue_item *item)
 {
-    int r = ipc_recv(c, &queue_entry_shape, &item->entry);
+    size_t before = item->cap;
 
-    if (r < 0)
-        return r;
-    item->rcpts = mem_new_n(struct queue_entry_rcpt, item->entry.n_rcpt ? item->entry.n_rcpt : 1);
-    for (uint32_t i = 0; r == 0 && i < item->entry.n_rcpt; i++)
-        r = ipc_recv(c, &queue_entry_rcpt_shape, &item->rcpts[i]);
+    MEM_GROW(item->rcpts, item->n_rcpts, item->cap);
+    if (item->cap > before)
+        memset(item->rcpts + before, 0, (item->cap - before) * sizeof *item->rcpts);
+    struct queue_item_rcpt *r = &item->rcpts[item->n_rcpts++];
+
+    str_reset(&r->address);
+    str_reset(&r->orig);
+    str_reset(&r->reason);
     return r;
-}
-
-static int message_next(struct ipc *c, int (*fn)(const struct queue_item *item, void *arg), void *arg)
-{
-    _cleanup_(queue_item_done) struct queue_item item = { 0 };
-    int r = recv_item(c, &item);
-
-    return r == 0 ? fn(&item, arg) : r;
 }
 
 /* 1: another message of this type comes; 0: the listing has ended; or negative */
@@ -129,17 +122,83 @@ static int list_goes_on(struct queue_client *c, struct span wanted)
     return -EPERM;
 }
 
+/* What is read of a listing. */
+struct reader {
+    struct ipc *c;
+    struct queue_entries batch;
+    struct span rest;           /* of batch */
+    struct queue_item item;     /* its memory serves all messages */
+};
+
+static void reader_done(struct reader *rd)
+{
+    str_free(&rd->batch.records);
+    queue_item_done(&rd->item);
+}
+
+static int next_batch(struct reader *rd)
+{
+    int r = ipc_recv(rd->c, &queue_entries_shape, &rd->batch);
+
+    rd->rest = str_span(&rd->batch.records);
+    return r;
+}
+
+static int read_rcpt(struct reader *rd)
+{
+    struct listed_rcpt rcpt;
+    int r = rd->rest.len > 0 ? 0 : next_batch(rd);
+
+    if (r == 0)
+        r = listing_take_rcpt(&rd->rest, &rcpt);
+    if (r < 0)
+        return r;
+    struct queue_item_rcpt *to = queue_item_add_rcpt(&rd->item);
+
+    str_add(&to->address, rcpt.address);
+    str_add(&to->orig, rcpt.orig);
+    str_add(&to->reason, rcpt.reason);
+    return 0;
+}
+
+static int read_item(struct reader *rd)
+{
+    struct queue_item *item = &rd->item;
+    struct listed_message m;
+    int r = listing_take_message(&rd->rest, &m);
+
+    if (r < 0)
+        return r;
+    item->state = m.state;
+    item->arrival = m.arrival;
+    item->size = m.size;
+    item->forced_expire = m.expire;
+    item->n_rcpts = 0;
+    memcpy(item->id, m.id.ptr, m.id.len);
+    item->id[m.id.len] = '\0';
+    str_set(&item->sender, m.sender);
+    for (uint32_t i = 0; r == 0 && i < m.n_rcpts; i++)
+        r = read_rcpt(rd);
+    return r;
+}
+
 int queue_client_list(struct queue_client *c, int (*fn)(const struct queue_item *item, void *arg),
                       void *arg)
 {
     const struct queue_list request = { .what = QUEUE_LIST_MESSAGES };
+    _cleanup_(reader_done) struct reader rd = { .c = c->qmgr };
     int r;
 
     if (!c->qmgr)
         return queue_direct_list(&c->dirs, fn, arg);
     ipc_send(c->qmgr, &queue_list_shape, &request);
-    while ((r = list_goes_on(c, span_of("queue_entry"))) > 0) {
-        r = message_next(c->qmgr, fn, arg);
+    while ((r = list_goes_on(c, span_of("queue_entries"))) > 0) {
+        r = next_batch(&rd);
+        while (r == 0 && rd.rest.len > 0) {
+            r = read_item(&rd);
+            if (r == 0)
+                r = fn(&rd.item, arg);
+        }
         if (r < 0)
             break;
     }
@@ -174,13 +233,9 @@ int queue_client_destinations(struct queue_client *c,
 
 /* ---- acting ---- */
 
-int queue_client_act(struct queue_client *c, const struct queue_command *cmd)
+static int recv_done(struct queue_client *c)
 {
     struct queue_command_done done = { 0 };
-
-    if (!c->qmgr)
-        return queue_direct_act(&c->dirs, cmd->action, cmd->queue_id);
-    ipc_send(c->qmgr, &queue_command_shape, cmd);
     int r = ipc_recv(c->qmgr, &queue_command_done_shape, &done);
 
     if (r < 0)
@@ -189,4 +244,48 @@ int queue_client_act(struct queue_client *c, const struct queue_command *cmd)
         return done.count > 0;
     memcpy(c->refusal, done.text, sizeof c->refusal);
     return -EPERM;
+}
+
+int queue_client_act(struct queue_client *c, const struct queue_command *cmd)
+{
+    if (!c->qmgr)
+        return queue_direct_act(&c->dirs, cmd->action, cmd->queue_id);
+    ipc_send(c->qmgr, &queue_command_shape, cmd);
+    return recv_done(c);
+}
+
+/* Requests for ids[from] up to ids[to]. */
+static void send_commands(struct queue_client *c, const struct queue_command *cmd,
+                          char (*ids)[QUEUE_ID_MAX + 1], size_t from, size_t to)
+{
+    struct queue_command one = *cmd;
+
+    for (; from < to; from++) {
+        memcpy(one.queue_id, ids[from], sizeof ids[from]);
+        ipc_send(c->qmgr, &queue_command_shape, &one);
+    }
+}
+
+int queue_client_act_on_many(struct queue_client *c, const struct queue_command *cmd,
+                             char (*ids)[QUEUE_ID_MAX + 1], size_t n,
+                             void (*fn)(size_t i, int result, void *arg), void *arg)
+{
+    size_t sent = 0;
+
+    for (size_t i = 0; !c->qmgr && i < n; i++)
+        fn(i, queue_direct_act(&c->dirs, cmd->action, ids[i]), arg);
+    for (size_t i = 0; c->qmgr && i < n; i++) {
+        if (sent - i <= WINDOW / 2) {
+            size_t to = n - i < WINDOW ? n : i + WINDOW;
+
+            send_commands(c, cmd, ids, sent, to);
+            sent = to;
+        }
+        int r = recv_done(c);
+
+        fn(i, r, arg);
+        if (r < 0)
+            return r;
+    }
+    return 0;
 }

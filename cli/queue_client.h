@@ -11,10 +11,21 @@
 
 /* One message of the listing. */
 struct queue_item {
-    struct queue_entry entry;
-    struct queue_entry_rcpt *rcpts; /* entry.n_rcpt */
+    uint32_t state;             /* enum queue_state */
+    char id[QUEUE_ID_MAX + 1];
+    uint64_t arrival;           /* seconds */
+    uint64_t size;
+    bool forced_expire;
+    struct str sender;
+    size_t n_rcpts, cap;        /* cap: of rcpts, for another message */
+    struct queue_item_rcpt {
+        struct str address, orig;
+        struct str reason;      /* why it waits, empty if not known */
+    } *rcpts;
 };
 void queue_item_done(struct queue_item *item);
+/* A recipient more; its texts are empty. */
+struct queue_item_rcpt *queue_item_add_rcpt(struct queue_item *item);
 
 struct queue_client {
     struct ipc *qmgr;           /* NULL: the suite is down */
@@ -41,6 +52,15 @@ int queue_client_destinations(struct queue_client *c,
 /* Do it to one message. 1 done, 0 no such message (in that state), -EPERM refused, -errno. When the suite
  * is down QUEUE_DO_FLUSH and QUEUE_DO_FLUSH_SITE give -ECONNREFUSED. */
 int queue_client_act(struct queue_client *c, const struct queue_command *cmd);
+
+/*
+ * The same for many messages, cmd->queue_id set to each id in turn: requests go out before the answers to earlier ones
+ * are in, since a million round trips take minutes. fn is called for each id in order with what queue_client_act()
+ * would return. 0; or negative when qmgr refuses or is gone, and the rest was not tried.
+ */
+int queue_client_act_on_many(struct queue_client *c, const struct queue_command *cmd,
+                             char (*ids)[QUEUE_ID_MAX + 1], size_t n,
+                             void (*fn)(size_t i, int result, void *arg), void *arg);
 
 /* "maildrop", "active", "incoming", "deferred", "hold" */
 const char *queue_state_name(uint32_t state);

@@ -39,19 +39,18 @@ static void set(struct str *s, const char *text)
 
 static void fill(struct queue_item *item, const struct queue_envelope *e, uint32_t state)
 {
-    item->entry.state = state;
-    item->entry.arrival = (uint64_t)(e->arrival_us / 1000000);
-    item->entry.size = e->content_size;
-    item->entry.forced_expire = e->expire;
-    snprintf(item->entry.queue_id, sizeof item->entry.queue_id, "%s", e->id);
-    set(&item->entry.sender, e->sender);
-    item->rcpts = mem_new_n(struct queue_entry_rcpt, e->n_rcpts ? e->n_rcpts : 1);
+    item->state = state;
+    item->arrival = (uint64_t)(e->arrival_us / 1000000);
+    item->size = e->content_size;
+    item->forced_expire = e->expire;
+    snprintf(item->id, sizeof item->id, "%s", e->id);
+    set(&item->sender, e->sender);
     for (size_t i = 0; i < e->n_rcpts; i++) {
         const struct queue_rcpt *r = &e->rcpts[i];
 
         if (r->state == RCPT_SENT || r->state == RCPT_REPORTED)
             continue;
-        struct queue_entry_rcpt *to = &item->rcpts[item->entry.n_rcpt++];
+        struct queue_item_rcpt *to = queue_item_add_rcpt(item);
 
         set(&to->address, r->address);
         set(&to->orig, r->orig);

@@ -15,6 +15,8 @@
 #define SHOWN_MAX   2048
 #define REASON_EDGE 76
 #define RCPT_COLUMN 47
+#define ID_COLUMN   17
+#define SIZE_COLUMN 8
 
 static void add_escaped(struct str *ret, struct span text)
 {
@@ -30,31 +32,85 @@ static void add_blanks(struct str *ret, size_t n)
     str_add(ret, span_make(blanks, n < REASON_EDGE ? n : REASON_EDGE));
 }
 
+static char *put_two(char *to, int n, char pad)
+{
+    to[0] = n < 10 ? pad : (char)('0' + n / 10);
+    to[1] = (char)('0' + n % 10);
+    return to + 2;
+}
+
+/* Local time. Offsets change on quarters of an hour only, so one quarter's calendar serves all of its messages. */
+static void local_time(time_t t, struct tm *ret)
+{
+    static time_t quarter = -1;
+    static struct tm start;
+
+    if (t / 900 != quarter) {
+        time_t first = t / 900 * 900;
+
+        localtime_r(&first, &start);
+        quarter = t / 900;
+    }
+    *ret = start;
+    ret->tm_sec += (int)(t % 900);
+    ret->tm_min += ret->tm_sec / 60;
+    ret->tm_sec %= 60;
+    ret->tm_hour += ret->tm_min / 60;
+    ret->tm_min %= 60;
+}
+
 /* "Tue Nov  3 14:05:09": asctime(3) without the year, in the C locale */
 static void add_time(struct str *ret, uint64_t seconds)
 {
     static const char days[] = "SunMonTueWedThuFriSat",
                       months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    time_t t = (time_t)seconds;
-    struct tm tm = { 0 };
+    char text[] = "Tue Nov  3 14:05:09";
+    struct tm tm;
 
-    localtime_r(&t, &tm);
-    str_addf(ret, "%.3s %.3s %2d %02d:%02d:%02d", days + tm.tm_wday * 3, months + tm.tm_mon * 3,
-             tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    local_time((time_t)seconds, &tm);
+    memcpy(text, days + tm.tm_wday * 3, 3);
+    memcpy(text + 4, months + tm.tm_mon * 3, 3);
+    put_two(text + 8, tm.tm_mday, ' ');
+    put_two(text + 11, tm.tm_hour, '0');
+    put_two(text + 14, tm.tm_min, '0');
+    put_two(text + 17, tm.tm_sec, '0');
+    str_add(ret, span_make(text, sizeof text - 1));
 }
 
-static void add_head(struct str *ret, const struct queue_entry *e, const char *empty_sender)
+/* Pad what was added since `start` on its right. */
+static void fill_column(struct str *ret, size_t start, size_t width)
 {
-    char id[sizeof e->queue_id + 2];
-    const char *mark = e->state == QUEUE_STATE_ACTIVE ? "*"
-                       : e->state == QUEUE_STATE_HOLD ? "!"
-                                                      : "";
+    size_t used = ret->len - start;
 
-    snprintf(id, sizeof id, "%s%s%s", e->queue_id, mark, e->forced_expire ? "#" : "");
-    str_addf(ret, "%-17s %8" PRIu64 " ", id, e->size);
-    add_time(ret, e->arrival);
+    add_blanks(ret, used < width ? width - used : 0);
+}
+
+static void add_size(struct str *ret, uint64_t size)
+{
+    size_t digits = 1;
+
+    for (uint64_t n = size; n >= 10; n /= 10)
+        digits++;
+    add_blanks(ret, digits < SIZE_COLUMN ? SIZE_COLUMN - digits : 0);
+    str_add_u64(ret, size);
+}
+
+static void add_head(struct str *ret, const struct queue_item *item, const char *empty_sender)
+{
+    size_t start = ret->len;
+
+    str_add_str(ret, item->id);
+    if (item->state == QUEUE_STATE_ACTIVE || item->state == QUEUE_STATE_HOLD)
+        str_add_char(ret, item->state == QUEUE_STATE_ACTIVE ? '*' : '!');
+    if (item->forced_expire)
+        str_add_char(ret, '#');
+    fill_column(ret, start, ID_COLUMN);
     str_add_char(ret, ' ');
-    add_escaped(ret, e->sender.len > 0 ? str_span(&e->sender) : span_of(empty_sender));
+    add_size(ret, item->size);
+    str_add_char(ret, ' ');
+    add_time(ret, item->arrival);
+    str_add_char(ret, ' ');
+    add_escaped(ret, item->sender.len > 0 ? str_span(&item->sender) : span_of(empty_sender));
     str_add_char(ret, '\n');
 }
 
@@ -74,7 +130,7 @@ static void add_rcpts(struct str *ret, const struct queue_item *item)
     static const struct span unavailable = SPAN("reason unavailable");
     struct span last = SPAN_NULL;
 
-    for (uint32_t i = 0; i < item->entry.n_rcpt; i++) {
+    for (size_t i = 0; i < item->n_rcpts; i++) {
         struct span reason = str_span(&item->rcpts[i].reason);
 
         if (reason.len == 0 && last.len > 0)
@@ -96,9 +152,9 @@ void queue_print_text(struct str *ret, const struct queue_item *item, const char
                     "----Queue ID----- --Size-- ---Arrival Time---- --Sender/Recipient------\n");
     else
         str_add_char(ret, '\n');
-    add_head(ret, &item->entry, empty_sender);
+    add_head(ret, item, empty_sender);
     add_rcpts(ret, item);
-    totals->bytes += item->entry.size;
+    totals->bytes += item->size;
     totals->messages++;
 }
 
@@ -113,23 +169,33 @@ void queue_print_text_end(struct str *ret, const struct queue_totals *totals)
 
 static void add_json(struct str *ret, const char *name, struct span value)
 {
-    str_addf(ret, "\"%s\": ", name);
+    str_add_char(ret, '"');
+    str_add_str(ret, name);
+    str_add_str(ret, "\": ");
     str_add_json(ret, value);
+}
+
+static void add_json_number(struct str *ret, const char *name, uint64_t value)
+{
+    str_add_str(ret, ", \"");
+    str_add_str(ret, name);
+    str_add_str(ret, "\": ");
+    str_add_u64(ret, value);
 }
 
 void queue_print_json(struct str *ret, const struct queue_item *item, const char *empty_sender)
 {
-    const struct queue_entry *e = &item->entry;
-
-    str_addf(ret,
-             "{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %" PRIu64
-             ", \"message_size\": %" PRIu64 ", \"forced_expire\": %s, ",
-             queue_state_name(e->state), e->queue_id, e->arrival, e->size,
-             e->forced_expire ? "true" : "false");
-    add_json(ret, "sender", e->sender.len > 0 ? str_span(&e->sender) : span_of(empty_sender));
+    str_add_char(ret, '{');
+    add_json(ret, "queue_name", span_of(queue_state_name(item->state)));
+    str_add_str(ret, ", ");
+    add_json(ret, "queue_id", span_of(item->id));
+    add_json_number(ret, "arrival_time", item->arrival);
+    add_json_number(ret, "message_size", item->size);
+    str_add_str(ret, item->forced_expire ? ", \"forced_expire\": true, " : ", \"forced_expire\": false, ");
+    add_json(ret, "sender", item->sender.len > 0 ? str_span(&item->sender) : span_of(empty_sender));
     str_add_str(ret, ", \"recipients\": [");
-    for (uint32_t i = 0; i < e->n_rcpt; i++) {
-        const struct queue_entry_rcpt *r = &item->rcpts[i];
+    for (size_t i = 0; i < item->n_rcpts; i++) {
+        const struct queue_item_rcpt *r = &item->rcpts[i];
 
         str_add_str(ret, i > 0 ? ", {" : "{");
         add_json(ret, "orig_address", str_span(r->orig.len > 0 ? &r->orig : &r->address));

@@ -11,28 +11,28 @@
 
 #define S(text) { .data = (char *)(text), .len = sizeof(text) - 1 }
 
-static struct queue_entry_rcpt three[] = {
+static struct queue_item_rcpt three[] = {
     { .address = S("bob@example.org") },
     { .address = S("carl@example.net"), .orig = S("c@example.net"), .reason = S("connect to mx: Connection refused") },
     { .address = S("dora@example.net") },
 };
 static const struct queue_item deferred = {
-    .entry = { .state = QUEUE_STATE_DEFERRED,
-               .queue_id = "4cK9vQ1zRmz3Dx",
-               .arrival = 1762178709,
-               .size = 2111,
-               .sender = S("ann@example.com"),
-               .n_rcpt = 3 },
+    .state = QUEUE_STATE_DEFERRED,
+    .id = "4cK9vQ1zRmz3Dx",
+    .arrival = 1762178709,
+    .size = 2111,
+    .sender = S("ann@example.com"),
+    .n_rcpts = 3,
     .rcpts = three,
 };
-static struct queue_entry_rcpt odd[] = { { .address = S("\x1b[31m\"q\"@example.org") } };
+static struct queue_item_rcpt odd[] = { { .address = S("\x1b[31m\"q\"@example.org") } };
 static const struct queue_item held = {
-    .entry = { .state = QUEUE_STATE_HOLD,
-               .queue_id = "4cK9vQ1zRmz3Dy",
-               .arrival = 1762178709,
-               .size = 1000,
-               .forced_expire = 1,
-               .n_rcpt = 1 },
+    .state = QUEUE_STATE_HOLD,
+    .id = "4cK9vQ1zRmz3Dy",
+    .arrival = 1762178709,
+    .size = 1000,
+    .forced_expire = true,
+    .n_rcpts = 1,
     .rcpts = odd,
 };
 

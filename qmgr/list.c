@@ -18,10 +18,10 @@
 #include "qmgr/message.h"
 #include "qmgr/scan.h"
 #include "qmgr/summary.h"
+#include "queue/listing.h"
 
 #define PIECE          16384  /* ids noted at once; a queue that is no larger is listed in order of arrival */
 #define SLOTS_PER_TURN 16384
-#define RCPTS_MAX      16     /* of a digest */
 
 struct listing {
     struct qmgr *q;
@@ -29,8 +29,8 @@ struct listing {
     uint32_t count;
     char (*ids)[QUEUE_ID_MAX + 1]; /* of one state at a time */
     size_t n_ids, cap;
-    struct str sender;             /* of one message; kept for the next */
-    struct queue_entry_rcpt rcpts[RCPTS_MAX];
+    struct str address, reason;    /* of one recipient; kept for the next */
+    struct str batch;              /* packed, not yet sent */
 };
 
 static bool gone(const struct listing *l)
@@ -38,40 +38,53 @@ static bool gone(const struct listing *l)
     return stream_error(ipc_stream(l->c)) != 0;
 }
 
-/* ---- from the file ---- */
+/* ---- batches ---- */
 
-static void send_entry(struct listing *l, struct queue_entry *entry, const char *id)
+static void send_batch(struct listing *l)
 {
-    snprintf(entry->queue_id, sizeof entry->queue_id, "%s", id);
-    ipc_send(l->c, &queue_entry_shape, entry);
-    l->count++;
+    const struct queue_entries m = { .records = l->batch };
+
+    if (l->batch.len > 0)
+        ipc_send(l->c, &queue_entries_shape, &m);
+    str_reset(&l->batch);
 }
+
+/* Sending may wait, so what is being packed must be the caller's own. */
+static void send_full_batch(struct listing *l)
+{
+    if (l->batch.len >= LISTING_BATCH)
+        send_batch(l);
+}
+
+/* ---- from the file ---- */
 
 static void send_envelope(struct listing *l, uint32_t state, const struct queue_envelope *e)
 {
-    struct queue_entry entry = {
+    struct listed_message m = {
         .state = state,
         .arrival = (uint64_t)(e->arrival_us / 1000000),
         .size = e->content_size,
-        .forced_expire = e->expire,
-        .sender = str_borrow(e->sender),
+        .expire = e->expire,
+        .id = span_of(e->id),
+        .sender = span_of(e->sender),
     };
 
     for (size_t i = 0; i < e->n_rcpts; i++)
-        entry.n_rcpt += digest_is_listed(&e->rcpts[i]);
-    send_entry(l, &entry, e->id);
+        m.n_rcpts += digest_is_listed(&e->rcpts[i]);
+    listing_put_message(&l->batch, &m);
+    l->count++;
     for (size_t i = 0; i < e->n_rcpts; i++) {
         const struct queue_rcpt *r = &e->rcpts[i];
-        struct queue_entry_rcpt rcpt = { .address = str_borrow(r->address),
-                                         .orig = str_borrow(r->orig),
-                                         .reason = str_borrow(r->text) };
 
-        if (digest_is_listed(r))
-            ipc_send(l->c, &queue_entry_rcpt_shape, &rcpt);
+        if (!digest_is_listed(r))
+            continue;
+        listing_put_rcpt(&l->batch, &(struct listed_rcpt){ span_of(r->address), span_of(r->orig),
+                                                           span_of(r->text) });
+        send_full_batch(l);
     }
 }
 
-/* Sending may wait, and an active message's envelope may change meanwhile: it is read from the file. */
+/* An active message's envelope may change while sending waits: it is read from the file. */
 static void send_file(struct listing *l, enum queue_place place, uint32_t state, const char *id)
 {
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
@@ -84,54 +97,49 @@ static void send_file(struct listing *l, enum queue_place place, uint32_t state,
 
 /* ---- from the digest ---- */
 
-static void unpack_rcpt(const struct digests *ds, const struct digest_rcpt *r,
-                        struct queue_entry_rcpt *ret)
-{
-    str_reset(&ret->address);
-    str_reset(&ret->orig);
-    str_reset(&ret->reason);
-    digest_add_address(ds, r, &ret->address);
-    str_add(&ret->orig, r->orig);
-    digest_add_reason(ds, r, &ret->reason);
-}
-
-/* All is unpacked before anything is sent: the digest may be gone when sending has waited. */
-static void send_digest(struct listing *l, const struct message *m)
+static void pack_rcpt(struct listing *l, const struct digest_rcpt *r)
 {
     const struct digests *ds = &l->q->digests;
+
+    str_reset(&l->address);
+    str_reset(&l->reason);
+    digest_add_address(ds, r, &l->address);
+    digest_add_reason(ds, r, &l->reason);
+    listing_put_rcpt(&l->batch, &(struct listed_rcpt){ str_span(&l->address), r->orig, str_span(&l->reason) });
+}
+
+/* All is packed before anything is sent: the digest may be gone when sending has waited. */
+static void send_digest(struct listing *l, const struct message *m)
+{
     struct digest_view v;
     struct digest_rcpt r;
 
-    digest_open(ds, m->digest, &v, &l->sender);
+    digest_open(&l->q->digests, m->digest, &v, &l->address);
     if (v.partial) {
         send_file(l, QUEUE_CUR, m->state, m->id);
         return;
     }
-    for (uint32_t i = 0; digest_next(&v, &r); i++)
-        unpack_rcpt(ds, &r, &l->rcpts[i]);
-    struct queue_entry entry = {
-        .state = m->state,
-        .arrival = (uint64_t)v.arrival,
-        .size = v.size,
-        .forced_expire = v.expire,
-        .sender = l->sender,
-        .n_rcpt = v.n_rcpts,
-    };
-
-    send_entry(l, &entry, m->id);
-    for (uint32_t i = 0; i < v.n_rcpts; i++)
-        ipc_send(l->c, &queue_entry_rcpt_shape, &l->rcpts[i]);
+    listing_put_message(&l->batch, &(struct listed_message){
+                                       .state = m->state,
+                                       .arrival = (uint64_t)v.arrival,
+                                       .size = v.size,
+                                       .expire = v.expire,
+                                       .id = span_of(m->id),
+                                       .sender = str_span(&l->address),
+                                       .n_rcpts = v.n_rcpts,
+                                   });
+    l->count++;
+    while (digest_next(&v, &r))
+        pack_rcpt(l, &r);
+    send_full_batch(l);
 }
 
 static void listing_done(struct listing *l)
 {
     free(l->ids);
-    str_free(&l->sender);
-    for (size_t i = 0; i < RCPTS_MAX; i++) {
-        str_free(&l->rcpts[i].address);
-        str_free(&l->rcpts[i].orig);
-        str_free(&l->rcpts[i].reason);
-    }
+    str_free(&l->address);
+    str_free(&l->reason);
+    str_free(&l->batch);
 }
 
 /* ---- the pieces ---- */
@@ -226,6 +234,7 @@ static uint32_t list_messages(struct qmgr *q, struct ipc *c)
     struct listing l = { .q = q, .c = c };
 
     send_all(&l);
+    send_batch(&l);
     listing_done(&l);
     return l.count;
 }

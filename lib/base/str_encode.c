@@ -23,12 +23,24 @@ static size_t printable_len(struct span s, enum str_escape utf8_ok)
     return n > 0 && utf8_printable(cp) ? n : 0;
 }
 
+/* plain_len - how many printable ASCII characters s starts with */
+static size_t plain_len(struct span s)
+{
+    size_t n = 0;
+
+    while (n < s.len && !char_is(s.ptr[n], CHAR_HIGH | CHAR_CTL))
+        n++;
+    return n;
+}
+
 void str_add_escaped(struct str *s, struct span bytes, size_t max, enum str_escape utf8_ok)
 {
     str_reserve(s, bytes.len < max ? bytes.len : max);
     while (bytes.len > 0) {
-        size_t n = printable_len(bytes, utf8_ok);
+        size_t n = plain_len(span_first(bytes, max));
 
+        if (n == 0)
+            n = printable_len(bytes, utf8_ok);
         if ((n ? n : 1) > max)
             return;
         if (n > 0)
@@ -57,6 +69,16 @@ static void add_json_char(struct str *s, char c)
     }
 }
 
+/* unquoted_len - how many characters s starts with that JSON takes as they are */
+static size_t unquoted_len(struct span s)
+{
+    size_t n = 0;
+
+    while (n < s.len && !char_is(s.ptr[n], CHAR_HIGH | CHAR_CTL) && s.ptr[n] != '"' && s.ptr[n] != '\\')
+        n++;
+    return n;
+}
+
 void str_add_json(struct str *s, struct span bytes)
 {
     uint32_t cp;
@@ -64,6 +86,12 @@ void str_add_json(struct str *s, struct span bytes)
     str_reserve(s, bytes.len + 2);
     str_add_char(s, '"');
     while (bytes.len > 0) {
+        size_t plain = unquoted_len(bytes);
+
+        str_add(s, span_first(bytes, plain));
+        bytes = span_from(bytes, plain);
+        if (bytes.len == 0)
+            break;
         size_t n = utf8_decode(bytes, &cp);
 
         if (n == 1)

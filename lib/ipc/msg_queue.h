@@ -4,7 +4,7 @@
  *
  *     cleanup:     queue_new (no answer)
  *     smtpd:       queue_flush_site -> queue_command_done     all that a process that talks to strangers may say
- *     postqueue:   queue_list       -> { queue_entry, queue_entry_rcpt * n_rcpt } ... queue_list_end
+ *     postqueue:   queue_list       -> queue_entries ... queue_list_end
  *                                   or queue_destination ... queue_list_end
  *     postqueue, postsuper, sendmail -q:
  *                  queue_command    -> queue_command_done
@@ -36,26 +36,13 @@ enum queue_state { QUEUE_STATE_INCOMING, QUEUE_STATE_ACTIVE, QUEUE_STATE_DEFERRE
                    QUEUE_STATE_MAILDROP, /* left by postdrop or requeued, for pickup */
                    QUEUE_STATE_LAST = QUEUE_STATE_MAILDROP };
 
-struct queue_entry {
-    uint32_t state;
-    char queue_id[64];
-    uint64_t arrival;           /* seconds */
-    uint64_t size;
-    uint32_t forced_expire;
-    struct str sender;
-    uint32_t n_rcpt;            /* unsettled ones, which follow */
+/* Part of a listing: records of queue/listing.h, one after the other. A record lies whole in one message; the recipients of
+ * a message may go on in the next. */
+#define QUEUE_ENTRIES_MAX (512 << 10)
+struct queue_entries {
+    struct str records;
 };
-IPC_SHAPE(queue_entry, IPC_U32(queue_entry, state, QUEUE_STATE_LAST), IPC_STR(queue_entry, queue_id),
-    IPC_U64(queue_entry, arrival, INT64_MAX), IPC_U64(queue_entry, size, INT64_MAX),
-    IPC_U32(queue_entry, forced_expire, 1), IPC_DYN(queue_entry, sender, SUBMIT_ADDRESS_MAX),
-    IPC_U32(queue_entry, n_rcpt, 1000000),);
-
-struct queue_entry_rcpt {
-    struct str address, orig;
-    struct str reason;          /* delay reason, empty if none */
-};
-IPC_SHAPE(queue_entry_rcpt, IPC_DYN(queue_entry_rcpt, address, SUBMIT_ADDRESS_MAX),
-    IPC_DYN(queue_entry_rcpt, orig, SUBMIT_ADDRESS_MAX), IPC_DYN(queue_entry_rcpt, reason, 1024),);
+IPC_SHAPE(queue_entries, IPC_DYN(queue_entries, records, QUEUE_ENTRIES_MAX),);
 
 /* Recipients that wait for a destination, by the age of their messages in minutes: up to 5, 10, 20 ... 1280, older. */
 #define QUEUE_AGES 10

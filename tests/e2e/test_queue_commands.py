@@ -107,7 +107,7 @@ def test_delete_by_id_by_stdin_and_all(suite):
     ids = [deferred(suite) for _ in range(4)]
     assert postsuper(suite, "-d", ids[0]) == [f"{ids[0]}: removed", "Deleted: 1 message"]
     said = postsuper(suite, "-d", "-", input=f"{ids[1]}\nNoSuchId\n../../etc/passwd\n\n")
-    assert said == [f"{ids[1]}: removed", 'warning: invalid queue ID: "../../etc/passwd"', "Deleted: 1 message"]
+    assert said == ['warning: invalid queue ID: "../../etc/passwd"', f"{ids[1]}: removed", "Deleted: 1 message"]
     assert sorted(postsuper(suite, "-d", "ALL"))[-1] == "Deleted: 2 messages"
     assert suite.queue_files() == [] and postsuper(suite, "-d", ids[0]) == []
 
