@@ -45,6 +45,8 @@ static const struct command {
     { SPAN("EXAMINE"),     IMAP_ANY,      NO_UID,  AFTER_NOTHING, cmd_examine },
     { SPAN("EXPUNGE"),     IMAP_SELECTED, MAY_UID, AFTER_SYNC,    cmd_expunge },
     { SPAN("FETCH"),       IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_fetch },
+    { SPAN("GETQUOTA"),    IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_getquota },
+    { SPAN("GETQUOTAROOT"), IMAP_ANY,     NO_UID,  AFTER_SYNC,    cmd_getquotaroot },
     { SPAN("ID"),          IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_id },
     { SPAN("IDLE"),        IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_idle },
     { SPAN("LIST"),        IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_list },
@@ -57,6 +59,7 @@ static const struct command {
     { SPAN("REPLACE"),     IMAP_SELECTED, MAY_UID, AFTER_SYNC,    cmd_replace },
     { SPAN("SEARCH"),      IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_search },
     { SPAN("SELECT"),      IMAP_ANY,      NO_UID,  AFTER_NOTHING, cmd_select },
+    { SPAN("SETQUOTA"),    IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_setquota },
     { SPAN("SORT"),        IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_sort },
     { SPAN("STATUS"),      IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_status },
     { SPAN("STORE"),       IMAP_SELECTED, MAY_UID, AFTER_KEEP,    cmd_store },
@@ -140,7 +143,7 @@ int command_run(struct imap *s, struct span command)
     _cleanup_(parse_done) struct parse p;
 
     parse_init(&p, command);
-    p.utf8 = s->utf8;
+    p.utf8 = imap_names(s) == NAMES_UTF8;
     reply_bad(s, "Syntax error.");
 
     const struct command *cmd = parse_command_name(s, &p);
@@ -214,7 +217,7 @@ bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret)
 
 enum name_form imap_names(const struct imap *s)
 {
-    return s->utf8 ? NAMES_UTF8 : NAMES_UTF7;
+    return s->utf8 || s->rev2 ? NAMES_UTF8 : NAMES_UTF7; /* RFC 9051 section 5.1 */
 }
 
 bool parse_mailbox(struct parse *p, struct str *ret)

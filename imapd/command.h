@@ -35,6 +35,7 @@ command_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe; /
 command_fn cmd_fetch;                                           /* fetch.c */
 command_fn cmd_idle;                                            /* idle.c */
 command_fn cmd_list, cmd_lsub;                                  /* list.c */
+command_fn cmd_getquota, cmd_getquotaroot, cmd_setquota;        /* quota.c */
 command_fn cmd_search;                                          /* search.c */
 command_fn cmd_select, cmd_examine;                             /* select.c */
 command_fn cmd_sort;                                            /* sort.c */

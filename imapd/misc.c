@@ -117,19 +117,18 @@ static const struct {
 
 static unsigned enabled(const struct imap *s)
 {
-    return (s->condstore ? CONDSTORE : 0) | (s->qresync ? QRESYNC : 0) | (s->utf8_accept ? UTF8_ACCEPT : 0) |
+    return (s->condstore ? CONDSTORE : 0) | (s->qresync ? QRESYNC : 0) | (s->utf8 ? UTF8_ACCEPT : 0) |
            (s->rev2 ? REV2 : 0);
 }
 
-/* QRESYNC brings CONDSTORE with it (RFC 7162 section 3.2.3), IMAP4rev2 UTF-8 (RFC 9051 section 5.1). */
+/* QRESYNC brings CONDSTORE with it (RFC 7162 section 3.2.3). */
 static void enable(struct imap *s, unsigned wanted)
 {
     if (wanted & (CONDSTORE | QRESYNC))
         untagged_condstore(s);
     s->qresync |= (wanted & QRESYNC) != 0;
-    s->utf8_accept |= (wanted & UTF8_ACCEPT) != 0;
+    s->utf8 |= (wanted & UTF8_ACCEPT) != 0;
     s->rev2 |= (wanted & REV2) != 0;
-    s->utf8 = s->utf8_accept || s->rev2;
 }
 
 int cmd_enable(struct imap *s, struct parse *p)

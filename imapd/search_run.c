@@ -39,7 +39,7 @@ bool search_program(struct imap *s, struct parse *p, struct span charset, struct
         return false;
     }
     /* RFC 6855 section 3: strings are UTF-8 then, and nothing else */
-    if (s->utf8_accept && charset.len > 0 && !span_eq_nocase_str(charset, "UTF-8")) {
+    if (s->utf8 && charset.len > 0 && !span_eq_nocase_str(charset, "UTF-8")) {
         reply_bad(s, "After ENABLE UTF8=ACCEPT all text is UTF-8.");
         return false;
     }

@@ -44,8 +44,7 @@ struct imap {
     bool condstore;                 /* the client has asked for MODSEQ (RFC 7162 section 3.1) */
     bool qresync;                   /* ... and has enabled VANISHED (section 3.2) */
     bool rev2;                      /* ... IMAP4rev2 (RFC 9051) */
-    bool utf8_accept;               /* ... UTF8=ACCEPT (RFC 6855) */
-    bool utf8;                      /* ... one of both: names and text are UTF-8 */
+    bool utf8;                      /* ... UTF8=ACCEPT (RFC 6855) */
     struct seqset saved;            /* UIDs of the result that "$" stands for (RFC 5182) */
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 

@@ -15,13 +15,14 @@
 #include "reply.h"
 #include "untagged.h"
 
-enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE, DELETED, MAILBOXID, APPENDLIMIT };
+enum item { MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, HIGHESTMODSEQ, SIZE, DELETED, MAILBOXID, APPENDLIMIT, DELETED_STORAGE };
 
 static const char *const names[] = {
     [MESSAGES] = "MESSAGES",       [RECENT] = "RECENT", [UIDNEXT] = "UIDNEXT",
     [UIDVALIDITY] = "UIDVALIDITY", [UNSEEN] = "UNSEEN", [HIGHESTMODSEQ] = "HIGHESTMODSEQ",
     [SIZE] = "SIZE",               [DELETED] = "DELETED",
     [MAILBOXID] = "MAILBOXID",     [APPENDLIMIT] = "APPENDLIMIT",
+    [DELETED_STORAGE] = "DELETED-STORAGE",
 };
 
 bool parse_status_items(struct parse *p, unsigned *ret)
@@ -67,12 +68,28 @@ static uint64_t value(const struct mailbox_status *st, enum item item)
         return st->deleted;
     case MAILBOXID:
     case APPENDLIMIT:
+    case DELETED_STORAGE:
         break;
     }
     return 0;
 }
 
-static void put_item(struct str *out, const struct imap *s, const struct mailbox_status *st, enum item item)
+/* Bytes of messages with \Deleted; asked for rarely, so that no counter is kept (RFC 9208 section 5.3) */
+static uint64_t deleted_storage(struct imap *s, struct span name)
+{
+    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
+    uint64_t sum = 0;
+
+    if (mailbox_open(s->account, name, MAILBOX_READ_ONLY, &mb) < 0 || mailbox_measure(mb, 1, mailbox_count(mb)) < 0)
+        return 0;
+    for (uint32_t seq = 1; seq <= mailbox_count(mb); seq++)
+        if (mailbox_entry(mb, seq)->flags & MAIL_DELETED)
+            sum += mailbox_entry(mb, seq)->vsize;
+    return sum;
+}
+
+static void put_item(struct str *out, struct imap *s, struct span name, const struct mailbox_status *st,
+                     enum item item)
 {
     int64_t limit = s->params->message_size_limit;
 
@@ -81,6 +98,8 @@ static void put_item(struct str *out, const struct imap *s, const struct mailbox
         str_addf(out, " (F%016" PRIx64 ")", st->id);
     else if (item == APPENDLIMIT && limit == 0) /* RFC 7889 section 4 */
         str_add_str(out, " NIL");
+    else if (item == DELETED_STORAGE)
+        str_addf(out, " %" PRIu64, st->deleted > 0 ? deleted_storage(s, name) : 0);
     else
         str_addf(out, " %" PRIu64, item == APPENDLIMIT ? (uint64_t)limit : value(st, item));
 }
@@ -101,7 +120,7 @@ int status_send(struct imap *s, struct span name, unsigned items)
             continue;
         if (line.data[line.len - 1] != '(')
             str_add_char(&line, ' ');
-        put_item(&line, s, &st, (enum item)i);
+        put_item(&line, s, name, &st, (enum item)i);
     }
     str_add_str(&line, ")\r\n");
     imap_write(s, str_span(&line));

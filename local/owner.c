@@ -15,6 +15,7 @@
 
 #include "base/own.h"
 #include "local/agent.h"
+#include "mailbox/quota.h"
 
 /* Whose files this thread's are. (gid_t)-1: not changed yet */
 static __thread uid_t thread_uid = (uid_t)-1;
@@ -49,7 +50,21 @@ static int run(void *arg)
     _cleanup_(str_free) struct str name = STR_INIT;
     int r = job->single_user ? 0 : become(job->where->uid, job->where->gid);
 
-    return r < 0 ? r : maildir_deliver(job->where->maildir, job->save, &name);
+    if (r < 0)
+        return r;
+
+    int room = quota_check(job->where->maildir, job->save->size, 1);
+
+    if (room < 0)
+        return room;
+    r = maildir_deliver(job->where->maildir, job->save, &name);
+    if (r == 0 && room == 0) {
+        struct maildir_name parts;
+
+        maildir_name_parse(str_span(&name), &parts);
+        quota_add(job->where->maildir, (int64_t)parts.size, 1);
+    }
+    return r;
 }
 
 int owner_deliver(const struct agent *a, const struct location *where, const struct maildir_save *save)

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/rand.h"
 #include "mailbox/internal.h"
+#include "mailbox/quota.h"
 #include "mailbox/spool.h"
 #include "mailbox/takeover.h"
 
@@ -250,6 +251,11 @@ void account_close(struct account *a)
     index_close(a->index);
     free(a->maildir);
     free(a);
+}
+
+int account_quota(struct account *a, struct quota *ret)
+{
+    return quota_load(a->maildir, ret);
 }
 
 void uid_list_done(struct uid_list *l)

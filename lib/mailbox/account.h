@@ -57,6 +57,10 @@ struct mailbox_status {
 /* Synchronises with the Maildir first. -ENOENT. */
 int account_status(struct account *a, struct span name, struct mailbox_status *ret);
 
+/* Limits and use of all mailboxes (quota.h); -ENOENT: there are no limits. APPEND and COPY are refused with -EDQUOT. */
+struct quota;
+int account_quota(struct account *a, struct quota *ret);
+
 /* ---- one open mailbox: a snapshot that moves only at mailbox_sync() ---- */
 
 struct mail_entry {

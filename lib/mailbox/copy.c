@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mailbox/internal.h"
+#include "mailbox/quota.h"
 #include "mailbox/spool.h"
 
 /* The mailbox that messages are added to, in a write transaction */
@@ -145,6 +146,15 @@ static int place(struct appending *p, struct appended *item, const struct append
     return r;
 }
 
+static uint64_t sum_sizes(const struct append_message *messages, size_t n)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += messages[i].save.size;
+    return sum;
+}
+
 int account_append_all(struct account *a, struct span mailbox, const struct append_message *messages, size_t n,
                        uint32_t *ret_uidvalidity, uint32_t *ret_uids)
 {
@@ -155,6 +165,11 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
     if (r < 0)
         return r;
     p.to.account = a;
+    r = quota_check(a->maildir, sum_sizes(messages, n), n);
+    if (r < 0)
+        return r;
+    bool has_quota = r == 0;
+    r = 0;
     p.items = mem_calloc(n + 1, sizeof *p.items);
     /* The contents first: nobody else waits for them. */
     for (size_t i = 0; i < n && r == 0; i++)
@@ -173,6 +188,8 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
     if (r < 0)
         return account_check(a, r);
     p.done = true;
+    for (size_t i = 0; i < n && has_quota; i++)
+        quota_add(a->maildir, (int64_t)p.items[i].spool.size, 1);
     *ret_uidvalidity = p.to.rec.uidvalidity;
     return 0;
 }
@@ -192,6 +209,7 @@ struct copy {
     struct target to;
     struct str *paths; /* files made so far, to be taken back on failure */
     size_t n_paths;
+    uint64_t bytes;     /* of all, as a quota counts them */
     bool done;
 };
 
@@ -283,6 +301,7 @@ static int copy_message(struct copy *c, uint32_t uid, uint32_t *ret_uid)
         str_addf(&base, ",S=%llu", (unsigned long long)name.size);
     if (name.vsize)
         str_addf(&base, ",W=%llu", (unsigned long long)name.vsize);
+    c->bytes += name.size ? name.size : old.vsize;
     m.keywords = translate_keywords(c, old.keywords);
     m.in_new = false;
     keywords_letters(m.keywords, letters);
@@ -319,11 +338,15 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
         if (r == -ENOENT)
             r = -ESTALE; /* the message was expunged meanwhile; -ENOENT is "no such mailbox" */
     }
+    int room = r == 0 && !move ? quota_check(mb->account->maildir, c.bytes, n) : 1;
+    if (room < 0)
+        r = room;
     if (r == 0)
         r = target_commit(&c.to);
     if (r < 0)
         return account_check(mb->account, r);
     c.done = true;
+    quota_add(mb->account->maildir, (int64_t)c.bytes, (int64_t)n); /* after a move they are taken off again */
     *ret_uidvalidity = c.to.rec.uidvalidity;
     /* Only now: a crash before leaves both, never none. */
     return move ? mailbox_remove(mb, uids, n) : 0;

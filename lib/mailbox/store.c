@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "mailbox/lf.h"
+#include "mailbox/quota.h"
 #include "mailbox/spool.h"
 
 enum { RENAME_ATTEMPTS = 5 };
@@ -28,6 +29,7 @@ struct change {
     struct touch touch;
     uint64_t modseq;
     bool changed;
+    int64_t gone_bytes, gone;       /* for the quota */
 };
 
 static void change_done(struct change *c)
@@ -60,7 +62,10 @@ static int change_commit(struct change *c, bool durable)
         return 0;
     folder_touch_end(&c->mb->folder, c->touch, &c->rec);
     int r = index_mailbox_put(&c->txn, c->mb->folder.id, &c->rec);
-    return r < 0 ? r : index_commit(&c->txn, durable);
+    if (r == 0)
+        r = index_commit(&c->txn, durable);
+    quota_add(c->mb->account->maildir, -c->gone_bytes, -c->gone);
+    return r;
 }
 
 /* The message of an entry as the index has it; its name is copied to *file. -ENOENT: expunged meanwhile. */
@@ -249,6 +254,7 @@ static int expunge_message(struct change *c, const struct index_message *m)
     _cleanup_(str_free) struct str path = STR_INIT, file = STR_INIT;
     const struct folder *f = &c->mb->folder;
     struct span base = m->file;
+    struct maildir_name name;
     bool in_new;
 
     str_add(&file, m->file);
@@ -262,6 +268,9 @@ static int expunge_message(struct change *c, const struct index_message *m)
             errno != ENOENT)
             return -errno;
     }
+    maildir_name_parse(m->file, &name);
+    c->gone_bytes += (int64_t)(name.size ? name.size : m->vsize);
+    c->gone++;
     c->changed = true;
     c->rec.highestmodseq = c->modseq;
     return index_message_delete(&c->txn, f->id, &c->rec, m, c->modseq);
