@@ -22,6 +22,7 @@
 #include "qmgr/limits.h"
 #include "qmgr/message.h"
 #include "qmgr/settle.h"
+#include "queue/delivery_line.h"
 
 #define PREDECESSOR_RETRY_S 5    /* how often to look whether a predecessor has ended a delivery */
 #define ROUTES_PER_TURN     1000 /* recipients routed before others get a turn */
@@ -257,7 +258,7 @@ static void log_active(const struct active *a)
     _cleanup_(str_free) struct str line = STR_INIT;
 
     str_addf(&line, "%s: from=<", a->m->id);
-    str_add_escaped(&line, span_of(a->env.sender), SUBMIT_ADDRESS_MAX, STR_UTF8);
+    delivery_address_add(&line, span_of(a->env.sender));
     str_addf(&line, ">, size=%" PRIu64 ", nrcpt=%zu (queue active)", a->env.content_size,
              a->n_open);
     log_info("%s", line.data);

@@ -255,7 +255,7 @@ static void give_up_expired(struct active *a)
     }
     if (n == 0)
         return;
-    str_add_escaped(&sender, span_of(a->env.sender), SUBMIT_ADDRESS_MAX, STR_UTF8);
+    delivery_address_add(&sender, span_of(a->env.sender));
     log_info("%s: from=<%s>, status=%s, returned to sender", a->m->id, str_cstr(&sender),
              v == RETRY_FORCED ? "force-expired" : "expired");
 }

@@ -9,6 +9,8 @@
 
 #include <inttypes.h>
 
+#include "mail/address.h"
+
 #define TEXT_MAX 1024 /* bytes of an address or a text in a log line */
 
 const char *outcome_status_name(uint32_t status)
@@ -63,13 +65,21 @@ static void add_delays(struct str *ret, const struct delivery_times *t, int reso
     }
 }
 
+void delivery_address_add(struct str *ret, struct span address)
+{
+    _cleanup_(str_free) struct str quoted = STR_INIT;
+
+    address_quote(&quoted, address);
+    str_add_escaped(ret, str_span(&quoted), TEXT_MAX, STR_UTF8);
+}
+
 void delivery_line_add(struct str *ret, const struct delivery_line *l)
 {
     str_addf(ret, "%s: to=<", l->queue_id);
-    str_add_escaped(ret, l->to, TEXT_MAX, STR_UTF8);
+    delivery_address_add(ret, l->to);
     if (l->orig.len > 0 && !span_eq(l->orig, l->to)) {
         str_add_str(ret, ">, orig_to=<");
-        str_add_escaped(ret, l->orig, TEXT_MAX, STR_UTF8);
+        delivery_address_add(ret, l->orig);
     }
     str_add_str(ret, ">, relay=");
     str_add_escaped(ret, l->relay, TEXT_MAX, STR_ASCII);

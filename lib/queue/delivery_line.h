@@ -35,6 +35,10 @@ struct delivery_line {
     struct span text;
 };
 
+/* Append an address as log lines have it: as on the wire, the local part quoted where it needs it, so that an analyser
+ * can cut it out; escaped and cut. */
+void delivery_address_add(struct str *ret, struct span address);
+
 /* Append the line (without a line end) to ret. */
 void delivery_line_add(struct str *ret, const struct delivery_line *line);
 

@@ -64,7 +64,7 @@ static void test_the_line_has_the_keys_in_the_known_order(void **state)
 
     (void)state;
     delivery_line_add(&s, &l);
-    assert_string_equal(str_cstr(&s), "4cK9vQ1zRm: to=<ann@example.com>, orig_to=<a?@example.com>, "
+    assert_string_equal(str_cstr(&s), "4cK9vQ1zRm: to=<ann@example.com>, orig_to=<\"a?\"@example.com>, "
                                       "relay=mx1.example.com[192.0.2.7]:25, conn_use=2, delay=0.8, "
                                       "delays=0.1/0/0.4/0.3, dsn=2.0.0, status=sent (250 ok)");
 }
@@ -94,11 +94,31 @@ static void test_steps_that_were_not_reached_take_no_time(void **state)
                         "dsn=4.4.1, status=deferred (connect to mx: timed out)");
 }
 
+static void test_local_parts_are_quoted_where_they_need_it(void **state)
+{
+    _cleanup_(str_free) struct str s = STR_INIT;
+    const struct delivery_line l = {
+        .queue_id = "A",
+        .to = SPAN("a b>, status=sent@example.com"),
+        .orig = SPAN("a\"b@example.com"),
+        .relay = SPAN("none"),
+        .dsn = "2.0.0",
+        .status = "sent",
+    };
+
+    (void)state;
+    delivery_line_add(&s, &l);
+    assert_string_equal(str_cstr(&s),
+                        "A: to=<\"a b>, status=sent\"@example.com>, orig_to=<\"a\\\"b\"@example.com>, relay=none, "
+                        "delay=0, delays=0/0/0/0, dsn=2.0.0, status=sent ()");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delays_have_two_significant_digits),
         cmocka_unit_test(test_the_line_has_the_keys_in_the_known_order),
+        cmocka_unit_test(test_local_parts_are_quoted_where_they_need_it),
         cmocka_unit_test(test_steps_that_were_not_reached_take_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
