@@ -38,6 +38,7 @@ static const struct command {
     { SPAN("CAPABILITY"),  IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_capability },
     { SPAN("CHECK"),       IMAP_SELECTED, NO_UID,  AFTER_SYNC,    cmd_noop },
     { SPAN("CLOSE"),       IMAP_SELECTED, NO_UID,  AFTER_NOTHING, cmd_close },
+    { SPAN("COMPRESS"),    IMAP_ANY,      NO_UID,  AFTER_NOTHING, cmd_compress },
     { SPAN("COPY"),        IMAP_SELECTED, MAY_UID, AFTER_SYNC,    cmd_copy },
     { SPAN("CREATE"),      IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_create },
     { SPAN("DELETE"),      IMAP_ANY,      NO_UID,  AFTER_SYNC,    cmd_delete },

@@ -29,6 +29,7 @@ typedef int command_fn(struct imap *s, struct parse *p);
 
 command_fn cmd_append, cmd_replace;                             /* append.c */
 command_fn cmd_capability, cmd_noop, cmd_logout, cmd_id, cmd_enable, cmd_namespace; /* misc.c */
+command_fn cmd_compress;                                        /* compress.c */
 command_fn cmd_close, cmd_unselect, cmd_expunge;                /* expunge.c */
 command_fn cmd_copy, cmd_move;                                  /* copy.c */
 command_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe; /* manage.c */

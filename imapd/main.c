@@ -59,7 +59,8 @@ static void serve(const struct server *sv, struct session_client *c)
     }
 
     struct imap s = { .params = sv->params, .client = c->stream, .account = account, .front = c->front,
-                      .pass = str_span(&c->user.pass), .log_name = str_cstr(&log_name) };
+                      .pass = str_span(&c->user.pass), .log_name = str_cstr(&log_name),
+                      .relayed = c->start.tls || c->start.compressed, .compressed = c->start.compressed };
 
     if (c->start.state.len > 0)
         imap_serve_again(&s, str_span(&c->start.state), &reason);

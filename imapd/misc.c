@@ -23,6 +23,8 @@ void command_capabilities(const struct imap *s, struct str *out)
 {
     for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
         str_addf(out, "%s%s", i > 0 ? " " : "", capabilities[i]);
+    if (s->front && !s->compressed)
+        str_add_str(out, " COMPRESS=DEFLATE");
     if (s->params->message_size_limit > 0)
         str_addf(out, " APPENDLIMIT=%lld", (long long)s->params->message_size_limit);
 }

@@ -101,6 +101,22 @@ int park_leave(struct imap *s, bool idling)
     return r;
 }
 
+int park_hold_input(struct imap *s)
+{
+    if (!s->front || !fiber_self())
+        return -ENOTCONN;
+    stream_set_deadline(ipc_stream(s->front), clock_deadline_ms(FRONT_TIMEOUT_MS));
+    int r = hold(s, false);
+    if (r < 0) {
+        s->front = NULL;
+        return r;
+    }
+    if (!input_waits(s))
+        return 0;
+    stay(s);
+    return 1;
+}
+
 int park_pause(struct imap *s)
 {
     if (!s->front || s->stays || s->params->imap_hibernate_timeout == 0 || !fiber_self() ||

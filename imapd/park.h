@@ -22,6 +22,9 @@ MAY_WAIT int park_pause(struct imap *s);
  */
 MAY_WAIT int park_leave(struct imap *s, bool idling);
 
+/* The front passes on no input from now on. 0; 1: there was some before, and it goes on; negative: no front. */
+MAY_WAIT int park_hold_input(struct imap *s);
+
 /* Be the session that was parked; *ret_idling: it waits in IDLE. 0, or -errno: it cannot go on. */
 int park_resume(struct imap *s, struct span state, bool *ret_idling);
 

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "command.h"
+#include "compress.h"
 #include "input.h"
 #include "park.h"
 #include "reply.h"
@@ -90,6 +91,8 @@ static int run_next(struct imap *s)
         r = input_command(s, &command);
     if (r == 0)
         r = command_run(s, command);
+    if (r == 0 && s->compress_next)
+        r = compress_begin(s);
     else if (r > 0)
         s->bad_commands++;
     if (s->command.cap > KEEP_MAX)

@@ -37,6 +37,8 @@ struct imap {
     struct ipc *front;              /* where it can be parked (park.h); NULL: nowhere */
     struct span pass;               /* with which it can be woken */
     const char *log_name;           /* "imap(user)<pid><session>" */
+    bool relayed;                   /* client is a socket pair to the front */
+    bool compressed, compress_next; /* the front compresses, or will when the command is answered (compress.c) */
     bool stays;                     /* it cannot be parked: do not try again */
     struct mailbox *mb;             /* NULL unless a mailbox is selected */
     enum imap_state state;

@@ -2,7 +2,7 @@
 /*
  * handoff.c - a signed-in client and its session processes, one after another (ipc/msg_session.h)
  *
- * Without TLS the session gets the client's own socket. With TLS it gets one end of a socket pair, and the
+ * Without TLS the session gets the client's own socket. With TLS or compression it gets one end of a socket pair, and the
  * front copies between that and the client. In both cases the front keeps the connection, so
  * that the session can leave it with the front and end.
  *
@@ -15,9 +15,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "io/stream_rest.h"
+#include "login/deflate.h"
 #include "login/held.h"
 
-enum { START_TIMEOUT_MS = 60000 };
+enum { START_TIMEOUT_MS = 60000, LINE_TIMEOUT_MS = 30000 };
 
 static const char *service_of(const struct held *h)
 {
@@ -34,6 +35,7 @@ static void fill_start(const struct held *h, struct session_start *m)
     m->client_port = h->remote_port;
     m->local_port = h->local_port;
     m->tls = h->tls;
+    m->compressed = h->deflate != NULL;
 }
 
 /* What the client has pipelined goes along; where the front keeps a layer, it goes that way. */
@@ -97,14 +99,14 @@ static int begin_with_pair(struct held *h, const struct session_start *m, struct
     if (r < 0)
         return r;
     stream_set_deadline(h->client, CLOCK_NEVER);
-    h->relay = relay_start(h->client, TAKE_PTR(session));
+    h->relay = relay_start(h->client, h->deflate, TAKE_PTR(session));
     return 0;
 }
 
 static int begin(struct held *h, struct session_start *m, struct session_started *ret)
 {
     fill_start(h, m);
-    return h->tls ? begin_with_pair(h, m, ret) : begin_with_socket(h, m, ret);
+    return h->tls || h->deflate ? begin_with_pair(h, m, ret) : begin_with_socket(h, m, ret);
 }
 
 static void release_state(struct held *h)
@@ -189,6 +191,28 @@ static int on_park(struct held *h)
     return 1;
 }
 
+/* The session has said its last plain byte, and the client's next one is compressed. */
+static int on_compress(struct held *h)
+{
+    const struct session_compressed answer = { 0 };
+    struct session_compress m;
+    int pair[2], r = ipc_recv(h->session, &session_compress_shape, &m);
+
+    if (r < 0 || h->deflate)
+        return r < 0 ? r : -EPROTO;
+    relay_end(TAKE_PTR(h->relay));
+    stream_rest(h->client);
+    stream_set_deadline(h->client, CLOCK_NEVER);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return log_warn_errno(-errno, "session <%s>: no compression", h->session_id);
+    _cleanup_close_ int theirs = pair[1];
+    h->deflate = deflate_new((unsigned)h->sv->params->imap_compress_ratio_limit);
+    h->relay = relay_start(h->client, h->deflate, stream_new(pair[0]));
+    ipc_send_fd(h->session, theirs);
+    ipc_send(h->session, &session_compressed_shape, &answer);
+    return ipc_flush(h->session);
+}
+
 static const struct {
     struct span type;
     int (*serve)(struct held *h);
@@ -196,6 +220,7 @@ static const struct {
     { SPAN("session_hold"), on_hold },
     { SPAN("session_stay"), on_stay },
     { SPAN("session_park"), on_park },
+    { SPAN("session_compress"), on_compress },
 };
 
 static int serve_request(struct held *h, struct span type)
@@ -228,6 +253,21 @@ void held_live(struct held *h)
 
 /* ---- beginning and end ---- */
 
+int held_say(struct held *h, const char *line)
+{
+    _cleanup_(str_free) struct str out = STR_INIT;
+
+    if (h->deflate)
+        deflate_out(h->deflate, span_of(line), &out);
+    else
+        str_add_str(&out, line);
+    stream_set_deadline(h->client, clock_deadline_ms(LINE_TIMEOUT_MS));
+    stream_write(h->client, str_span(&out));
+    int r = stream_flush(h->client);
+    stream_set_deadline(h->client, CLOCK_NEVER);
+    return r;
+}
+
 static struct held *held_new(const struct login *l)
 {
     struct held *h = mem_new(struct held);
@@ -252,6 +292,7 @@ void held_free(struct held *h)
         stream_close_write(h->client);
     stream_free(h->client);
     ipc_free(h->session);
+    deflate_free(h->deflate);
     release_state(h);
     str_free(&h->who);
     str_free(&h->tally);

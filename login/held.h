@@ -5,6 +5,7 @@
  *     handoff.c   begins and wakes sessions, and hears what they want of the front
  *     relay.c     copies between the client and its session where the front keeps a layer
  *     lot.c       where parked ones wait for their client, their mailbox or their time
+ *     deflate.c   COMPRESS=DEFLATE
  *     watch.c     tells of changes in directories that sessions have handed over
  *
  *     login ---> LIVE ---session_park---> PARKED ---client, mailbox, time---> LIVE ...
@@ -20,12 +21,14 @@
 #include "ipc/msg_session.h"
 #include "login/login.h"
 
+struct deflate;
 struct relay;
 
 struct held {
     struct server *sv;
     struct stream *client;
     struct ipc *session;            /* NULL: parked */
+    struct deflate *deflate;        /* NULL: not compressed */
     struct relay *relay;            /* NULL: the session has the client's own socket */
     bool tls, idling;
     bool changed;                   /* a watched directory has, since it was watched */
@@ -60,11 +63,14 @@ bool watch_begin(struct held *h);
 /* Closes them. Harmless if nothing is watched. */
 void watch_end(struct held *h);
 
-/* relay.c: fibers that copy; `session` is taken. */
-struct relay *relay_start(struct stream *client, struct stream *session);
+/* relay.c: fibers that copy; `session` is taken; d may be NULL. */
+struct relay *relay_start(struct stream *client, struct deflate *d, struct stream *session);
 /* Hold back what the client says, or let it go on. Nothing is half passed on in between. */
 void relay_hold(struct relay *r, bool hold);
 /* Wait until all that the session said has been passed on, and end both directions. Frees r. */
 MAY_WAIT void relay_end(struct relay *r);
+
+/* A line of the front's own for the client, through its layers; at most 30 seconds. 0 or the stream's error. */
+MAY_WAIT int held_say(struct held *h, const char *line);
 
 #endif

@@ -17,10 +17,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "io/stream_rest.h"
+#include "login/deflate.h"
 #include "login/held.h"
 
 enum {
-    WRITE_TIMEOUT_MS = 30000,   /* for a line to a client that may not read */
     RECORD_TIMEOUT_MS = 10000,  /* until a TLS record that has begun is complete */
     BATCH = 64,                 /* fibers started at once when many are due together */
 };
@@ -55,9 +55,7 @@ static void discard_input(const struct held *h)
 static void end(struct held *h, const char *line, const char *reason)
 {
     if (line) {
-        stream_set_deadline(h->client, clock_deadline_ms(WRITE_TIMEOUT_MS));
-        stream_puts(h->client, line);
-        stream_flush(h->client);
+        held_say(h, line);
         discard_input(h);
     }
     log_info("%s: Disconnected: %s%s", str_cstr(&h->who), reason, str_cstr(&h->tally));
@@ -83,6 +81,8 @@ static int look_at_input(struct held *h)
     struct span bytes;
     char c;
 
+    if (stream_buffered(h->client) > 0)
+        return 1;
     if (!h->tls) {
         ssize_t n = recv(stream_fd(h->client), &c, 1, MSG_PEEK | MSG_DONTWAIT);
         return n > 0 ? 1 : n == 0 ? -ENODATA : errno == EAGAIN ? 0 : -errno;
@@ -116,11 +116,7 @@ static void run_due(void *arg)
         end(h, "* BYE Disconnected for inactivity.\r\n", "Disconnected for inactivity");
         return;
     }
-    stream_set_deadline(h->client, clock_deadline_ms(WRITE_TIMEOUT_MS));
-    stream_puts(h->client, "* OK Still here\r\n");
-    int r = stream_flush(h->client);
-    stream_set_deadline(h->client, CLOCK_NEVER);
-    if (r < 0)
+    if (held_say(h, "* OK Still here\r\n") < 0)
         end(h, NULL, "Connection closed");
     else
         lot_park(h);
@@ -199,6 +195,8 @@ void lot_park(struct held *h)
     if (!lot.parked.next)
         list_init(&lot.parked);
     stream_rest(h->client);
+    if (h->deflate)
+        deflate_rest(h->deflate);
     daemon_keep(h->sv);
     h->in_lot = true;
     h->input = poll_fd_new_callback(stream_fd(h->client), on_input, h);

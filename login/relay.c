@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay.c - copy between the client's layers (TLS) and a session process, one fiber a direction
+ * relay.c - copy between the client's layers (TLS, compression) and a session process, one fiber a direction
  *
  * The fibers borrow the client's stream, and end before it is given to another session.
  *
  * Runs in: imapd-login, pop3d-login. Nothing is parsed here.
  */
+#include <errno.h>
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "login/deflate.h"
 #include "login/held.h"
+
+enum { INFLATE_CHUNK = 16 * 1024 };
 
 struct relay {
     struct stream *client, *session;
+    struct deflate *deflate;        /* NULL: the client's bytes are as they are */
     struct fiber *up, *down;        /* client to session, and back; NULL once it has ended */
     bool held;
     struct waitq resume;            /* `up` waits here while it is held */
@@ -27,10 +34,33 @@ static bool wait_while_held(struct relay *r)
     return true;
 }
 
-static int pass_on(struct stream *to, struct span bytes)
+static int send_on(struct stream *to, struct span bytes)
 {
     stream_write(to, bytes);
     return stream_flush(to);
+}
+
+/* One bounded piece after the other, each taken by the session before the next is made. */
+static int inflate_on(struct relay *r, struct span bytes)
+{
+    _cleanup_free_ char *buf = mem_calloc(INFLATE_CHUNK, 1);
+    int n, err = 0;
+
+    while (err == 0 && (n = deflate_in(r->deflate, &bytes, buf, INFLATE_CHUNK)) != 0) {
+        if (n < 0)
+            log_info("compressed input of a client is refused: %s",
+                     n == -E2BIG ? "it expands too much" : "it is damaged");
+        err = n < 0 ? n : send_on(r->session, span_make(buf, (size_t)n));
+    }
+    return err;
+}
+
+static int deflate_on(struct relay *r, struct span bytes)
+{
+    _cleanup_(str_free) struct str out = STR_INIT;
+
+    deflate_out(r->deflate, bytes, &out);
+    return send_on(r->client, str_span(&out));
 }
 
 static void copy_up(void *arg)
@@ -42,7 +72,7 @@ static void copy_up(void *arg)
     while (err == 0 && stream_peek(r->client, &bytes) == 0) {
         if (!wait_while_held(r))
             break;
-        err = pass_on(r->session, bytes);
+        err = r->deflate ? inflate_on(r, bytes) : send_on(r->session, bytes);
         stream_consume(r->client, bytes.len);
     }
     if (wait_while_held(r))
@@ -58,18 +88,19 @@ static void copy_down(void *arg)
     int err = 0;
 
     while (err == 0 && stream_peek(r->session, &bytes) == 0) {
-        err = pass_on(r->client, bytes);
+        err = r->deflate ? deflate_on(r, bytes) : send_on(r->client, bytes);
         stream_consume(r->session, bytes.len);
     }
     r->down = NULL;
     waitq_wake(&r->end, SIZE_MAX);
 }
 
-struct relay *relay_start(struct stream *client, struct stream *session)
+struct relay *relay_start(struct stream *client, struct deflate *d, struct stream *session)
 {
     struct relay *r = mem_new(struct relay);
 
     r->client = client;
+    r->deflate = d;
     r->session = session;
     waitq_init(&r->resume);
     waitq_init(&r->end);
