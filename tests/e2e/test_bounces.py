@@ -316,6 +316,28 @@ def test_the_postmaster_gets_the_transcript_of_a_session_that_went_wrong(post, c
     post.configure(notify_classes="resource", bounce_notice_recipient="postmaster")
 
 
+@pytest.mark.parametrize("trouble, action, reply", [
+    ("data", "fail:broken", "451 4.3.0 "),
+    ("software", "inline:{y.test=NONSENSE_ACTION}", "451 4.3.5 "),
+])
+@pytest.mark.parametrize("told", [True, False])
+def test_the_postmaster_hears_of_trouble_of_the_class_he_asked_for(post, trouble, action, reply, told):
+    classes = {"resource", "data", "software"}
+    post.configure(notify_classes=trouble if told else ", ".join(classes - {trouble}),
+                   smtpd_sender_restrictions=f"check_sender_access {action}", smtpd_delay_reject="no")
+    try:
+        with smtplib.SMTP("127.0.0.1", post.suite.port["smtp"], "client.test") as s:
+            s.docmd("EHLO c.test")
+            code, text = s.docmd("MAIL FROM:<x@y.test>")
+            assert f"{code} {text.decode()}".startswith(reply)
+    finally:
+        post.configure(notify_classes="resource", smtpd_sender_restrictions="", smtpd_delay_reject="yes")
+    if told:
+        raw, = post.take("postmaster")
+        assert f" Out: {reply}".encode() in raw and b" In:  MAIL FROM:<x@y.test>" in raw
+    post.nothing_for(*{"alice", "bob", "postmaster"} - ({"postmaster"} if told else set()))
+
+
 # ---- templates ----
 
 TEMPLATE = """\

@@ -64,6 +64,7 @@ novoid2    MX 10 void.hosts
 fb         MX 10 dead.hosts
 share1     MX 10 h3.hosts
 share2     MX 10 h3.hosts
+proxied    MX 10 h1.hosts
 somevoid   MX 10 void.hosts
            MX 20 h3.hosts
 """
@@ -82,7 +83,11 @@ CASES = {
     "gone": Case("", params=FALLBACK),
     "primary": Case("", params=FALLBACK),
     "list": Case(f"[127.0.0.18]:{PORT}, [127.0.0.12]:{PORT}"),
-    "native": Case("localhost.invalid", params={"ignore_mx_lookup_error": "yes", "smtp_host_lookup": "dns, native"}),
+    # Only zone test. is served: of any other name every question is refused.
+    "mxerror": Case("localhost", params={"smtp_host_lookup": "dns, native"}),
+    "native": Case("localhost", params={"ignore_mx_lookup_error": "yes", "smtp_host_lookup": "dns, native"}),
+    "proxied": Case("", params={"proxy_interfaces": "127.0.0.11", "smtp_tcp_port": "25"}),
+    "named": Case("[127.0.0.11]", params={"smtp_tcp_port": "nntp"}),
     "ownport": Case("[127.0.0.1]", params={"smtp_tcp_port": "25"}),
     "bysender": Case("h3.hosts.test"),
 }
@@ -140,6 +145,11 @@ OUTCOMES = [
     ("x@null.test", "relay=none, delay=*, dsn=5.1.0, status=bounced (Domain null.test does not accept mail (nullMX))"),
     ("x@loop.test", "relay=none, delay=*, dsn=5.4.6, status=bounced (mail for loop.test loops back to myself)"),
     ("x@ownport.test", "dsn=5.4.6, status=bounced (mail for 127.0.0.1 loops back to myself)"),
+    ("x@mxerror.test", "status=deferred (Host or domain name not found. Name service error for name=localhost type=MX: "
+                       "Host not found, try again)"),
+    ("x@native.test", "status=deferred (connect to localhost[127.0.0.1]:"),
+    ("x@proxied.test", "dsn=5.4.6, status=bounced (mail for proxied.test loops back to myself)"),
+    ("x@named.test", "status=deferred (connect to 127.0.0.11[127.0.0.11]:119: Connection refused)"),
     ("x@backup.test", "dsn=4.4.1, status=deferred (connect to dead.hosts.test[127.0.0.18]:"),
     ("x@primary.test", "dsn=5.4.6, status=bounced (mail for primary.test loops back to myself)"),
     ("x@few.test", "dsn=4.4.1, status=deferred (connect to dead2.hosts.test[127.0.0.19]:"),
