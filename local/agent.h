@@ -25,6 +25,7 @@ struct agent {
     struct locator *locator;
     struct maps *aliases;       /* local */
     struct ipc_pool *cleanup;   /* local */
+    struct maps *limits;        /* quotas by address */
     uint64_t max_size;          /* of a stored message; 0: no limit */
 };
 
@@ -67,8 +68,11 @@ void deliver_failed(struct outcome *o, const char *maildir, int r);
 
 /* ---- owner.c ---- */
 
-/* maildir_deliver() on a helper thread, as uid and gid (unless single_user). */
-MAY_WAIT int owner_deliver(const struct agent *a, const struct location *where, const struct maildir_save *save);
+/* maildir_deliver() on a helper thread, as uid and gid (unless single_user). limits: the mailbox's quota; NULL: what
+ * its own file says (mailbox/quota.h). -EDQUOT: it is full. */
+struct quota_limits;
+MAY_WAIT int owner_deliver(const struct agent *a, const struct location *where, const struct maildir_save *save,
+                           const struct quota_limits *limits);
 
 /* ---- alias.c ---- */
 

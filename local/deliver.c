@@ -14,6 +14,8 @@
 #include "local/agent.h"
 #include "mail/address.h"
 #include "mail/header.h"
+#include "mailbox/quota.h"
+#include "table/table.h"
 
 /* ---- headers ---- */
 
@@ -99,8 +101,22 @@ static void unknown_user(struct outcome *o, struct span user)
 
 /* ---- delivery ---- */
 
+/* The quota that is configured for a mailbox. 1: *ret is set; 0: none; negative: not known now. */
+static int find_limits(struct agent *a, struct span address, struct quota_limits *ret)
+{
+    _cleanup_(str_free) struct str value = STR_INIT;
+    int r = maps_get(a->limits, address, &value);
+
+    if (r == 0 && a->sv->params->virtual_mailbox_quota[0] != '\0') {
+        str_add_str(&value, a->sv->params->virtual_mailbox_quota);
+        r = 1;
+    }
+    return r > 0 && quota_limits_parse(str_span(&value), ret) < 0 ? -EINVAL : r;
+}
+
 static void store(struct message *m, struct recipient *r, const struct location *where)
 {
+    struct quota_limits limits;
     _cleanup_(str_free) struct str prepend = STR_INIT;
     struct maildir_save save = {
         .content_fd = m->fd,
@@ -112,8 +128,13 @@ static void store(struct message *m, struct recipient *r, const struct location 
 
     deliver_prepend(m, r, true, &prepend);
     save.prepend = str_span(&prepend);
-    int e = owner_deliver(m->agent, where, &save);
-    if (e < 0)
+    int e = find_limits(m->agent, str_span(&r->rcpt.address), &limits);
+    if (e >= 0)
+        e = owner_deliver(m->agent, where, &save, e > 0 ? &limits : NULL);
+    if (e == -EDQUOT && m->agent->sv->params->virtual_overquota_bounce)
+        outcome_set(&r->outcome, OUTCOME_BOUNCED, "5.2.2", "maildir delivery failed: %s: the mailbox is over its quota",
+                    where->maildir);
+    else if (e < 0)
         deliver_failed(&r->outcome, where->maildir, e);
     else
         outcome_set(&r->outcome, OUTCOME_SENT, "2.0.0", "delivered to maildir");

@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "base/mem.h"
+#include "table/table.h"
 
 static struct str text_of(const char *text)
 {
@@ -128,10 +129,11 @@ static void test_a_message_lands_in_the_maildir_of_its_recipient(void **state)
     p.virtual_mailbox_maps = maps;
     p.virtual_uid_maps = p.virtual_gid_maps = "static:5000";
     p.virtual_minimum_uid = 100;
-    p.recipient_delimiter = p.home_mailbox = p.mydestination = "";
+    p.virtual_mailbox_quota = p.recipient_delimiter = p.home_mailbox = p.mydestination = "";
     struct server sv = { .params = &p, .single_user = true };
     struct agent a = { .sv = &sv };
     _cleanup_(str_free) struct str err = STR_INIT;
+    assert_int_equal(maps_open("", &a.limits, &err), 0);
     assert_int_equal(locator_open(NULL, &p, &a.locator, &err), 0);
 
     _cleanup_(message_done) struct message m = { .agent = &a, .fd = memfd_create("m", 0) };
@@ -162,6 +164,7 @@ static void test_a_message_lands_in_the_maildir_of_its_recipient(void **state)
     globfree(&found);
     assert_string_equal(content, "Return-Path: <s@t>\nX-Original-To: ann@example.com\n"
                                  "Delivered-To: ann@example.com\nA: b\n\nx\n");
+    maps_free(a.limits);
     locator_free(a.locator);
     snprintf(command, sizeof command, "rm -rf %s", base);
     assert_int_equal(system(command), 0);

@@ -24,6 +24,7 @@ static __thread gid_t thread_gid = (gid_t)-1;
 struct job {
     const struct location *where;
     const struct maildir_save *save;
+    const struct quota_limits *limits;
     bool single_user;
 };
 
@@ -53,6 +54,13 @@ static int run(void *arg)
     if (r < 0)
         return r;
 
+    if (job->limits)
+        r = quota_set(job->where->maildir, job->limits);
+    if (r == -ENOENT && (r = maildir_create(job->where->maildir)) == 0)
+        r = quota_set(job->where->maildir, job->limits);
+    if (r < 0)
+        return r;
+
     int room = quota_check(job->where->maildir, job->save->size, 1);
 
     if (room < 0)
@@ -67,9 +75,10 @@ static int run(void *arg)
     return r;
 }
 
-int owner_deliver(const struct agent *a, const struct location *where, const struct maildir_save *save)
+int owner_deliver(const struct agent *a, const struct location *where, const struct maildir_save *save,
+                  const struct quota_limits *limits)
 {
-    struct job job = { where, save, a->sv->single_user };
+    struct job job = { where, save, limits, a->sv->single_user };
 
     return offload(run, &job);
 }

@@ -42,6 +42,8 @@ int agent_start(struct server *sv, bool system_users, uint64_t max_size)
     a->max_size = max_size;
     sv->state = a;
     int r = locator_open(sv->conf, sv->params, &a->locator, &err);
+    if (r == 0)
+        r = maps_open(sv->params->virtual_mailbox_limit_maps, &a->limits, &err);
     if (r == 0 && system_users)
         r = open_aliases(sv, a, &err);
     if (r < 0) {

@@ -153,6 +153,18 @@ int quota_load(const char *maildir, struct quota *ret)
     return 0;
 }
 
+int quota_set(const char *maildir, const struct quota_limits *limits)
+{
+    struct quota q;
+    int r = quota_load(maildir, &q);
+
+    if (r == 0 && q.limits.bytes == limits->bytes && q.limits.messages == limits->messages)
+        return 0;
+    if (r < 0 && r != -ENOENT)
+        return r;
+    return count_all(maildir, limits, &q);
+}
+
 static bool is_over(const struct quota *q, uint64_t bytes, uint64_t messages)
 {
     return (q->limits.bytes > 0 && q->bytes + bytes > q->limits.bytes) ||

@@ -34,6 +34,9 @@ int quota_limits_parse(struct span text, struct quota_limits *ret);
 /* Limits and use; -ENOENT: there is no quota. */
 int quota_load(const char *maildir, struct quota *ret);
 
+/* See that the file has these limits; counts if it has not. -ENOENT: no such Maildir. */
+int quota_set(const char *maildir, const struct quota_limits *limits);
+
 /* Is there room? 0 yes; 1 there is no quota; -EDQUOT. */
 int quota_check(const char *maildir, uint64_t bytes, uint64_t messages);
 

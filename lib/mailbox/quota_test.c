@@ -93,6 +93,9 @@ static void test_folders_are_counted_when_the_file_is_old_or_long(void **state)
 
     (void)state;
     shell("mkdir -p .A/cur .A/new && echo 12345 >cur/1.a.b,S=300:2,S && echo 123 >.A/new/2.b");
+    assert_int_equal(quota_set(maildir, &(struct quota_limits){ 1000, 0 }), 0);
+    assert_int_equal(quota_load(maildir, &q), 0);
+    assert_int_equal(q.bytes, 304);
     shell("printf '1000S\\n999 1\\n' >maildirsize");
     assert_int_equal(quota_check(maildir, 100, 1), -EDQUOT); /* young: believed */
     shell("touch -d '1 hour ago' maildirsize");

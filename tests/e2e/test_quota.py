@@ -13,7 +13,8 @@ BIG = "Subject: big\r\n\r\n" + ("x" * 70 + "\r\n") * 100       # some 7 KB
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    suite = make_instance(users=("alice", "bob"))
+    suite = make_instance(users=("alice", "bob", "carol"), params={
+        "virtual_mailbox_limit_maps": "inline:{{carol@a.test = 20480S,1C}}", "virtual_overquota_bounce": "yes"})
     with smtplib.SMTP("127.0.0.1", suite.port["smtp"], timeout=60) as smtp:
         smtp.sendmail("ann@b.test", [suite.address("alice")], "Subject: first\r\n\r\nhello\r\n")
     suite.wait_messages("alice", 1)
@@ -52,7 +53,7 @@ def test_a_quota_is_told_and_stops_delivery_append_and_copy(suite):
     a.close()
     b.close()
     deliver(suite, "alice")
-    suite.wait_log(r"to=<alice@a.test>.*dsn=4.2.2, status=deferred .*over its quota")
+    suite.wait_log(r"to=<alice@a.test>.*dsn=5.2.2, status=bounced .*over its quota")
 
 
 def test_a_mailbox_without_a_quota_has_no_root(suite):
@@ -63,3 +64,13 @@ def test_a_mailbox_without_a_quota_has_no_root(suite):
         ("b", f"APPEND INBOX {{{len(BIG)}+}}\r\n{BIG}", OK),
     ])
     client.close()
+
+
+def test_a_quota_of_the_tables_is_written_into_the_mailbox_at_delivery(suite):
+    deliver(suite, "carol")
+    suite.wait_log(r"to=<carol@a.test>.*status=sent")
+    client = Client(suite, "carol")
+    talk({"c": client}, [("c", "GETQUOTAROOT INBOX", r"STORAGE 7 20 MESSAGE 1 1\)$|STORAGE 8 20 MESSAGE 1 1\)$", OK)])
+    client.close()
+    deliver(suite, "carol")
+    suite.wait_log(r"to=<carol@a.test>.*dsn=5.2.2, status=bounced .*over its quota")
