@@ -133,13 +133,14 @@ def test_a_destination_rate_delay_is_kept(world):
 
 
 def test_a_transport_rate_delay_counts_for_all_destinations(world):
+    start = time.monotonic()
     send(world, "x@tpaced.test", 2)
     send(world, "x@other.test", 2)
     both = [world.receivers[n] for n in ("tpaced", "other")]
     wait_until(lambda: sum(len(r.messages) for r in both) == 4, 20, "four messages")
     begun = sorted(t for r in both for t in r.begun)
-    # Times at the receivers: a delivery that begins late may look close to the next one.
-    assert begun[3] - begun[0] > 2.4 and all(b - a > 0.3 for a, b in zip(begun, begun[1:]))
+    # Lateness is no fault, and on a loaded machine a late delivery is close to the next: only too early is wrong.
+    assert all(t - start > 0.95 * n for n, t in enumerate(begun))
 
 
 def test_a_delivery_ends_with_the_time_limit(world):
