@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 
 import pytest
 
@@ -50,20 +51,32 @@ class Server:
         yield "334 " + B64('{"status":"401"}')
         yield "535 5.7.8 no"
 
+    def oauthbearer(self, initial):
+        if re.fullmatch(rb"n,a=me,\x01(host=[^\x01]+\x01)?(port=\d+\x01)?auth=Bearer secret\x01\x01", initial):
+            yield "235 ok"
+        answer = yield "334 " + B64('{"status":"invalid_token"}')
+        yield "535 5.7.8 no" if answer == b"\x01" else "501 5.5.2 not what RFC 7628 asks for"
+
+    def scram_sha_1(self, initial):
+        return self.scram(initial, "sha1")
+
     def scram_sha_256(self, initial):
+        return self.scram(initial, "sha256")
+
+    def scram(self, initial, digest):
         bare = initial[3:]
         nonce = bare.split(b"r=")[1] + b"SERVER"
         first = b"r=" + nonce + b",s=" + base64.b64encode(b"salt") + b",i=4096"
         final = yield "334 " + B64(first)
         without, proof = final.rsplit(b",p=", 1)
-        salted = hashlib.pbkdf2_hmac("sha256", b"secret", b"salt", 4096)
+        salted = hashlib.pbkdf2_hmac(digest, b"secret", b"salt", 4096)
         auth = bare + b"," + first + b"," + without
-        key = hmac.new(salted, b"Client Key", "sha256").digest()
-        signature = hmac.new(hashlib.sha256(key).digest(), auth, "sha256").digest()
+        key = hmac.new(salted, b"Client Key", digest).digest()
+        signature = hmac.new(hashlib.new(digest, key).digest(), auth, digest).digest()
         good = bytes(a ^ b for a, b in zip(key, signature)) == base64.b64decode(proof)
-        sign = hmac.new(hmac.new(salted, b"Server Key", "sha256").digest(), auth, "sha256").digest()
+        sign = hmac.new(hmac.new(salted, b"Server Key", digest).digest(), auth, digest).digest()
         if self.cheat:
-            sign = bytes(32)
+            sign = bytes(len(sign))
         yield "334 " + B64(b"v=" + base64.b64encode(sign)) if good else "535 5.7.8 wrong"
         yield "235 2.7.0 welcome"
 
@@ -80,7 +93,11 @@ def case(mechs, params=None, server=None, **kw):
 
 CASES = {
     "plain": case("PLAIN"), "login": case("LOGIN"), "cram": case("CRAM-MD5 PLAIN LOGIN"),
-    "scram": case("PLAIN SCRAM-SHA-256"),
+    "scram": case("PLAIN SCRAM-SHA-256"), "scram1": case("PLAIN SCRAM-SHA-1"),
+    "bearer": case("OAUTHBEARER PLAIN", {"smtp_sasl_mechanism_filter": "oauthbearer"}),
+    "badbearer": case("OAUTHBEARER", {"smtp_sasl_mechanism_filter": "oauthbearer",
+                                      "smtp_sasl_password_maps": "inline:{127.0.0.1=me:expired}"}),
+    "cheat1": case("SCRAM-SHA-1", server=Server(cheat=True)),
     "xoauth": case("XOAUTH2 PLAIN", {"smtp_sasl_mechanism_filter": "xoauth2"}),
     "filter": case("PLAIN CRAM-MD5", {"smtp_sasl_mechanism_filter": "!cram-md5"}),
     "wrong": case("PLAIN", {"smtp_sasl_password_maps": "inline:{127.0.0.1=me:other}"}),
@@ -116,7 +133,10 @@ OUTCOMES = [
     ("login", "LOGIN", "status=sent"),
     ("cram", "CRAM-MD5", "status=sent"),
     ("scram", "SCRAM-SHA-256", "status=sent"),
+    ("scram1", "SCRAM-SHA-1", "status=sent"),
     ("xoauth", "XOAUTH2", "status=sent"),
+    ("bearer", "OAUTHBEARER", "status=sent"),
+    ("badbearer", "OAUTHBEARER", f"dsn=4.7.8, status=deferred (SASL authentication failed; server {SERVER} said: 535 5.7.8 no"),
     ("filter", "PLAIN", "status=sent"),
     ("nexthop", "PLAIN", "status=sent"),
     ("dummy", "PLAIN", "status=sent"),
@@ -125,6 +145,7 @@ OUTCOMES = [
     ("temporary", "PLAIN", f"dsn=4.7.0, status=deferred (SASL authentication failed; server {SERVER} said: 454 4.7.0 later)"),
     ("noplain", None, f"dsn=4.7.0, status=deferred (SASL authentication failed; cannot authenticate to server {SERVER}: no mechanism available)"),
     ("cheat", "SCRAM-SHA-256", f"dsn=4.7.0, status=deferred (SASL authentication failed; server {SERVER} does not prove"),
+    ("cheat1", "SCRAM-SHA-1", f"dsn=4.7.0, status=deferred (SASL authentication failed; server {SERVER} does not prove"),
     ("nothing", None, "status=sent"),
     ("notoffered", None, "status=sent"),
     ("enforce", None, f"dsn=4.7.0, status=deferred (SASL authentication failed; server {SERVER} does not offer it)"),
