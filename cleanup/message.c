@@ -163,7 +163,8 @@ void message_begin(struct message *m)
     m->headers.extract = m->submit.flags & SUBMIT_EXTRACT;
     if (m->submit.sender.len > SUBMIT_ADDRESS_MAX)
         message_fail(m, SUBMIT_PERMANENT, "5.1.7", "Bad sender address syntax");
-    if (space_is_short(m->c, m->submit.size_hint)) {
+    /* Mail of our own passes while there is room at all: it is how the postmaster hears of the full disk. */
+    if (m->submit.origin != SUBMIT_INTERNAL && space_is_short(m->c, m->submit.size_hint)) {
         log_warn(
             "%s: not enough free space in mail queue: %llu bytes; the client is asked to try again",
             m->env.id, (unsigned long long)m->c->space_free);

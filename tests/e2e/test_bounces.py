@@ -288,6 +288,23 @@ def test_an_undeliverable_notification_of_the_postmaster_ends_there(post):
     post.configure(notify_classes="resource")
 
 
+def test_bounce_queue_lifetime_ends_the_tries_for_mail_that_has_no_sender_to_tell(post):
+    post.busy.update(("busy", "busy2"))
+    post.configure(bounce_queue_lifetime="0", maximal_queue_lifetime="5d")
+    try:
+        post.send("busy@b.test")                                # has a sender: is kept
+        post.suite.wait_log(r"to=<busy@b\.test>.*status=deferred")
+        post.send("bad1@b.test", sender="busy2@b.test")         # its report has none
+        post.suite.wait_log(r"to=<busy2@b\.test>.*status=deferred \(host .* said: 451 4\.3\.0 come back later")
+        post.suite.wait_log(r"from=<>, status=expired, returned to sender")
+        assert not re.search(r"from=<alice@a\.test>, status=expired", post.suite.log())
+    finally:
+        post.configure(bounce_queue_lifetime="5d", notify_classes="resource")
+    post.busy.clear()
+    post.suite.tool("postqueue", "-f")
+    post.settled()
+
+
 def test_the_classes_and_recipients_have_the_defaults_of_postfix(post):
     assert "resource, software" in post.suite.tool("postconf", "-d", "notify_classes")
     assert post.suite.tool("postconf", "-dh", "2bounce_notice_recipient") == "postmaster\n"
@@ -336,6 +353,21 @@ def test_the_postmaster_hears_of_trouble_of_the_class_he_asked_for(post, trouble
         raw, = post.take("postmaster")
         assert f" Out: {reply}".encode() in raw and b" In:  MAIL FROM:<x@y.test>" in raw
     post.nothing_for(*{"alice", "bob", "postmaster"} - ({"postmaster"} if told else set()))
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_postmaster_hears_of_a_full_disk_though_it_refuses_the_mail_of_others(post, told):
+    post.configure(queue_minfree="1000000000000000", notify_classes="resource" if told else "software")
+    try:
+        with pytest.raises(smtplib.SMTPException) as refused:
+            post.send("ok@b.test")
+        assert "4.3.1 Insufficient system storage" in str(refused.value)
+        if told:
+            raw, = post.take("postmaster")
+            assert b" Out: 452 4.3.1 Insufficient system storage" in raw
+        post.nothing_for(*{"alice", "bob", "postmaster"} - ({"postmaster"} if told else set()))
+    finally:
+        post.configure(queue_minfree="0", notify_classes="resource")
 
 
 # ---- templates ----
