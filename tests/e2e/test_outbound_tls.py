@@ -33,6 +33,17 @@ _{port}._tcp.mx TLSA 3 1 1 {wrong}
 insecuremx      MX 10 mx-ok.dane.test.
 insecuremxdane  MX 10 mx-ok.dane.test.
 insecuremxenc   MX 10 mx-wrong.dane.test.
+mx-island       A   127.0.0.1
+"""
+
+# Signed records about a host whose own zone is not signed.
+ISLAND = "_tcp.mx-island.plain.test"
+ISLAND_ZONE = """\
+$ORIGIN _tcp.mx-island.plain.test.
+$TTL 60
+@       SOA ns.dane.test. hostmaster.dane.test. 1 60 60 60 60
+        NS  ns.dane.test.
+_{port} {right}
 """
 
 SIGNED_ZONE = """\
@@ -49,6 +60,7 @@ mx-half     CNAME mx.plain.test.
 _{port}._tcp.mx-half {right}
 fallback    MX  10 mx-fail
             MX  20 mx-ok
+island      MX  10 mx-island.plain.test.
 """
 
 
@@ -66,6 +78,7 @@ def signed_zone(port, chain, authority):
         "mixed": [tlsa(0, 0, 1, authority), right],
         "usage0": [tlsa(0, 0, 1, authority), tlsa(1, 1, 1, chain)],
         "onlyusage0": [tlsa(0, 0, 1, authority)],
+        "agile": [f"TLSA 3 1 2 {WRONG}{WRONG}", right],     # of two digests only the better one counts
         "nodigest": ["TLSA 3 1 9 0011"],
         "fail": [right],
         "none": [],
@@ -121,6 +134,7 @@ def resolver(pki, receiver, workdir):
     bogus = PLAIN_ZONE.split(";")[0].replace("plain.test", "bogus.test") + "evil A 127.0.0.1\n"
     with resolve(directory,
                  signed={"dane.test": signed_zone(receiver.port, chain, authority.file),
+                         ISLAND: ISLAND_ZONE.format(port=receiver.port, right=tlsa(3, 1, 1, chain)),
                          "bogus.test": bogus.replace("*  ", "any")},
                  unsigned={"plain.test": PLAIN_ZONE.format(port=receiver.port, wrong=WRONG)}, tamper=tamper) as port:
         yield port
@@ -155,8 +169,8 @@ def policies(pki, receiver, scripted):
         "insecuremx": "dane", "insecuremxdane": "dane", "insecuremxenc": "dane",
     }
     table = {f"{name}.plain.test": line for name, line in plain.items()}
-    for name in ("ok", "ta", "takey", "othername", "cert", "wrong", "rollover", "mixed", "usage0", "nodigest", "fail",
-                 "none", "alias", "halfalias", "fallback"):
+    for name in ("ok", "ta", "takey", "othername", "cert", "wrong", "rollover", "mixed", "usage0", "nodigest", "agile", "fail",
+                 "none", "alias", "halfalias", "fallback", "island"):
         table[f"{name}.dane.test"] = "dane"
     for name in ("only", "onlyusage0", "onlynone"):
         table[f"{name}.dane.test"] = "dane-only"
@@ -191,6 +205,12 @@ SERVICES = {
     "g-encmx": "smtp_tls_security_level=dane smtp_tls_dane_insecure_mx_policy=encrypt",
     "g-nodnssec": "smtp_tls_security_level=dane smtp_dns_support_level=enabled",
     "g-onlyno": "smtp_tls_security_level=dane-only smtp_dns_support_level=enabled",
+    "g-sha256": "smtp_tls_security_level=dane tls_dane_digests=sha256",
+    "g-sha256first": "smtp_tls_security_level=dane tls_dane_digests=sha256,sha512",
+    "g-sha512first": "smtp_tls_security_level=dane tls_dane_digests=sha512,sha256",
+    "g-island": "smtp_tls_security_level=dane smtp_tls_force_insecure_host_tlsa_lookup=yes",
+    "identities": "smtp_tls_policy_maps=inline:{{none.plain.test:{port}=none,may.plain.test:{port}=may,"
+                  "encrypt.plain.test:{port}=encrypt}}",
     "wrapped": "smtp_tls_wrappermode=yes smtp_tls_security_level=encrypt",
     "wrapmay": "smtp_tls_wrappermode=yes smtp_tls_security_level=may",
     "clientcert": "smtp_tls_security_level=encrypt smtp_tls_cert_file={client}",
@@ -215,8 +235,13 @@ def routes(receiver, scripted):
     table.update({f"{name}.svc.test": f"{name}:{hop}" for name, hop in {
         "wrapped": f"[127.0.0.1]:{receiver.wrapped}", "wrapmay": f"[127.0.0.1]:{receiver.wrapped}",
         "soon": at["garbage"], "early": at["early"], "g-encmx": "insecuremxenc.plain.test",
+        "g-sha256": "agile.dane.test", "g-sha256first": "agile.dane.test", "g-sha512first": "agile.dane.test",
+        "g-island": "island.dane.test",
         "sni": f"[localhost.plain.test]:{scripted[None].port}", "noreuse": at[None],
     }.items()})
+    port = scripted[None].port
+    table.update({f"{level}.identities.test": f"identities:{level}.plain.test:{port}"
+                  for level in ("none", "may", "encrypt")})
     table["hop.test"] = f"smtp:[mx.plain.test]:{receiver.port}"
     table["daneinsecure.test"] = "g-dane:insecuremxdane.plain.test"
     table.update({f"{fault.replace(' ', '')}.enc.test": f"smtp:{at[fault]}" for fault in ("no offer", "refuses", "garbage")})
@@ -234,7 +259,8 @@ def suite(make_instance, pki, receiver, scripted, resolver):
     capath.mkdir()
     (capath / (openssl("x509", "-in", authority.file, "-noout", "-hash").decode().strip() + ".0")).write_text(
         authority.file.read_text())
-    known = {"sha512": fingerprint(public_key(chain), "sha512"), "other": other.file, "capath": capath, "client": client}
+    known = {"sha512": fingerprint(public_key(chain), "sha512"), "other": other.file, "capath": capath, "client": client,
+             "port": scripted[None].port}
     lines = [SERVICE.format(name=name, options=" ".join(f"-o {o}" for o in options.format(**known).split()))
              for name, options in SERVICES.items()] + [line.format(port=scripted[None].port) for line in LMTP]
     it = make_instance(start=False, users=(), services=lines, params={
@@ -314,6 +340,12 @@ CASES = [
     ("mixed.dane.test",          "sent",     "dane",        "Verified",  "TLSA of mx-mixed.dane.test"),
     ("usage0.dane.test",         "sent",     "encrypt",     "Trusted",   "unusable TLSA of mx-usage0.dane.test"),
     ("nodigest.dane.test",       "sent",     "encrypt",     "Trusted",   "unusable TLSA"),
+    ("agile.dane.test",          "deferred", "dane",        "Untrusted", "no matching DANE TLSA records"),
+    ("g-sha512first.svc.test",   "deferred", "dane",        "Untrusted", "no matching DANE TLSA records"),
+    ("g-sha256first.svc.test",   "sent",     "dane",        "Verified",  "TLSA of mx-agile.dane.test"),
+    ("g-sha256.svc.test",        "sent",     "dane",        "Verified",  "TLSA of mx-agile.dane.test"),
+    ("island.dane.test",         "sent",     "may",         "Trusted",   "no TLSA of mx-island.plain.test"),
+    ("g-island.svc.test",        "sent",     "dane",        "Verified",  "TLSA of mx-island.plain.test"),
     ("onlyusage0.dane.test",     "deferred", None,          None,        "no usable TLSA records for mx-onlyusage0.dane.test"),
     ("none.dane.test",           "sent",     "may",         "Trusted",   "no TLSA of mx-none.dane.test"),
     ("onlynone.dane.test",       "deferred", None,          None,        "no TLSA records found for mx-onlynone.dane.test"),
@@ -437,6 +469,22 @@ def test_an_encrypted_connection_carries_the_next_message_too(sent, scripted):
         send(sent, "keep.test")
         assert outcome(sent, "keep.test", count + i + 1)[0] == "sent"
     assert len(scripted[None].sessions) <= before + 1, "each message had a connection of its own"
+
+
+def test_a_kept_connection_is_not_shared_with_mail_of_another_tls_policy(sent, scripted):
+    def delivered(level, count):
+        send(sent, f"{level}.identities.test")
+        assert outcome(sent, f"{level}.identities.test", count)[0] == "sent"
+
+    for domain in ("lmtp.test", "lmtp-none.test"):      # theirs is this server too
+        outcome(sent, domain)
+    before = len(scripted[None].sessions)
+    for level in ("encrypt", "may", "none"):        # the server is one, the next hops are three
+        delivered(level, 1)
+    assert [(s["tls"], s["taken"]) for s in scripted[None].sessions[before:]] == [(True, 1), (True, 1), (False, 1)]
+    for level in ("none", "may", "encrypt"):        # each finds its own
+        delivered(level, 2)
+    assert [(s["tls"], s["taken"]) for s in scripted[None].sessions[before:]] == [(True, 2), (True, 2), (False, 2)]
 
 
 def test_without_connection_reuse_the_session_is_resumed(sent, scripted):
