@@ -28,7 +28,7 @@ static const struct {
     { " SIZE=-1", -EINVAL, 0, "SIZE" },
     { " SIZE=99999999999999999999999", -EINVAL, 0, "SIZE" },
     { " SIZE=1 SIZE=1", -EINVAL, 0, "SIZE" },
-    { " BODY=BINARYMIME", -EINVAL, 0, "BODY" },
+    { " BODY=BINARYMIM", -EINVAL, 0, "BODY" },
     { " SMTPUTF8=yes", -EINVAL, 0, "SMTPUTF8" },
     { " RET=SOME", -EINVAL, 0, "RET" },
     { " ENVID=", -EINVAL, 0, "ENVID" },

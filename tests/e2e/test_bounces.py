@@ -169,16 +169,18 @@ def test_smtputf8_mail_gets_the_global_forms(post):
 
 
 def test_bounce_may_be_killed_at_any_moment_and_no_sender_goes_without_his_report(post):
+    kills = 0
     for i in range(24):
         post.send(f"bad-{i}@void.test")
         if i % 3 == 0:
             for pid in post.suite.pids("bounce"):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+                    kills += 1
     post.suite.wait_queue_empty(30)
     told = [r["final-recipient"] for p in post.suite.messages("alice") for r in Report(p.read_bytes()).recipients]
     assert set(told) == {f"rfc822; bad-{i}@void.test" for i in range(24)}
-    assert max(told.count(x) for x in told) <= 2        # a second report at worst
+    assert len(told) - len(set(told)) <= 3 * kills      # at worst once more what was under way at each kill
 
 
 # ---- delays ----

@@ -6,7 +6,7 @@
 
 #include <assert.h>
 
-enum { MAILS_MAX = 32 };
+enum { MAILS_MAX = 32, LINE_MAX_LEN = 20, ID_LEN = 3 };
 
 static size_t count_digits(struct span s)
 {
@@ -21,24 +21,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct thread_mail mails[MAILS_MAX];
-    _cleanup_(str_free) struct str ids = STR_INIT, by_subject = STR_INIT, by_reference = STR_INIT;
+    static char ids[MAILS_MAX * LINE_MAX_LEN * ID_LEN];
+    _cleanup_(str_free) struct str by_subject = STR_INIT, by_reference = STR_INIT;
     struct span in = span_make(data, size);
-    size_t n = 0;
+    size_t n = 0, used = 0;
 
-    str_reserve(&ids, 8 * size + 8); /* it must not move */
     while (in.len > 0 && n < MAILS_MAX) {
-        struct span line = span_first(span_cut(&in, '\n'), 20);
-        size_t at = ids.len;
+        struct span line = span_first(span_cut(&in, '\n'), LINE_MAX_LEN);
+        size_t at = used;
 
-        for (size_t i = 0; i < line.len; i++)
-            str_addf(&ids, "<%x>", line.ptr[i] & 15);
+        for (size_t i = 0; i < line.len; i++, used += ID_LEN)
+            memcpy(ids + used, (char[]){ '<', "0123456789abcdef"[line.ptr[i] & 15], '>' }, ID_LEN);
         mails[n] = (struct thread_mail){
             .number = (uint32_t)n + 1,
             .date = line.len,
             .is_reply = line.len % 2,
             .subject = span_first(line, line.len > 3 ? 1 : 0),
-            .id = line.len > 0 ? span_make(ids.data + at, 3) : SPAN_NULL,
-            .references = line.len > 1 ? span_make(ids.data + at + 3, ids.len - at - 3) : SPAN_NULL,
+            .id = line.len > 0 ? span_make(ids + at, ID_LEN) : SPAN_NULL,
+            .references = line.len > 1 ? span_make(ids + at + ID_LEN, used - at - ID_LEN) : SPAN_NULL,
         };
         n++;
     }
