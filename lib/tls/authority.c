@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * authority.c - certificates of the authorities that client certificates are verified with
+ * authority.c - certificates of the authorities that those of clients, and of servers, are verified with
  *
  * All are read into memory at start: the sandbox lets nobody search a directory during a handshake. A
  * certificate that is put into smtpd_tls_CApath later is read after a reload, one that changes at once.
  *
- * Runs in: smtpd and the login fronts; the files are the administrator's.
+ * Runs in: smtpd and the login fronts; smtp (the CA file only); the files are the administrator's.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -73,17 +73,24 @@ static size_t add_file(X509_STORE *store, BIO *in, STACK_OF(X509_NAME) * names)
     return n;
 }
 
-/* Clients choose their certificate by the names of CAfile, so these are told */
-static int read_file(SSL_CTX *ctx, const char *ca_file, struct str *err)
+int authorities_read_file(SSL_CTX *ctx, const char *ca_file, STACK_OF(X509_NAME) *names, struct str *err)
 {
     _cleanup_(bio_drop) BIO *in = NULL;
-    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
     int r = tls_open_pem("CA file", ca_file, &in, err);
 
     if (r == 0 && add_file(SSL_CTX_get_cert_store(ctx), in, names) == 0) {
         str_addf(err, "CA file %s: no certificate in it", ca_file);
         r = -EINVAL;
     }
+    return r;
+}
+
+/* Clients choose their certificate by the names of CAfile, so these are told */
+static int read_told(SSL_CTX *ctx, const char *ca_file, struct str *err)
+{
+    STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+    int r = authorities_read_file(ctx, ca_file, names, err);
+
     if (r == 0)
         SSL_CTX_set_client_CA_list(ctx, names);
     else
@@ -95,7 +102,7 @@ int authorities_read(SSL_CTX *ctx, const struct tls_server_config *cfg, char *co
                      struct str *err)
 {
     if (tls_is_set(cfg->ca_file)) {
-        int r = read_file(ctx, cfg->ca_file, err);
+        int r = read_told(ctx, cfg->ca_file, err);
 
         if (r < 0)
             return r;

@@ -59,8 +59,12 @@ static void ctx_free(SSL_CTX **ctx)
 
 static int load_authorities(const struct tls_client_config *cfg, SSL_CTX *ctx, struct str *err)
 {
-    if (tls_is_set(cfg->ca_file) && SSL_CTX_load_verify_file(ctx, cfg->ca_file) != 1)
-        return tls_fail(err, "CA file", cfg->ca_file);
+    if (tls_is_set(cfg->ca_file)) {
+        int r = authorities_read_file(ctx, cfg->ca_file, NULL, err);
+
+        if (r < 0)
+            return r;
+    }
     if (tls_is_set(cfg->ca_path) && SSL_CTX_load_verify_dir(ctx, cfg->ca_path) != 1)
         return tls_fail(err, "CA path", cfg->ca_path);
     if (!tls_is_set(cfg->ca_file) && !tls_is_set(cfg->ca_path))

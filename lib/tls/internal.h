@@ -95,6 +95,8 @@ void tickets_use(SSL_CTX *ctx);
 /* authority.c: whom client certificates may come from */
 int authorities_read(SSL_CTX *ctx, const struct tls_server_config *cfg, char *const *path_files, size_t n,
                      struct str *err);
+/* The same of one file; names, if not NULL, gets the subjects. A renewed file can be read in the sandbox too. */
+int authorities_read_file(SSL_CTX *ctx, const char *ca_file, STACK_OF(X509_NAME) *names, struct str *err);
 /* The files of a directory of certificates; free each and the list. 0, or -errno with *err. */
 int authorities_list(const char *ca_path, char ***ret, size_t *ret_n, struct str *err);
 

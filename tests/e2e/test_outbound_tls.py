@@ -209,6 +209,7 @@ SERVICES = {
     "g-sha256first": "smtp_tls_security_level=dane tls_dane_digests=sha256,sha512",
     "g-sha512first": "smtp_tls_security_level=dane tls_dane_digests=sha512,sha256",
     "g-island": "smtp_tls_security_level=dane smtp_tls_force_insecure_host_tlsa_lookup=yes",
+    "g-cafile": "smtp_tls_security_level=verify smtp_tls_CAfile=$config_directory/ca.pem",
     "identities": "smtp_tls_policy_maps=inline:{{none.plain.test:{port}=none,may.plain.test:{port}=may,"
                   "encrypt.plain.test:{port}=encrypt}}",
     "wrapped": "smtp_tls_wrappermode=yes smtp_tls_security_level=encrypt",
@@ -270,6 +271,7 @@ def suite(make_instance, pki, receiver, scripted, resolver):
         "transport_maps": "texthash:$config_directory/transport"})
     for name, table in (("tls_policy", policies(pki, receiver, scripted)), ("transport", routes(receiver, scripted))):
         (it.config / name).write_text("".join(f"{k} {v}\n" for k, v in table.items()))
+    (it.config / "ca.pem").write_text(other.file.read_text())
     (it.config / "anchors").mkdir()
     (it.config / "anchors").chmod(0o755)
     (it.config / "anchors/authority.pem").write_text(authority.file.read_text())
@@ -506,3 +508,28 @@ def test_after_a_failed_handshake_only_level_may_goes_on_in_clear_and_only_later
     for domain in ("garbage.may.test", "garbage.enc.test"):
         assert outcome(sent, domain, 2)[0] == "deferred"
     assert sum(s["taken"] for s in scripted["garbage"].sessions) == 1
+
+
+def test_a_renewed_file_of_authorities_is_used_by_the_same_process_and_a_broken_one_is_not(sent, pki):
+    def install(text):
+        (sent.config / "ca.new").write_text(text)
+        (sent.config / "ca.new").rename(sent.config / "ca.pem")
+
+    def delivery(status):
+        return re.search(rf"smtp\[(\d+)\]: (\w+): to=<x@g-cafile\.svc\.test>, .* status={status} ", sent.log())
+
+    def retried(queue_id):
+        sent.tool("postqueue", "-i", queue_id, check=False)     # it may have left meanwhile
+        return delivery("sent")
+
+    send(sent, "g-cafile.svc.test")
+    status, text, policy = outcome(sent, "g-cafile.svc.test")
+    assert (status, policy["tls"]) == ("deferred", "Untrusted"), text
+    process, queue_id = delivery("deferred").groups()
+    install(pki[0].file.read_text())
+    assert wait_until(lambda: retried(queue_id), 20, "a delivery by the new file")[1] == process
+    install("-----BEGIN CERTIFICATE-----\nbroken\n")
+    sent.wait_log(rf"smtp\[{process}\]: warning: .*CA file.*: using the old version", 20)
+    count = len(sent.log_lines("to=<x@g-cafile.svc.test>"))
+    send(sent, "g-cafile.svc.test")
+    assert outcome(sent, "g-cafile.svc.test", count + 1)[0] == "sent"
