@@ -22,6 +22,7 @@ h2.hosts   A   127.0.0.12
 h3.hosts   A   127.0.0.13
 dead.hosts A   127.0.0.18
 dead2.hosts A  127.0.0.19
+six.hosts  AAAA ::1
 full.hosts A   127.0.0.14
 both.hosts A   127.0.0.11
            AAAA ::1
@@ -48,6 +49,12 @@ primary    MX 10 mx.a
 few        MX 10 dead.hosts
            MX 20 dead2.hosts
            MX 30 h1.hosts
+balanced   MX 10 dead.hosts
+           MX 20 dead2.hosts
+           MX 30 six.hosts
+unbalanced MX 10 dead.hosts
+           MX 20 dead2.hosts
+           MX 30 six.hosts
 sessions   MX 10 busy.hosts
            MX 20 busy2.hosts
            MX 30 busy3.hosts
@@ -78,6 +85,9 @@ CASES = {
     "sessions": Case("", params={"smtp_mx_session_limit": "2"}),
     "six": Case("", params={"smtp_address_preference": "ipv6", "inet_protocols": "all"}),
     "four": Case("", params={"smtp_address_preference": "ipv4", "inet_protocols": "all"}),
+    "balanced": Case("", params={"smtp_mx_address_limit": "2", "inet_protocols": "all"}),
+    "unbalanced": Case("", params={"smtp_mx_address_limit": "2", "inet_protocols": "all",
+                                   "smtp_balance_inet_protocols": "no"}),
     "novoid2": Case("", params={"smtp_defer_if_no_mx_address_found": "yes"}),
     "fb": Case("", params=FALLBACK),
     "gone": Case("", params=FALLBACK),
@@ -202,6 +212,14 @@ def test_the_preferred_family_is_tried_first(out, servers):
     if "::1" not in servers:
         pytest.skip("no IPv6 on this machine")
     assert "relay=both.hosts.test[::1]:" in out.send("x@six.test")
+
+
+def test_each_family_has_a_place_within_the_limit_of_addresses_unless_that_is_switched_off(out, servers):
+    if "::1" not in servers:
+        pytest.skip("no IPv6 on this machine")
+    assert "relay=six.hosts.test[::1]:" in out.send("x@balanced.test", sender="")
+    line = out.send("x@unbalanced.test", sender="")
+    assert "status=deferred (connect to dead" in line and "[::1]" not in line
 
 
 def test_a_sender_has_his_own_relayhost_or_transport(out):
