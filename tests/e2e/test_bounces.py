@@ -168,12 +168,13 @@ def test_smtputf8_mail_gets_the_global_forms(post):
     assert "schlechter-größe" in r.text and "Subject: Grüße" in r.returned
 
 
-def test_bounce_may_be_killed_at_any_moment_and_no_sender_goes_without_his_report(post):
+@pytest.mark.parametrize("program", ["bounce", "qmgr"])
+def test_it_may_be_killed_at_any_moment_and_no_sender_goes_without_his_report(post, program):
     kills = 0
     for i in range(24):
         post.send(f"bad-{i}@void.test")
         if i % 3 == 0:
-            for pid in post.suite.pids("bounce"):
+            for pid in post.suite.pids(program):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                     kills += 1
