@@ -77,7 +77,7 @@ struct printer {
 
 static int write_out(struct printer *pr)
 {
-    bool written = fwrite(pr->out.data, 1, pr->out.len, stdout) == pr->out.len;
+    bool written = pr->out.len == 0 || fwrite(pr->out.data, 1, pr->out.len, stdout) == pr->out.len;
 
     str_reset(&pr->out);
     return written ? 0 : -EPIPE;

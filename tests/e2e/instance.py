@@ -42,19 +42,26 @@ PUBLIC_SERVICES = """\
 PORTS = ("smtp", "submission", "smtps", "imap", "imaps", "pop3", "pop3s")
 
 
+GIVEN = set()       # ports that this process has given out: some are bound much later
+
+
 def free_ports(n):
-    """Below those that the system gives to clients: one of them might take a port before its server does."""
+    """Below those that the system gives to clients, which might take a port before its server does; each process
+    of a test run has a range of its own."""
+    first = 10000 + 3000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
     ports = []
     while len(ports) < n:
-        port = random.randrange(10000, 32000)
+        port = random.randrange(first, first + 3000)
+        if port in GIVEN:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port not in ports:
-            ports.append(port)
+        GIVEN.add(port)
+        ports.append(port)
     return ports
 
 

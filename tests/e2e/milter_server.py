@@ -47,6 +47,10 @@ class Conversation:
     def names(self):
         return [name for name, _ in self.events]
 
+    def until_quit(self):
+        """Without the QUIT that comes once the client has gone, a moment before or after a test looks."""
+        return [name for name in self.names() if name != "QUIT"]
+
     def texts(self, event):
         return [text for name, text in self.events if name == event]
 
