@@ -16,24 +16,12 @@
 
 int bcc_open(const struct params *p, struct bcc_tables *ret, struct str *err)
 {
-    const struct {
-        const char *name, *list;
-        struct maps **maps;
-    } tables[] = {
+    const struct maps_setting tables[] = {
         { "sender_bcc_maps", p->sender_bcc_maps, &ret->sender },
         { "recipient_bcc_maps", p->recipient_bcc_maps, &ret->recipient },
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-        _cleanup_(str_free) struct str why = STR_INIT;
-        int r = *tables[i].list ? maps_open(tables[i].list, tables[i].maps, &why) : 0;
-
-        if (r < 0) {
-            str_addf(err, "%s: %s", tables[i].name, str_cstr(&why));
-            return r;
-        }
-    }
-    return 0;
+    return maps_open_settings(tables, ARRAY_LEN(tables), err);
 }
 
 static bool wants_copies(const struct message *m)

@@ -23,10 +23,7 @@
 
 int inspect_open(const struct params *p, struct inspect_tables *ret, struct str *err)
 {
-    const struct {
-        const char *name, *list;
-        struct maps **maps;
-    } tables[] = {
+    const struct maps_setting tables[] = {
         { "header_checks", p->header_checks, &ret->header },
         { "mime_header_checks", p->mime_header_checks, &ret->mime_header },
         { "nested_header_checks", p->nested_header_checks, &ret->nested_header },
@@ -34,16 +31,7 @@ int inspect_open(const struct params *p, struct inspect_tables *ret, struct str 
         { "milter_header_checks", p->milter_header_checks, &ret->milter_header },
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
-        _cleanup_(str_free) struct str why = STR_INIT;
-        int r = *tables[i].list ? maps_open(tables[i].list, tables[i].maps, &why) : 0;
-
-        if (r < 0) {
-            str_addf(err, "%s: %s", tables[i].name, str_cstr(&why));
-            return r;
-        }
-    }
-    return 0;
+    return maps_open_settings(tables, ARRAY_LEN(tables), err);
 }
 
 /* ---- what is done with a line ---- */

@@ -36,10 +36,7 @@ static int find_port(const char *text, unsigned *ret)
 static int open_tables(struct smtp_client *c)
 {
     const struct params *p = c->params;
-    const struct {
-        const char *name, *list;
-        struct maps **ret;
-    } rows[] = {
+    const struct maps_setting rows[] = {
         {"smtp_bind_address_maps", p->smtp_bind_address_maps, &c->tables.bind_address},
         {"smtp_discard_ehlo_keyword_address_maps", p->smtp_discard_ehlo_keyword_address_maps,
          &c->tables.discard_ehlo},
@@ -56,33 +53,26 @@ static int open_tables(struct smtp_client *c)
     };
     _cleanup_(str_free) struct str err = STR_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (maps_open(rows[i].list, rows[i].ret, &err) < 0) {
-            log_error("%s: %s", rows[i].name, str_cstr(&err));
-            return -EINVAL;
-        }
-    return 0;
+    int r = maps_open_settings(rows, ARRAY_LEN(rows), &err);
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
 }
 
 static int open_lists(struct smtp_client *c)
 {
     const struct params *p = c->params;
-    const struct {
-        const char *name, *list;
-        struct match_list **ret;
-    } rows[] = {
-        {"smtp_connection_cache_destinations", p->smtp_connection_cache_destinations,
+    const struct match_setting rows[] = {
+        {"smtp_connection_cache_destinations", p->smtp_connection_cache_destinations, MATCH_DOMAIN,
          &c->kept_destinations},
-        {"mydestination", p->mydestination, &c->tables.destinations},
+        {"mydestination", p->mydestination, MATCH_DOMAIN, &c->tables.destinations},
     };
     _cleanup_(str_free) struct str err = STR_INIT;
 
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (match_list_open(rows[i].list, MATCH_DOMAIN, rows[i].ret, &err) < 0) {
-            log_error("%s: %s", rows[i].name, str_cstr(&err));
-            return -EINVAL;
-        }
-    return 0;
+    int r = match_list_open_settings(rows, ARRAY_LEN(rows), &err);
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
 }
 
 static int find_own_addresses(struct smtp_client *c)

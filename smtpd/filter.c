@@ -111,7 +111,7 @@ static void warn(void *arg, const char *text)
 static bool choose(struct smtpd *s, const struct milter_list **ret)
 {
     _cleanup_(str_free) struct str value = STR_INIT, err = STR_INIT;
-    int r = s->sv->milter_maps ? maps_get(s->sv->milter_maps, span_of(s->addr), &value) : 0;
+    int r = maps_get(s->sv->milter_maps, span_of(s->addr), &value);
 
     if (r < 0)
         log_warn("%s: smtpd_milter_maps lookup error; smtpd_milters holds", s->addr);

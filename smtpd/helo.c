@@ -136,7 +136,7 @@ bool ehlo_hides(const struct smtpd *s, const char *keyword)
 static void hide_keywords(struct smtpd *s)
 {
     _cleanup_(str_free) struct str value = STR_INIT;
-    int found = s->sv->ehlo_filters ? maps_get(s->sv->ehlo_filters, span_of(s->addr), &value) : 0;
+    int found = maps_get(s->sv->ehlo_filters, span_of(s->addr), &value);
     struct span list = found > 0 ? str_span(&value) : span_of(s->sv->params->smtpd_discard_ehlo_keywords);
     struct span rest = list, word;
     bool silent = false;

@@ -106,11 +106,7 @@ static int open_lists(struct service *sv)
     _cleanup_(str_free) struct str err = STR_INIT;
     const struct params *p = sv->params;
     bool flush_parents = names(p->parent_domain_matches_subdomains, "fast_flush_domains");
-    const struct {
-        const char *name, *list;
-        enum match_kind kind;
-        struct match_list **ret;
-    } lists[] = {
+    const struct match_setting lists[] = {
         { "mynetworks", p->mynetworks, MATCH_HOST_ADDR, &sv->mynetworks },
         { "smtpd_client_event_limit_exceptions", p->smtpd_client_event_limit_exceptions, MATCH_HOST_ADDR,
           &sv->limit_exceptions },
@@ -124,36 +120,18 @@ static int open_lists(struct service *sv)
           &sv->bare_exclusions },
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        int r = match_list_open(lists[i].list, lists[i].kind, lists[i].ret, &err);
-
-        if (r < 0) {
-            log_error("%s: %s", lists[i].name, str_cstr(&err));
-            return r;
-        }
-    }
-
-    int r = router_open(sv->server->conf, sv->params, &sv->router, &err);
-
+    int r = match_list_open_settings(lists, ARRAY_LEN(lists), &err);
+    if (r == 0)
+        r = router_open(sv->server->conf, sv->params, &sv->router, &err);
     if (r < 0)
         log_error("%s", str_cstr(&err));
     return r;
 }
 
-/* What most sites do not use costs no look-up */
-static void forget_if_empty(struct maps **m)
-{
-    if (maps_empty(*m))
-        maps_free(TAKE_PTR(*m));
-}
-
 static int open_maps(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
-    const struct {
-        const char *name, *list;
-        struct maps **ret;
-    } lists[] = {
+    const struct maps_setting lists[] = {
         { "smtpd_sender_login_maps", sv->params->smtpd_sender_login_maps, &sv->sender_logins },
         { "relay_clientcerts", sv->params->relay_clientcerts, &sv->relay_clientcerts },
         { "rbl_reply_maps", sv->params->rbl_reply_maps, &sv->rbl_replies },
@@ -163,18 +141,10 @@ static int open_maps(struct service *sv)
           &sv->ehlo_filters },
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        int r = maps_open(lists[i].list, lists[i].ret, &err);
-
-        if (r < 0) {
-            log_error("%s: %s", lists[i].name, str_cstr(&err));
-            return r;
-        }
-    }
-    forget_if_empty(&sv->command_filter);
-    forget_if_empty(&sv->footers);
-    forget_if_empty(&sv->ehlo_filters);
-    return 0;
+    int r = maps_open_settings(lists, ARRAY_LEN(lists), &err);
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    return r;
 }
 
 static int open_restrictions(struct service *sv)

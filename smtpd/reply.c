@@ -72,7 +72,7 @@ static void add_footer(struct smtpd *s, struct span template, struct str *text)
 /* smtpd_reject_footer_maps for this reply, else smtpd_reject_footer; empty: none */
 static struct span find_footer(struct smtpd *s, const struct str *text, struct str *scratch)
 {
-    int r = s->sv->footers ? maps_get(s->sv->footers, str_span(text), scratch) : 0;
+    int r = maps_get(s->sv->footers, str_span(text), scratch);
 
     if (r < 0)
         log_warn("smtpd_reject_footer_maps cannot be read, smtpd_reject_footer holds");

@@ -118,7 +118,7 @@ static void run_line(struct smtpd *s, struct span line)
 {
     _cleanup_(str_free) struct str filtered = STR_INIT;
 
-    if (s->sv->command_filter && filter_command(s, line, &filtered))
+    if (filter_command(s, line, &filtered))
         line = str_span(&filtered);
     command_run(s, line);
 }

@@ -41,47 +41,30 @@ static bool lists_word(const char *list, const char *word)
     return false;
 }
 
-static int name_parameter(int r, const char *name, struct str *err)
+static enum match_kind domains(const struct params *p, const char *name)
 {
-    _cleanup_(str_free) struct str text = STR_INIT;
-
-    str_addf(&text, "%s: %s", name, str_cstr(err));
-    str_set(err, str_span(&text));
-    return r;
+    return lists_word(p->parent_domain_matches_subdomains, name) ? MATCH_DOMAIN_PARENTS : MATCH_DOMAIN;
 }
 
 static int open_match_lists(struct router *r, struct str *err)
 {
     const struct params *p = r->params;
-    const struct {
-        const char *name, *list;
-        struct match_list **ret;
-    } lists[] = {
-        { "mydestination",           p->mydestination,           &r->destinations },
-        { "virtual_alias_domains",   p->virtual_alias_domains,   &r->alias_domains },
-        { "virtual_mailbox_domains", p->virtual_mailbox_domains, &r->mailbox_domains },
-        { "relay_domains",           p->relay_domains,           &r->relay_domains },
+    const struct match_setting lists[] = {
+#define DOMAINS(parameter) #parameter, p->parameter, domains(p, #parameter)
+        { DOMAINS(mydestination), &r->destinations },
+        { DOMAINS(virtual_alias_domains), &r->alias_domains },
+        { DOMAINS(virtual_mailbox_domains), &r->mailbox_domains },
+        { DOMAINS(relay_domains), &r->relay_domains },
+#undef DOMAINS
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
-        enum match_kind kind = lists_word(p->parent_domain_matches_subdomains, lists[i].name)
-                                   ? MATCH_DOMAIN_PARENTS
-                                   : MATCH_DOMAIN;
-        int e = match_list_open(lists[i].list, kind, lists[i].ret, err);
-
-        if (e < 0)
-            return name_parameter(e, lists[i].name, err);
-    }
-    return 0;
+    return match_list_open_settings(lists, ARRAY_LEN(lists), err);
 }
 
 static int open_maps(struct router *r, struct str *err)
 {
     const struct params *p = r->params;
-    const struct {
-        const char *name, *list;
-        struct maps **ret;
-    } maps[] = {
+    const struct maps_setting maps[] = {
         { "virtual_alias_maps", p->virtual_alias_maps, &r->aliases },
         { "transport_maps", p->transport_maps, &r->transports },
         { "local_recipient_maps", p->local_recipient_maps, &r->local_rcpts },
@@ -92,13 +75,7 @@ static int open_maps(struct router *r, struct str *err)
         { "sender_dependent_relayhost_maps", p->sender_dependent_relayhost_maps, &r->sender_relayhosts },
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(maps); i++) {
-        int e = maps_open(maps[i].list, maps[i].ret, err);
-
-        if (e < 0)
-            return name_parameter(e, maps[i].name, err);
-    }
-    return 0;
+    return maps_open_settings(maps, ARRAY_LEN(maps), err);
 }
 
 void router_free(struct router *r)

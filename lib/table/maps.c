@@ -33,6 +33,22 @@ int maps_open(const char *list, struct maps **ret, struct str *err)
     return 0;
 }
 
+int maps_open_settings(const struct maps_setting *settings, size_t n, struct str *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_(str_free) struct str why = STR_INIT;
+        const struct maps_setting *s = &settings[i];
+
+        *s->ret = NULL;
+        int r = *s->list ? maps_open(s->list, s->ret, &why) : 0;
+        if (r < 0) {
+            str_addf(err, "%s: %s", s->name, str_cstr(&why));
+            return r;
+        }
+    }
+    return 0;
+}
+
 void maps_free(struct maps *m)
 {
     if (!m)
@@ -57,12 +73,12 @@ char *maps_path(const char *list, const char *type)
 
 bool maps_empty(const struct maps *m)
 {
-    return m->len == 0;
+    return !m || m->len == 0;
 }
 
 int maps_get(struct maps *m, struct span key, struct str *value)
 {
-    for (size_t i = 0; i < m->len; i++) {
+    for (size_t i = 0; m && i < m->len; i++) {
         int r = table_get(m->tables[i], key, value);
 
         if (r != 0)
@@ -199,6 +215,8 @@ int maps_get_address(struct maps *m, struct span address, const char *delimiters
     str_reset(value);
     if (ext)
         str_reset(ext);
+    if (maps_empty(m))
+        return 0;
     if (forms & MAPS_FULL)
         r = get_user(&s, local, user, at_domain, &cut);
     if (r == 0 && (forms & MAPS_LOCALPART) && (at_domain.len > 0 || !(forms & MAPS_FULL))) {

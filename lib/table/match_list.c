@@ -149,6 +149,21 @@ int match_list_open(const char *list, enum match_kind kind, struct match_list **
     return 0;
 }
 
+int match_list_open_settings(const struct match_setting *settings, size_t n, struct str *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_(str_free) struct str why = STR_INIT;
+        const struct match_setting *s = &settings[i];
+        int r = match_list_open(s->list, s->kind, s->ret, &why);
+
+        if (r < 0) {
+            str_addf(err, "%s: %s", s->name, str_cstr(&why));
+            return r;
+        }
+    }
+    return 0;
+}
+
 /* ---- matching ---- */
 
 struct subject {

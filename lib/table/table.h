@@ -62,13 +62,20 @@ const char *const *table_types(void);
 
 struct maps;
 
-/* Open every table in a list separated by blanks or commas; "" gives an empty list. */
+/* Open every table in a list separated by blanks or commas; "" gives an empty list. Below, NULL is an empty one, too. */
 int maps_open(const char *list, struct maps **ret, struct str *err);
 void maps_free(struct maps *m);
 DEFINE_CLEANUP(struct maps, maps_free);
 /* The path behind the first "type:" in a list of tables, to be freed; NULL if none. */
 char *maps_path(const char *list, const char *type);
 bool maps_empty(const struct maps *m);
+
+/* Parameters that list tables: all of them opened, or the first that cannot be is named, "PARAMETER: why". */
+struct maps_setting {
+    const char *name, *list;    /* list: the parameter's value; of an empty one *ret becomes NULL */
+    struct maps **ret;
+};
+int maps_open_settings(const struct maps_setting *settings, size_t n, struct str *err);
 
 /* The first table that has the key; as table_get. */
 MAY_WAIT int maps_get(struct maps *m, struct span key, struct str *value);
@@ -104,6 +111,14 @@ int match_list_open(const char *list, enum match_kind kind, struct match_list **
                     struct str *err);
 void match_list_free(struct match_list *l);
 DEFINE_CLEANUP(struct match_list, match_list_free);
+
+/* The same for the parameters of a program, as maps_open_settings(). */
+struct match_setting {
+    const char *name, *list;
+    enum match_kind kind;
+    struct match_list **ret;
+};
+int match_list_open_settings(const struct match_setting *settings, size_t n, struct str *err);
 
 /* 1 match, 0 none, negative: temporary failure of a table. */
 MAY_WAIT int match_list_has(struct match_list *l, struct span text);
