@@ -6,8 +6,6 @@
  */
 #include "search.h"
 
-#include <inttypes.h>
-
 #include "command.h"
 #include "reply.h"
 #include "search_return.h"
@@ -19,21 +17,6 @@ static bool parse_charset(struct parse *p, struct span *ret)
     if (!parse_word(p, "CHARSET"))
         return true;
     return parse_sp(p) && parse_astring(p, ret) && ret->len > 0 && parse_sp(p);
-}
-
-static void send_plain(struct imap *s, const struct seqs *found, bool modseq)
-{
-    _cleanup_(str_free) struct str line = STR_INIT;
-
-    str_add_str(&line, "* SEARCH");
-    for (size_t i = 0; i < found->len; i++) {
-        str_add_char(&line, ' ');
-        str_add_u64(&line, search_number(s, found->items[i]));
-    }
-    if (modseq && found->len > 0)
-        str_addf(&line, " (MODSEQ %" PRIu64 ")", search_modseq(s, found->items, found->len));
-    str_add_str(&line, "\r\n");
-    imap_write(s, str_span(&line));
 }
 
 int cmd_search(struct imap *s, struct parse *p)
@@ -55,13 +38,8 @@ int cmd_search(struct imap *s, struct parse *p)
     if (r < 0) {
         if (search_return_saves(&want)) /* RFC 5182 section 2.1: the old result counts no more */
             seqset_done(&s->saved);
-        return search_failed(s, r);
+        return search_failed(s, r, "Searching");
     }
-    if (search_return_saves(&want))
-        search_return_save(s, &want, &found);
-    if (want.want != 0)
-        search_return_send(s, &want, &found, q.has_modseq);
-    else
-        send_plain(s, &found, q.has_modseq);
+    search_return_answer(s, "SEARCH", &want, &found, q.has_modseq);
     return reply_ok(s, "Search completed.");
 }

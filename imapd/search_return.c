@@ -127,7 +127,7 @@ static void save(struct imap *s, const uint32_t *seqs, size_t n)
 }
 
 /* RFC 5182 section 2.1 and RFC 9394 section 3.2, table 1 */
-void search_return_save(struct imap *s, const struct search_return *r, const struct seqs *found)
+static void keep(struct imap *s, const struct search_return *r, const struct seqs *found)
 {
     static const unsigned some = RETURN_MIN | RETURN_MAX | RETURN_PARTIAL;
     size_t from, to;
@@ -185,8 +185,8 @@ static uint64_t named_modseq(struct imap *s, unsigned want, const struct seqs *f
 }
 
 /* RFC 4731 section 3.1: MIN, MAX and ALL are left out when nothing was found. */
-void search_return_send(struct imap *s, const struct search_return *r, const struct seqs *found,
-                        bool modseq)
+static void send_extended(struct imap *s, const struct search_return *r, const struct seqs *found,
+                          bool modseq)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
     size_t n = found->len;
@@ -212,4 +212,31 @@ void search_return_send(struct imap *s, const struct search_return *r, const str
         str_addf(&line, " MODSEQ %" PRIu64, named_modseq(s, r->want, found));
     str_add_str(&line, "\r\n");
     imap_write(s, str_span(&line));
+}
+
+/* "* SEARCH 2 84 882 (MODSEQ 917162500)" */
+static void send_plain(struct imap *s, const char *command, const struct seqs *found, bool modseq)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+
+    str_addf(&line, "* %s", command);
+    for (size_t i = 0; i < found->len; i++) {
+        str_add_char(&line, ' ');
+        str_add_u64(&line, search_number(s, found->items[i]));
+    }
+    if (modseq && found->len > 0)
+        str_addf(&line, " (MODSEQ %" PRIu64 ")", search_modseq(s, found->items, found->len));
+    str_add_str(&line, "\r\n");
+    imap_write(s, str_span(&line));
+}
+
+void search_return_answer(struct imap *s, const char *command, const struct search_return *r, const struct seqs *found,
+                          bool modseq)
+{
+    if (search_return_saves(r))
+        keep(s, r, found);
+    if (r->want != 0)
+        send_extended(s, r, found, modseq);
+    else
+        send_plain(s, command, found, modseq);
 }

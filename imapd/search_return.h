@@ -32,12 +32,11 @@ void search_return_default(struct search_return *r);
 
 /* Is a result to be kept for "$"? */
 bool search_return_saves(const struct search_return *r);
-void search_return_save(struct imap *s, const struct search_return *r, const struct seqs *found);
 
-/* Send ESEARCH for what was found, sequence numbers in the order of the result. modseq: with MODSEQ
- * (RFC 7162 section 3.1.6). */
-void search_return_send(struct imap *s, const struct search_return *r, const struct seqs *found,
-                        bool modseq);
+/* Keep and send what was found, sequence numbers in the order of the result: ESEARCH, or the old form under the name
+ * of the command ("SEARCH"). modseq: with MODSEQ (RFC 7162 section 3.1.5 and 3.1.6). */
+void search_return_answer(struct imap *s, const char *command, const struct search_return *r, const struct seqs *found,
+                          bool modseq);
 
 /* The highest modseq of the messages; and the number by which the client knows one. */
 uint64_t search_modseq(struct imap *s, const uint32_t *seqs, size_t n);

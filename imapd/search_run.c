@@ -53,11 +53,13 @@ bool search_program(struct imap *s, struct parse *p, struct span charset, struct
     return true;
 }
 
-int search_failed(struct imap *s, int r)
+int search_failed(struct imap *s, int r, const char *what)
 {
     if (r == -EPIPE || r == -ECANCELED || stream_error(s->client) < 0)
         return r;
-    return 0;
+    if (r == -ETIME)
+        return reply_no(s, "[LIMIT] %s took longer than imap_search_time_limit.", what);
+    return reply_errno(s, r, what);
 }
 
 static int match_all(struct imap *s, const struct search *q, struct message *m, struct seqs *ret)
@@ -85,9 +87,5 @@ int search_run(struct imap *s, const struct search *q, struct seqs *ret)
     if (r == 0)
         r = match_all(s, q, &m, ret);
     message_done(&m);
-    if (r == -ETIME)
-        reply_no(s, "[LIMIT] The search took longer than imap_search_time_limit.");
-    else if (r < 0 && search_failed(s, r) == 0)
-        reply_errno(s, r, "Searching");
     return r < 0 ? r : 0;
 }

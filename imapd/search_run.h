@@ -15,15 +15,11 @@ struct message_limits imap_message_limits(const struct imap *s);
 /* search-key *(SP search-key), in this charset (empty: UTF-8). False: answered already. */
 bool search_program(struct imap *s, struct parse *p, struct span charset, struct search *ret);
 
-/*
- * The messages that match, as ascending sequence numbers.
- *
- * Returns 0, or negative: the tagged answer is set, unless the session is over (stream_error()).
- */
+/* The messages that match, as ascending sequence numbers. 0 or negative: search_failed() is next. */
 MAY_WAIT int search_run(struct imap *s, const struct search *q, struct seqs *ret);
 
-/* What a command returns that search_run() or the like has ended with r < 0: 0 after an answer, or the
- * end of the session. */
-int search_failed(struct imap *s, int r);
+/* Answer a command that search_run() or the like has ended with r < 0; returns what the command returns, negative
+ * if the session is over. what: "Searching", begins the client's text. */
+int search_failed(struct imap *s, int r, const char *what);
 
 #endif

@@ -224,35 +224,6 @@ static int sort(struct imap *s, struct sort *o, struct seqs *found)
     return 0;
 }
 
-static void send_plain(struct imap *s, const struct seqs *found, bool modseq)
-{
-    _cleanup_(str_free) struct str line = STR_INIT;
-
-    str_add_str(&line, "* SORT");
-    for (size_t i = 0; i < found->len; i++) {
-        str_add_char(&line, ' ');
-        str_add_u64(&line, search_number(s, found->items[i]));
-    }
-    if (modseq && found->len > 0) /* RFC 7162 section 3.1.5 holds for SORT as well */
-        str_addf(&line, " (MODSEQ %" PRIu64 ")", search_modseq(s, found->items, found->len));
-    str_add_str(&line, "\r\n");
-    imap_write(s, str_span(&line));
-}
-
-static int find_and_sort(struct imap *s, const struct search *q, struct sort *o, struct seqs *found)
-{
-    int r = search_run(s, q, found);
-
-    if (r < 0)
-        return r;
-    r = sort(s, o, found);
-    if (r == -ETIME)
-        reply_no(s, "[LIMIT] Sorting took longer than imap_search_time_limit.");
-    else if (r < 0 && search_failed(s, r) == 0)
-        reply_errno(s, r, "Sorting");
-    return r;
-}
-
 int cmd_sort(struct imap *s, struct parse *p)
 {
     _cleanup_(search_done) struct search q = SEARCH_INIT;
@@ -268,15 +239,12 @@ int cmd_sort(struct imap *s, struct parse *p)
     if (!search_program(s, p, charset, &q))
         return 0;
 
-    int r = find_and_sort(s, &q, &o, &found);
+    int r = search_run(s, &q, &found);
 
+    if (r == 0)
+        r = sort(s, &o, &found);
     if (r < 0)
-        return search_failed(s, r);
-    if (search_return_saves(&want))
-        search_return_save(s, &want, &found);
-    if (want.want != 0)
-        search_return_send(s, &want, &found, q.has_modseq);
-    else
-        send_plain(s, &found, q.has_modseq);
+        return search_failed(s, r, "Sorting");
+    search_return_answer(s, "SORT", &want, &found, q.has_modseq);
     return reply_ok(s, "Sort completed.");
 }

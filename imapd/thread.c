@@ -137,14 +137,7 @@ static int find_and_gather(struct imap *s, const struct search *q, struct thread
     _cleanup_(seqs_done) struct seqs found = SEQS_INIT;
     int r = search_run(s, q, &found);
 
-    if (r < 0)
-        return r;
-    r = gather(s, &found, t);
-    if (r == -ETIME)
-        reply_no(s, "[LIMIT] Threading took longer than imap_search_time_limit.");
-    else if (r < 0 && search_failed(s, r) == 0)
-        reply_errno(s, r, "Threading");
-    return r;
+    return r < 0 ? r : gather(s, &found, t);
 }
 
 int cmd_thread(struct imap *s, struct parse *p)
@@ -164,7 +157,7 @@ int cmd_thread(struct imap *s, struct parse *p)
     int r = find_and_gather(s, &q, &t);
 
     if (r < 0)
-        return search_failed(s, r);
+        return search_failed(s, r, "Threading");
     str_add_str(&line, t.len > 0 ? "* THREAD " : "* THREAD");
     algorithm->run(t.mails, t.len, &line);
     str_add_str(&line, "\r\n");
