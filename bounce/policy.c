@@ -17,6 +17,7 @@
 
 struct sender_count {
     struct hash_node node;
+    struct list link;
     struct str address; /* lower case */
     int64_t since;
     int64_t count;
@@ -63,39 +64,34 @@ int report_origins_parse(struct span list, unsigned *ret, struct str *err)
 
 int policy_open(struct policy *ret, const struct params *p, struct str *err)
 {
-    struct policy policy = { .rate_limit = p->bounce_report_rate_limit, .rate_unit = p->bounce_report_rate_time_unit };
-    int r = report_origins_parse(span_of(p->bounce_report_origins), &policy.origins, err);
+    *ret = (struct policy){ .rate_limit = p->bounce_report_rate_limit, .rate_unit = p->bounce_report_rate_time_unit };
+    list_init(&ret->by_time);
+    int r = report_origins_parse(span_of(p->bounce_report_origins), &ret->origins, err);
 
     if (r == 0)
-        r = match_list_open(p->mynetworks, MATCH_HOST_ADDR, &policy.mynetworks, err);
+        r = match_list_open(p->mynetworks, MATCH_HOST_ADDR, &ret->mynetworks, err);
     if (r == 0)
-        r = maps_open(p->bounce_report_suppress_checks, &policy.suppress, err);
+        r = maps_open(p->bounce_report_suppress_checks, &ret->suppress, err);
     if (r < 0)
-        policy_close(&policy);
-    else
-        *ret = policy;
+        policy_close(ret);
     return r;
 }
 
 static void forget(struct policy *p, struct sender_count *s)
 {
     hash_remove(&p->senders, &s->node);
+    list_remove(&s->link);
     str_free(&s->address);
     free(s);
 }
 
-/* All of them, or those whose time is over. */
+/* Those whose time is over; a flood of senders must not have all of them looked at each time. */
 static void forget_before(struct policy *p, int64_t since)
 {
-    struct hash_node *n = hash_next(&p->senders, NULL);
+    struct sender_count *s;
 
-    while (n) {
-        struct sender_count *s = CONTAINER_OF(n, struct sender_count, node);
-
-        n = hash_next(&p->senders, n);
-        if (s->since < since)
-            forget(p, s);
-    }
+    while (!list_empty(&p->by_time) && (s = LIST_FIRST(&p->by_time, struct sender_count, link))->since <= since)
+        forget(p, s);
 }
 
 void policy_close(struct policy *p)
@@ -105,6 +101,7 @@ void policy_close(struct policy *p)
     forget_before(p, INT64_MAX);
     hash_done(&p->senders);
     *p = (struct policy){ 0 };
+    list_init(&p->by_time);
 }
 
 /* ---- the three questions ---- */
@@ -154,6 +151,7 @@ static struct sender_count *count_of(struct policy *p, const char *sender, int64
     struct sender_count *s = mem_new(struct sender_count);
 
     s->since = now;
+    list_push_back(&p->by_time, &s->link);
     str_set(&s->address, str_span(&key));
     s->node.key = str_span(&s->address);
     hash_put(&p->senders, &s->node);
@@ -171,6 +169,8 @@ static bool had_enough(struct policy *p, const char *sender, int64_t now)
     if (now - s->since >= p->rate_unit) {
         s->since = now;
         s->count = 0;
+        list_remove(&s->link);
+        list_push_back(&p->by_time, &s->link);
     }
     return ++s->count > p->rate_limit;
 }

@@ -16,6 +16,7 @@
 #define BOUNCE_POLICY_H
 
 #include "base/hash.h"
+#include "base/list.h"
 #include "queue/queue.h"
 #include "table/table.h"
 
@@ -25,6 +26,7 @@ struct policy {
     struct maps *suppress;
     int64_t rate_limit, rate_unit;
     struct hash senders;        /* struct sender_count */
+    struct list by_time;        /* the same, the longest counted first */
 };
 
 enum report_origin {
