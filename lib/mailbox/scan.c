@@ -62,6 +62,7 @@ struct scan {
     struct takeover *takeover; /* NULL: none */
     bool changed, assigned;
     bool all_known; /* `known` has all that the index has, not only those in new/ */
+    bool stood_still; /* nobody has changed cur/ while it was read */
 };
 
 static void forget_found(struct scan *s)
@@ -193,7 +194,8 @@ static int read_directory(struct scan *s, const char *sub, bool in_new)
 /* new/ first: a file moves from there to cur/, never back. */
 static int read_both(struct scan *s)
 {
-    for (int pass = 0; pass < MAX_PASSES; pass++) {
+    s->stood_still = false;
+    for (int pass = 0; pass < MAX_PASSES && !s->stood_still; pass++) {
         uint64_t before = folder_stamp(s->folder, "cur");
 
         forget_found(s);
@@ -204,8 +206,7 @@ static int read_both(struct scan *s)
             r = read_directory(s, "cur", false);
         if (r < 0)
             return r;
-        if (folder_stamp(s->folder, "cur") == before)
-            break;
+        s->stood_still = folder_stamp(s->folder, "cur") == before;
     }
     return 0;
 }
@@ -390,6 +391,8 @@ static int record_missing(struct scan *s)
 {
     _cleanup_(str_free) struct str file = STR_INIT;
 
+    if (!s->stood_still)
+        return 0;
     for (size_t i = 0; i < s->n_known; i++) {
         struct index_message m;
 
