@@ -69,8 +69,11 @@ static int quoted_argument(struct imap_line *c, struct str *ret)
     struct span s = span_from(c->rest, 1);
 
     while (s.len > 0 && s.ptr[0] != '"') {
-        if (s.ptr[0] == '\\' && s.len > 1)
+        if (s.ptr[0] == '\\') {
             s = span_from(s, 1);
+            if (s.len == 0 || (s.ptr[0] != '"' && s.ptr[0] != '\\'))
+                return -EINVAL;
+        }
         str_add_char(ret, s.ptr[0]);
         s = span_from(s, 1);
     }
@@ -176,6 +179,8 @@ static int cmd_login(struct imap_line *c)
     int r = argument(c, &user);
     if (r == 0)
         r = argument(c, &password);
+    if (r == 0 && span_trim(c->rest).len > 0)
+        r = -EINVAL;
     if (r < 0)
         return refuse_argument(c, r);
     login_password(c->l, str_span(&user), str_span(&password), &res);
@@ -260,17 +265,26 @@ static int cmd_starttls(struct imap_line *c)
 
 static const struct command {
     struct span name;
-    bool signs_in;
+    enum { ALONE, WITH_ARGUMENTS } form;
+    enum { ANYBODY, SIGNS_IN } use;
     int (*run)(struct imap_line *c);
 } commands[] = {
-    { SPAN("CAPABILITY"),   false, cmd_capability },
-    { SPAN("NOOP"),         false, cmd_noop },
-    { SPAN("LOGOUT"),       false, cmd_logout },
-    { SPAN("ID"),           false, cmd_id },
-    { SPAN("STARTTLS"),     false, cmd_starttls },
-    { SPAN("LOGIN"),        true,  cmd_login },
-    { SPAN("AUTHENTICATE"), true,  cmd_authenticate },
+    { SPAN("CAPABILITY"),   ALONE,          ANYBODY,  cmd_capability },
+    { SPAN("NOOP"),         ALONE,          ANYBODY,  cmd_noop },
+    { SPAN("LOGOUT"),       ALONE,          ANYBODY,  cmd_logout },
+    { SPAN("ID"),           WITH_ARGUMENTS, ANYBODY,  cmd_id },
+    { SPAN("STARTTLS"),     ALONE,          ANYBODY,  cmd_starttls },
+    { SPAN("LOGIN"),        WITH_ARGUMENTS, SIGNS_IN, cmd_login },
+    { SPAN("AUTHENTICATE"), WITH_ARGUMENTS, SIGNS_IN, cmd_authenticate },
 };
+
+static const struct command *command_find(struct span name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (span_eq_nocase(name, commands[i].name))
+            return &commands[i];
+    return NULL;
+}
 
 static bool tag_valid(struct span tag)
 {
@@ -278,6 +292,38 @@ static bool tag_valid(struct span tag)
         if (tag.ptr[i] <= ' ' || tag.ptr[i] >= 127 || strchr("(){%*\"\\+", tag.ptr[i]))
             return false;
     return tag.len > 0 && tag.len <= TAG_MAX;
+}
+
+static int run_named(struct imap_line *c, const struct command *cmd)
+{
+    if (!cmd) {
+        bad(c, "unknown command before sign-in");
+        return 0;
+    }
+    if (cmd->use == SIGNS_IN && !login_may_sign_in(c->l)) {
+        answer(c, "NO [PRIVACYREQUIRED] Plaintext authentication is not allowed without TLS.");
+        return 0;
+    }
+    if (cmd->form == ALONE && span_trim(c->rest).len > 0) {
+        bad(c, "no arguments are expected");
+        return 0;
+    }
+    return cmd->run(c);
+}
+
+/* What was refused may go on after "{n+}", which does not wait: it belongs to that command (RFC 7888 section 4). */
+static int skip_rest(struct imap_line *c)
+{
+    int r = 0;
+
+    while (r == 0 && !c->l->done && span_ends_nocase(c->rest, span_of("+}")) && span_rchr(c->rest, '{') >= 0) {
+        _cleanup_(str_free) struct str skipped = STR_INIT;
+        c->rest = span_from(c->rest, (size_t)span_rchr(c->rest, '{'));
+        r = literal_argument(c, &skipped);
+    }
+    if (r == -EINVAL)
+        return 0;
+    return r == -EMSGSIZE ? refuse_argument(c, r) : r;
 }
 
 static int run_command(struct imap_line *c)
@@ -292,17 +338,8 @@ static int run_command(struct imap_line *c)
         bad(c, "expected a tag and a command");
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        if (!span_eq_nocase(name, commands[i].name))
-            continue;
-        if (commands[i].signs_in && !login_may_sign_in(c->l)) {
-            answer(c, "NO [PRIVACYREQUIRED] Plaintext authentication is not allowed without TLS.");
-            return 0;
-        }
-        return commands[i].run(c);
-    }
-    bad(c, "unknown command before sign-in");
-    return 0;
+    int r = run_named(c, command_find(name));
+    return r < 0 ? r : skip_rest(c);
 }
 
 static int serve_line(struct login *l)

@@ -30,11 +30,9 @@ int sasl_plain_parse(struct span message, struct sasl_credentials *ret)
     struct span authcid = span_cut(&message, '\0');
     if (authcid.len == 0 || span_chr(message, '\0') >= 0)
         return -EINVAL;
-    if (authzid.len > 0 && !span_eq(authzid, authcid))
-        return -EINVAL;
     str_set(&ret->user, authcid);
     str_set(&ret->password, message);
-    return SASL_DONE;
+    return authzid.len > 0 && !span_eq(authzid, authcid) ? -EACCES : SASL_DONE;
 }
 
 static int step_plain(struct sasl_exchange *x, struct span data, struct str *challenge)

@@ -116,7 +116,8 @@ def instances(make_instance):
 
     def get(params):
         if params not in made:
-            suite = make_instance(start=False, users=(), params=dict(params))
+            suite = make_instance(start=False, users=(), params={
+                "auth_failure_delay": "0s", "auth_failure_exceptions": "127.0.0.0/8", **dict(params)})
             users = [f"u{n}" for n, s in enumerate(SESSIONS) if s.params == params]
             (suite.config / "users").write_text("".join(f"{suite.address(u)}:{{PLAIN}}{PASSWORD}::::::\n" for u in users))
             (suite.config / "vmailbox").write_text("".join(f"{suite.address(u)} {suite.domain}/{u}/\n" for u in users))
