@@ -13,7 +13,7 @@
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
  */
-#include "mailbox/index.h"
+#include "mailbox/index_parts.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -39,25 +39,6 @@ struct index {
 
 /* The index that is in a transaction, for the signal handler. A process serves one account. */
 static struct index *volatile busy;
-
-static int map_error(int rc)
-{
-    switch (rc) {
-    case MDB_SUCCESS:
-        return 0;
-    case MDB_NOTFOUND:
-        return -ENOENT;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case MDB_CURSOR_FULL:
-    case MDB_PAGE_FULL:
-        return -ENOSPC;
-    case MDB_READERS_FULL:
-        return -EAGAIN;
-    default:
-        return rc > 0 ? -rc : -EBADMSG;
-    }
-}
 
 /* ---- damage ---- */
 
@@ -113,9 +94,9 @@ static int begin(struct index *x, unsigned flags, struct index_txn *ret)
     }
     if (rc != MDB_SUCCESS) {
         busy = NULL;
-        return map_error(rc);
+        return index_errno(rc);
     }
-    *ret = (struct index_txn){ x, txn, x->db };
+    *ret = (struct index_txn){ .index = x, .txn = txn, .db = x->db };
     return 0;
 }
 
@@ -133,7 +114,7 @@ static int grow_map(struct index *x)
     mdb_env_stat(x->env, &stat);
     if (info.me_last_pgno * (size_t)stat.ms_psize < info.me_mapsize / 2)
         return 0;
-    return map_error(mdb_env_set_mapsize(x->env, info.me_mapsize * 2));
+    return index_errno(mdb_env_set_mapsize(x->env, info.me_mapsize * 2));
 }
 
 int index_begin_write(struct index *x, struct index_txn *ret)
@@ -145,15 +126,23 @@ int index_begin_write(struct index *x, struct index_txn *ret)
 
 int index_commit(struct index_txn *t, bool durable)
 {
+    int r = index_page_flush(t);
+
+    free(TAKE_PTR(t->kept));
+    if (r < 0) {
+        index_end(t);
+        return r;
+    }
     /* Without its meta page flushed a commit may be undone by a power cut, but the database stays whole. */
     mdb_env_set_flags(t->index->env, MDB_NOMETASYNC, !durable);
     int rc = mdb_txn_commit(TAKE_PTR(t->txn));
     busy = NULL;
-    return map_error(rc);
+    return index_errno(rc);
 }
 
 void index_end(struct index_txn *t)
 {
+    free(TAKE_PTR(t->kept));
     if (!t->txn)
         return;
     mdb_txn_abort(TAKE_PTR(t->txn));
@@ -181,7 +170,7 @@ static int header_get(struct index_txn *t, uint32_t *ret_uidvalidity)
     int rc = mdb_get(t->txn, t->db, &key, &value);
 
     if (rc != MDB_SUCCESS)
-        return map_error(rc);
+        return index_errno(rc);
     const char *p = value.mv_data;
     if (value.mv_size != HEADER_SIZE || memcmp(p, magic, sizeof magic - 1) != 0 ||
         get_u32(p + sizeof magic - 1) != VERSION)
@@ -198,7 +187,7 @@ static int header_put(struct index_txn *t, uint32_t uidvalidity)
     memcpy(bytes, magic, sizeof magic - 1);
     put_u32(bytes + sizeof magic - 1, VERSION);
     put_u32(bytes + sizeof magic + 3, uidvalidity);
-    return map_error(mdb_put(t->txn, t->db, &key, &value, 0));
+    return index_errno(mdb_put(t->txn, t->db, &key, &value, 0));
 }
 
 int index_uidvalidity_new(struct index_txn *t, uint32_t *ret)
@@ -252,7 +241,7 @@ static int check_header(struct index *x)
     if (rc == MDB_SUCCESS)
         rc = mdb_stat(t.txn, x->db, &stat);
     if (rc != MDB_SUCCESS)
-        return map_error(rc);
+        return index_errno(rc);
     t.db = x->db;
     if (stat.ms_entries > 0)
         return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : 0;
@@ -274,14 +263,14 @@ static int open_environment(struct index *x)
     int dead, rc = mdb_env_create(&x->env);
 
     if (rc != MDB_SUCCESS)
-        return map_error(rc);
+        return index_errno(rc);
     mdb_env_set_mapsize(x->env, MAP_SIZE);
     mdb_env_set_maxreaders(x->env, MAX_READERS);
     mdb_env_set_userctx(x->env, x);
     mdb_env_set_assert(x->env, on_assertion);
     rc = mdb_env_open(x->env, x->path, MDB_NOTLS, 0600);
     if (rc != MDB_SUCCESS)
-        return map_error(rc);
+        return index_errno(rc);
     /* A session that was killed has left its reader slot, which would keep old pages for ever. */
     mdb_reader_check(x->env, &dead);
     return check_length(x);

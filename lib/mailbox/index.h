@@ -53,8 +53,9 @@ struct index_txn {
     struct index *index;
     MDB_txn *txn;
     MDB_dbi db;
+    struct index_kept_page *kept;   /* index_parts.h */
 };
-#define INDEX_TXN_INIT ((struct index_txn){ NULL, NULL, 0 })
+#define INDEX_TXN_INIT ((struct index_txn){ .txn = NULL })
 
 int index_begin_read(struct index *x, struct index_txn *ret);
 int index_begin_write(struct index *x, struct index_txn *ret);

@@ -27,6 +27,7 @@ struct change {
     struct index_mailbox rec;
     struct str dir;
     struct touch touch;
+    int cur_fd;                     /* of the directory cur/: names below it are short to look up; -1: not opened yet */
     uint64_t modseq;
     bool changed;
     int64_t gone_bytes, gone;       /* for the quota */
@@ -36,11 +37,13 @@ static void change_done(struct change *c)
 {
     index_end(&c->txn);
     str_free(&c->dir);
+    if (c->cur_fd >= 0)
+        close(c->cur_fd);
 }
 
 static int change_begin(struct mailbox *mb, struct change *c)
 {
-    *c = (struct change){ .mb = mb, .txn = INDEX_TXN_INIT, .dir = STR_INIT };
+    *c = (struct change){ .mb = mb, .txn = INDEX_TXN_INIT, .dir = STR_INIT, .cur_fd = -1 };
     int r = index_begin_write(mb->account->index, &c->txn);
 
     if (r < 0)
@@ -80,14 +83,32 @@ static int get_message(struct change *c, uint32_t uid, struct index_message *m, 
     return 0;
 }
 
-/* Rename a message's file. 0, -ENOENT: it has gone, or another program was faster. */
-static int rename_message(const struct folder *f, const struct index_message *from, const char *to)
+static int open_cur(struct change *c)
 {
-    _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT;
+    _cleanup_(str_free) struct str path = STR_INIT;
 
-    maildir_path(&new, f->path.data, "cur", to);
-    maildir_path(&old, f->path.data, folder_sub(from), from->file.ptr);
-    return strcmp(old.data, new.data) == 0 || rename(old.data, new.data) == 0 ? 0 : -errno;
+    if (c->cur_fd < 0)
+        c->cur_fd = open(maildir_path(&path, c->mb->folder.path.data, "cur", NULL),
+                         O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return c->cur_fd < 0 ? -errno : 0;
+}
+
+/* A message's file as it is named from cur/. The result is m's own name, or in *path. */
+static const char *name_from_cur(const struct index_message *m, struct str *path)
+{
+    return m->in_new ? maildir_path(path, "..", "new", m->file.ptr) : m->file.ptr;
+}
+
+/* Rename a message's file. 0, -ENOENT: it has gone, or another program was faster. */
+static int rename_message(struct change *c, const struct index_message *from, const char *to)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    const char *old = name_from_cur(from, &path);
+    int r = open_cur(c);
+
+    if (r < 0)
+        return r;
+    return strcmp(old, to) == 0 || renameat(c->cur_fd, old, c->cur_fd, to) == 0 ? 0 : -errno;
 }
 
 /* Another program has renamed the file: *m becomes what it says now. -ENOENT: it has gone. */
@@ -165,7 +186,7 @@ static int store_message(struct change *c, struct mail_entry *e, const struct in
                 break;
             m = stored(c, &now, s, &file);
         }
-        r = rename_message(&c->mb->folder, &now, file.data);
+        r = rename_message(c, &now, file.data);
     }
     if (r != 0)
         return r == 1 || r == -ENOENT ? 0 : r; /* nothing to do; or the next sync finds that it has gone */
@@ -221,7 +242,7 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
 
 int mailbox_keyword_make(struct mailbox *mb, struct span name)
 {
-    _cleanup_(change_done) struct change c = { 0 };
+    _cleanup_(change_done) struct change c = { .cur_fd = -1 };
     _cleanup_(str_free) struct str names = STR_INIT;
     bool added = false;
 
@@ -256,12 +277,14 @@ static int expunge_message(struct change *c, const struct index_message *m)
     struct span base = m->file;
     struct maildir_name name;
     bool in_new;
+    int r = open_cur(c);
 
-    str_add(&file, m->file);
-    if (unlink(maildir_path(&path, f->path.data, folder_sub(m), file.data)) < 0) {
+    if (r < 0)
+        return r;
+    if (unlinkat(c->cur_fd, name_from_cur(m, &path), 0) < 0) {
         if (errno != ENOENT)
             return -errno;
-        int r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
+        r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
         if (r < 0)
             return r;
         if (r > 0 && unlink(maildir_path(&path, f->path.data, in_new ? "new" : "cur", file.data)) < 0 &&

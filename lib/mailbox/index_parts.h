@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * index_parts.h - what the files behind index.h share: keys, access to one record, pages of messages
+ */
+#ifndef MAILBOX_INDEX_PARTS_H
+#define MAILBOX_INDEX_PARTS_H
+
+#include "mailbox/index.h"
+
+/* ---- keys and records (index_key.c) ---- */
+
+enum { INDEX_KEY_MAX = 1 + 8 + 255 + 1 };
+
+struct index_key {
+    size_t len;
+    unsigned char bytes[INDEX_KEY_MAX];
+};
+
+struct index_key index_key_of(char kind, uint64_t id);
+struct index_key index_key_numbered(char kind, uint64_t id, uint32_t n);
+struct index_key index_key_modseq(char kind, uint64_t id, uint64_t modseq, uint32_t n);
+void index_key_add(struct index_key *k, uint64_t n, unsigned width);
+/* The number of `width` bytes at this offset of a key. */
+uint64_t index_key_number(const void *bytes, size_t offset, unsigned width);
+
+/* What LMDB says, as -errno; -EBADMSG: damaged. */
+int index_errno(int rc);
+
+int index_get(struct index_txn *t, struct index_key *k, struct span *ret);
+int index_put(struct index_txn *t, struct index_key *k, struct span bytes);
+int index_delete(struct index_txn *t, struct index_key *k);
+
+/* ---- pages of messages (index_page.c) ---- */
+
+/*
+ * A transaction keeps the page that it has looked at last, decoded, and writes it when it turns to another one, or
+ * is committed: a command on messages in a row costs an encoding for each 32 of them.
+ */
+struct index_kept_page {
+    bool valid, changed;
+    uint32_t number;
+    uint64_t id, stored_modseq; /* greatest modseq of the page in the database; 0: it is not there */
+    struct index_page page;
+};
+
+/* Find, set or remove a message without its name. -ENOENT. The result is valid until the next call on t. */
+int index_page_find(struct index_txn *t, uint64_t id, uint32_t uid, const struct index_message **ret);
+int index_page_set(struct index_txn *t, uint64_t id, const struct index_message *m);
+int index_page_remove(struct index_txn *t, uint64_t id, uint32_t uid);
+
+/* A whole page, len 0 if there is none. Valid until the next call on t. */
+int index_page_get(struct index_txn *t, uint64_t id, uint32_t number, const struct index_page **ret);
+
+/* Write the kept page if it was changed: before anything else reads pages, and before the commit. */
+int index_page_flush(struct index_txn *t);
+
+#endif
