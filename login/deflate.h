@@ -26,8 +26,8 @@ int deflate_in(struct deflate *d, struct span *in, char *buf, size_t size);
 void deflate_out(struct deflate *d, struct span in, struct str *ret);
 
 /*
- * For a connection that waits for long: give back all memory but the text that the client may refer to (at most 32 KiB,
- * and no more than it has said). The next call brings the rest back.
+ * For a connection that waits for long: give back all memory but the text that the client may refer to (at most its last
+ * 32 KiB, compressed). The next call brings the rest back.
  */
 void deflate_rest(struct deflate *d);
 
