@@ -16,6 +16,7 @@
 #include "flags.h"
 #include "mail/date.h"
 #include "reply.h"
+#include "thread_id.h"
 
 void fetch_put_flags(struct imap *s, struct fetch *f, const struct fetch_item *i,
                            const struct mail_entry *e)
@@ -186,14 +187,15 @@ static void put_email_id(struct imap *s, struct fetch *f, const struct fetch_ite
     str_addf(&f->line, "EMAILID (M%.*s)", SPAN_ARG(kept(f, KEPT_EMAIL_ID)->email_id));
 }
 
-/* RFC 8474 section 5.2: threads have no name here, which is NIL */
 static void put_thread_id(struct imap *s, struct fetch *f, const struct fetch_item *i,
                           const struct mail_entry *e)
 {
     (void)s;
     (void)i;
     (void)e;
-    str_add_str(&f->line, "THREADID NIL");
+    str_add_str(&f->line, "THREADID (");
+    thread_id_add(kept(f, KEPT_HEADER)->header, &f->line);
+    str_add_char(&f->line, ')');
 }
 
 static void put_kept_fields(struct imap *s, struct fetch *f, const struct fetch_item *i,
@@ -220,7 +222,7 @@ static const struct fetch_row rows[] = {
     { "RFC822.SIZE",   put_size,          FETCH_SIZE,   0,              SECTION_WHOLE },
     { "RFC822.TEXT",   put_section,       FETCH_ALL,    0,              SECTION_TEXT },
     { "SAVEDATE",      put_save_date,     FETCH_INDEX,  0,              SECTION_WHOLE },
-    { "THREADID",      put_thread_id,     FETCH_INDEX,  0,              SECTION_WHOLE },
+    { "THREADID",      put_thread_id,     FETCH_INDEX,  KEPT_HEADER,    SECTION_WHOLE },
     { "UID",           fetch_put_uid,     FETCH_INDEX,  0,              SECTION_WHOLE },
 };
 /* BODY[...], by how far it has to be read */

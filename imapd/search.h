@@ -30,7 +30,7 @@ enum search_kind {
     SEARCH_SAVEDON,
     SEARCH_SAVEDSINCE,
     SEARCH_EMAILID,     /* text */
-    SEARCH_NOTHING,
+    SEARCH_THREADID,    /* text */
     SEARCH_SENTBEFORE,  /* number: day, of the Date field */
     SEARCH_SENTON,
     SEARCH_SENTSINCE,

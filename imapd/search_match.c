@@ -19,6 +19,7 @@
 #include "mail/header.h"
 #include "search.h"
 #include "search_text.h"
+#include "thread_id.h"
 
 enum answer { NO, YES, UNKNOWN };
 enum round { ROUND_INDEX, ROUND_KEPT, ROUND_HEADER, ROUND_ALL };
@@ -100,6 +101,16 @@ static enum answer saved_on(const struct question *qu, const struct search_node 
     return compare_day(n->kind, day_of(seconds), n->number);
 }
 
+static enum answer in_thread(const struct question *qu, struct span name)
+{
+    _cleanup_(str_free) struct str id = STR_INIT;
+
+    if (qu->round < ROUND_KEPT)
+        return UNKNOWN;
+    thread_id_add(qu->header, &id);
+    return yes_if(span_eq(str_span(&id), name));
+}
+
 static enum answer header_matches(const struct question *qu, const struct search_node *n)
 {
     if (qu->round < (kept_field(n->field) ? ROUND_KEPT : ROUND_HEADER))
@@ -163,8 +174,8 @@ static enum answer ask_leaf(const struct question *qu, const struct search_node 
         if (qu->round < ROUND_ALL)
             return UNKNOWN;
         return yes_if(n->text.len > 0 && n->text.ptr[0] == 'M' && span_eq(span_from(n->text, 1), qu->email_id));
-    case SEARCH_NOTHING:
-        return NO;
+    case SEARCH_THREADID:
+        return in_thread(qu, n->text);
     case SEARCH_HEADER:
         return header_matches(qu, n);
     case SEARCH_BODY:

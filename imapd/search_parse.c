@@ -74,7 +74,7 @@ static const struct row {
     { "SMALLER",    SEARCH_SMALLER,    IS,     A_NUMBER,    0,             { NULL, 0 } },
     { "SUBJECT",    SEARCH_HEADER,     IS,     A_STRING,    0,             SPAN("Subject") },
     { "TEXT",       SEARCH_TEXT,       IS,     A_STRING,    0,             { NULL, 0 } },
-    { "THREADID",   SEARCH_NOTHING,    IS,     A_STRING,    0,             { NULL, 0 } },
+    { "THREADID",   SEARCH_THREADID,   IS,     A_STRING,    0,             { NULL, 0 } },
     { "TO",         SEARCH_HEADER,     IS,     A_STRING,    0,             SPAN("To") },
     { "UID",        SEARCH_UID,        IS,     A_SET,       0,             { NULL, 0 } },
     { "UNANSWERED", SEARCH_FLAG,       IS_NOT, NO_ARG,      MAIL_ANSWERED, { NULL, 0 } },
@@ -277,6 +277,7 @@ static bool asks_kept_header(const struct search_node *n)
     case SEARCH_SAVEDBEFORE:
     case SEARCH_SAVEDON:
     case SEARCH_SAVEDSINCE:
+    case SEARCH_THREADID:
         return true;
     default:
         return false;

@@ -22,7 +22,7 @@ static const char *const kinds[] = {
     [SEARCH_YOUNGER] = "younger",   [SEARCH_SENTBEFORE] = "sentbefore",
     [SEARCH_SENTON] = "senton",     [SEARCH_SENTSINCE] = "sentsince",
     [SEARCH_SAVEDBEFORE] = "savedbefore", [SEARCH_SAVEDON] = "savedon",
-    [SEARCH_SAVEDSINCE] = "savedsince", [SEARCH_EMAILID] = "emailid", [SEARCH_NOTHING] = "nothing",
+    [SEARCH_SAVEDSINCE] = "savedsince", [SEARCH_EMAILID] = "emailid", [SEARCH_THREADID] = "threadid",
     [SEARCH_HEADER] = "header",     [SEARCH_BODY] = "body",
     [SEARCH_TEXT] = "text",
 };

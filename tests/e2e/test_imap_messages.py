@@ -101,7 +101,6 @@ FETCHING = [
     ("a", "FETCH 2 SAVEDATE", r'SAVEDATE "[ \d]\d-...-20\d\d \d\d:\d\d:\d\d [+-]\d{4}"\)$', OK),
     ("a", "SEARCH SAVEDSINCE 1-Jan-2020", r"^\* SEARCH 1 2$", OK), ("a", "SEARCH SAVEDBEFORE 1-Jan-2020", r"^\* SEARCH$", OK),
     ("a", "SEARCH SAVEDON 1-Jan-2020", r"^\* SEARCH$", OK), ("a", "SEARCH SAVEDATESUPPORTED", r"^\* SEARCH 1 2$", OK),
-    ("a", "FETCH 2 THREADID", r"THREADID NIL\)", OK), ("a", "SEARCH THREADID T1", r"^\* SEARCH$", OK),
     ("a", "SEARCH EMAILID Mnone", r"^\* SEARCH$", OK),
     ("a", "FETCH 1 (UID UID UID UID UID UID)", r"^\* 1 FETCH", OK), ("a", "FETCH 1 (UID UID UID UID UID UID UID)", "BAD .* at most 6"),
 ]
