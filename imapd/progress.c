@@ -39,18 +39,21 @@ static int tell(struct progress *p, uint32_t done)
     return stream_flush(p->s->client);
 }
 
-int progress_step(struct progress *p, uint32_t done)
+/* Is there still somebody who waits? */
+static int look(struct progress *p, uint64_t now)
 {
-    uint64_t now = clock_ms();
-
-    if (now >= p->next_line)
-        return tell(p, done);
-    if (now < p->next_look)
-        return 0;
     p->next_look = now + LOOK_MS;
     if (stream_peer_gone(p->s->client))
         return -EPIPE;
     if (fiber_cancelled())
         return -ECANCELED;
     return now >= p->deadline ? -ETIME : 0;
+}
+
+int progress_step(struct progress *p, uint32_t done)
+{
+    uint64_t now = clock_ms();
+    int r = now >= p->next_look ? look(p, now) : 0;
+
+    return r == 0 && now >= p->next_line ? tell(p, done) : r;
 }
