@@ -5,6 +5,9 @@
  * With several messages at once, all or none (MULTIAPPEND, RFC 3502), literal8 (BINARY, RFC 3516
  * section 4.4) and UTF8 (...) (RFC 6855 section 4); answered by APPENDUID (UIDPLUS, RFC 4315).
  *
+ * A Maildir is text. A literal8 may be more: its binary parts become base64 on the way (mail/unbinary.h), which
+ * loses no byte of them, and FETCH BINARY gives them back as they came.
+ *
  * Messages are streamed one after the other into one nameless file of the user's own, never held in
  * memory (small ones are, in the kernel's, as a memfd: no inode has to be made for them).
  *
@@ -24,6 +27,7 @@
 #include "flags.h"
 #include "input.h"
 #include "mail/date.h"
+#include "mail/unbinary.h"
 #include "reply.h"
 #include "seqset.h"
 
@@ -34,6 +38,7 @@ struct head {
     struct flag_list flags;
     int64_t received;       /* 0: now */
     bool in_utf8;           /* UTF8 (~{n}...): a parenthesis has to follow */
+    bool is_binary;         /* ~{n}: NULs and binary parts are allowed */
 };
 
 struct append {
@@ -82,7 +87,7 @@ static bool parse_head(struct parse *p, struct head *ret)
     ret->in_utf8 = parse_word(p, "UTF8");
     if (ret->in_utf8 && (!parse_sp(p) || !parse_char(p, '(') || p->in.len == 0))
         return false;
-    parse_char(p, '~');
+    ret->is_binary = parse_char(p, '~');
     return p->in.len == 0;
 }
 
@@ -176,9 +181,50 @@ static int make_room(struct append *a, uint64_t size)
 
 /* ---- receiving ---- */
 
+/* A message that comes in */
+struct incoming {
+    struct append *to;
+    uint64_t size;              /* written so far */
+    bool is_binary;
+    struct unbinary parts;
+    struct str text;            /* what they have become, not written yet */
+};
+
+static void incoming_done(struct incoming *in)
+{
+    if (in->is_binary)
+        unbinary_done(&in->parts);
+    str_free(&in->text);
+}
+
+/* A NUL outside of a part that is declared binary cannot be kept (RFC 3516 section 4.4). */
+static int write_text(struct incoming *in, struct span text)
+{
+    in->size += text.len;
+    return span_chr(text, '\0') >= 0 ? -EILSEQ : write_all(in->to->fd, text);
+}
+
+static int write_bytes(struct incoming *in, struct span bytes)
+{
+    if (!in->is_binary)
+        return write_text(in, bytes);
+    str_reset(&in->text);
+    unbinary_feed(&in->parts, bytes, &in->text);
+    return write_text(in, str_span(&in->text));
+}
+
+static int write_end(struct incoming *in)
+{
+    if (!in->is_binary)
+        return 0;
+    str_reset(&in->text);
+    unbinary_finish(&in->parts, &in->text);
+    return write_text(in, str_span(&in->text));
+}
+
 /* Read the literal into the file. A failure to write, or a NUL, is kept in *ret_error and the rest read
  * away. Returns 0, or the stream's error. */
-static int receive(struct imap *s, struct append *a, int *ret_error)
+static int receive(struct imap *s, struct incoming *in, int *ret_error)
 {
     uint64_t left = s->literal.size;
 
@@ -190,12 +236,13 @@ static int receive(struct imap *s, struct append *a, int *ret_error)
             return r;
         if (got.len > left)
             got.len = (size_t)left;
-        /* A Maildir is text: what is more has to be encoded (RFC 3516 section 4.4). */
-        *ret_error = span_chr(got, '\0') >= 0 ? -EILSEQ : write_all(a->fd, got);
+        *ret_error = write_bytes(in, got);
         stream_consume(s->client, got.len);
         s->stats.in += got.len;
         left -= got.len;
     }
+    if (*ret_error == 0)
+        *ret_error = write_end(in);
     return input_skip(s, left);
 }
 
@@ -211,17 +258,6 @@ static void add_message(struct append *a, const struct head *h, uint64_t size)
         .keywords = keywords,
     };
     a->used += size;
-}
-
-/* Refuse without reading the message, unless it is on its way already. */
-static int drop_literal(struct imap *s)
-{
-    if (s->literal.sync)
-        return 0;
-
-    int r = input_skip(s, s->literal.size);
-
-    return r < 0 ? r : input_skip_command(s);
 }
 
 /* The line after a message: its end, or the head of the next. 1: *ret_head and s->literal are set; 0: the
@@ -246,19 +282,46 @@ static int next_head(struct imap *s, const struct head *last, struct head *ret_h
         return 0;
     r = parse_literal_spec(p.in, &before, &s->literal.size, &s->literal.sync);
     if (r > 0) {
+        s->literal.pending = true;
         p.in = before;
         if (parse_head(&p, ret_head))
             return 1;
     }
+    s->literal.pending = false;
     r = input_skip_rest(s, str_span(&s->command));
     return r < 0 ? r : -EINVAL;
+}
+
+/* The literal goes into the file. 0; 1: refused, answered, all is read; or the stream's error. */
+static int receive_literal(struct imap *s, struct append *a, const struct head *h)
+{
+    _cleanup_(incoming_done) struct incoming in = { .to = a, .is_binary = h->is_binary, .text = STR_INIT };
+    int error = 0, r;
+
+    if (in.is_binary)
+        unbinary_init(&in.parts);
+    s->literal.pending = false;
+    input_invite(s, s->literal.sync);
+    r = receive(s, &in, &error);
+    if (r < 0)
+        return r;
+    if (error == 0) {
+        add_message(a, h, in.size);
+        return 0;
+    }
+    if (error == -EILSEQ)
+        reply_no(s, "[UNKNOWN-CTE] NUL bytes are for parts of the encoding \"binary\", in a literal8.");
+    else
+        reply_errno(s, error, "Writing a temporary file");
+    r = input_skip_command(s);
+    return r < 0 ? r : 1;
 }
 
 /* One message after its head. 0; 1: refused, answered, all is read; or the stream's error. */
 static int receive_message(struct imap *s, struct append *a, const struct head *h)
 {
     uint64_t limit = (uint64_t)s->params->message_size_limit, size = s->literal.size;
-    int error = 0, r;
+    int r;
 
     if (size == 0)
         reply_no(s, "A message has at least one byte.");
@@ -266,25 +329,11 @@ static int receive_message(struct imap *s, struct append *a, const struct head *
         reply_no(s, "[TOOBIG] A message has at most %" PRIu64 " bytes.", limit);
     else if (a->len == (a->replaced > 0 ? 1 : (size_t)s->params->imap_append_limit))
         reply_no(s, "[LIMIT] This command stores at most %zu messages.", a->len);
-    else if ((error = make_room(a, size)) < 0)
-        reply_errno(s, error, "Making a temporary file");
-    else {
-        input_invite(s, s->literal.sync);
-        r = receive(s, a, &error);
-        if (r < 0)
-            return r;
-        if (error == 0) {
-            add_message(a, h, size);
-            return 0;
-        }
-        if (error == -EILSEQ)
-            reply_no(s, "[UNKNOWN-CTE] A message with NUL bytes has to be encoded.");
-        else
-            reply_errno(s, error, "Writing a temporary file");
-        r = input_skip_command(s);
-        return r < 0 ? r : 1;
-    }
-    r = drop_literal(s);
+    else if ((r = make_room(a, h->is_binary ? size + size / 2 : size)) < 0) /* base64 is longer by a third */
+        reply_errno(s, r, "Making a temporary file");
+    else
+        return receive_literal(s, a, h);
+    r = input_drop_literal(s);
     return r < 0 ? r : 1;
 }
 
@@ -322,15 +371,13 @@ static void put_uids(struct str *out, const uint32_t *uids, size_t n)
     seqset_print_end(&set);
 }
 
-/* RFC 8508 section 3.4: APPENDUID stands before the EXPUNGE, hence untagged */
-static int finish_replace(struct imap *s, const struct append *a, const char *code)
+static int save_messages(struct imap *s, struct append *a, uint32_t *ret_uidvalidity, uint32_t *ret_uids)
 {
-    int r = mailbox_remove(s->mb, &a->replaced, 1);
-
-    if (r < 0)
-        return reply_errno(s, r, "Removing the replaced message");
-    imap_printf(s, "* OK %s Replacement stored.\r\n", code);
-    return reply_ok(s, "Replace completed.");
+    for (size_t i = 0; i < a->len; i++)
+        a->messages[i].save.content_fd = a->fd;
+    if (a->replaced > 0)
+        return mailbox_replace(s->mb, a->replaced, str_span(&a->mailbox), a->messages, ret_uidvalidity, ret_uids);
+    return account_append_all(s->account, str_span(&a->mailbox), a->messages, a->len, ret_uidvalidity, ret_uids);
 }
 
 static int store(struct imap *s, struct append *a)
@@ -338,22 +385,22 @@ static int store(struct imap *s, struct append *a)
     _cleanup_free_ uint32_t *uids = mem_new_n(uint32_t, a->len);
     _cleanup_(str_free) struct str code = STR_INIT;
     uint32_t uidvalidity;
-
-    for (size_t i = 0; i < a->len; i++)
-        a->messages[i].save.content_fd = a->fd;
-
-    int r = account_append_all(s->account, str_span(&a->mailbox), a->messages, a->len, &uidvalidity, uids);
+    int r = save_messages(s, a, &uidvalidity, uids);
 
     if (r == -ENOENT)
         return reply_no(s, "[TRYCREATE] No such mailbox.");
+    if (r == -ESTALE)
+        return reply_no(s, "[EXPUNGEISSUED] The message to be replaced is gone.");
     if (r < 0)
         return reply_errno(s, r, "Storing the message");
     str_addf(&code, "[APPENDUID %" PRIu32 " ", uidvalidity);
     put_uids(&code, uids, a->len);
     str_add_char(&code, ']');
-    if (a->replaced > 0)
-        return finish_replace(s, a, str_cstr(&code));
-    return reply_ok(s, "%s Append completed.", str_cstr(&code));
+    if (a->replaced == 0)
+        return reply_ok(s, "%s Append completed.", str_cstr(&code));
+    /* RFC 8508 section 3.4: before the EXPUNGE, hence untagged */
+    imap_printf(s, "* OK %s Replacement stored.\r\n", str_cstr(&code));
+    return reply_ok(s, "Replace completed.");
 }
 
 /* Everything from the mailbox's name on */
@@ -384,17 +431,11 @@ int cmd_replace(struct imap *s, struct parse *p)
 {
     _cleanup_(append_done) struct append a = APPEND_INIT;
     _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
-    bool good = parse_messages(s, p, &seqs) && seqs.len == 1;
-    int r = 0;
 
-    if (good && !mailbox_read_only(s->mb)) {
-        a.replaced = mailbox_entry(s->mb, seqs.items[0])->uid;
-        return append(s, p, &a);
-    }
-    if (s->literal.pending)
-        r = drop_literal(s);
-    if (r < 0)
-        return r;
-    return good ? reply_no(s, "[NOPERM] The mailbox is read-only.") :
-                  reply_bad(s, "REPLACE takes one message that exists, a mailbox and a message.");
+    if (!parse_messages(s, p, &seqs) || seqs.len != 1)
+        return reply_bad(s, "REPLACE takes one message that exists, a mailbox and a message.");
+    if (mailbox_read_only(s->mb))
+        return reply_no(s, "[NOPERM] The mailbox is read-only.");
+    a.replaced = mailbox_entry(s->mb, seqs.items[0])->uid;
+    return append(s, p, &a);
 }

@@ -150,6 +150,9 @@ int command_run(struct imap *s, struct span command)
     const struct command *cmd = parse_command_name(s, &p);
     int r = cmd ? cmd->run(s, &p) : 0;
 
+    /* What a refused command has brought along is not the next one. */
+    if (r == 0)
+        r = input_drop_literal(s);
     return r < 0 ? r : answer(s, cmd ? cmd->after : AFTER_NOTHING);
 }
 

@@ -82,6 +82,15 @@ int input_skip_command(struct imap *s)
     return r == 0 ? input_skip_rest(s, line) : r == -EMSGSIZE ? 0 : r;
 }
 
+int input_drop_literal(struct imap *s)
+{
+    bool comes = s->literal.pending && !s->literal.sync;
+    int r = comes ? input_skip(s, s->literal.size) : 0;
+
+    s->literal.pending = false;
+    return comes && r == 0 ? input_skip_command(s) : r;
+}
+
 /* Keep the tag at the front of what has arrived, so that a refusal can name it. */
 static void keep_tag(struct imap *s, struct span line)
 {

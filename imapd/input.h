@@ -28,4 +28,8 @@ MAY_WAIT int input_skip(struct imap *s, uint64_t size);
 MAY_WAIT int input_skip_command(struct imap *s);
 MAY_WAIT int input_skip_rest(struct imap *s, struct span line);
 
+/* A message that is announced (s->literal.pending) is not wanted: if it is on its way unasked it is read away, with the
+ * rest of its command. 0 or the stream's error. */
+MAY_WAIT int input_drop_literal(struct imap *s);
+
 #endif

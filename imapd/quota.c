@@ -50,17 +50,18 @@ int cmd_getquota(struct imap *s, struct parse *p)
 
 int cmd_getquotaroot(struct imap *s, struct parse *p)
 {
-    _cleanup_(str_free) struct str name = STR_INIT, line = STR_INIT;
-    struct mailbox_status st;
+    _cleanup_(str_free) struct str name = STR_INIT, line = STR_INIT, dir = STR_INIT;
     struct quota q;
 
     if (!parse_mailbox(p, &name) || !parse_end(p))
         return reply_bad(s, "A mailbox name is expected.");
 
-    int r = account_status(s->account, str_span(&name), &st);
-    int has = r < 0 ? r : account_quota(s->account, &q);
+    /* Of a mailbox that could be made as well (RFC 9208 section 4.1.2) */
+    int has = maildir_folder_dir(str_span(&name), &dir);
 
-    if (r < 0 || (has < 0 && has != -ENOENT))
+    if (has == 0)
+        has = account_quota(s->account, &q);
+    if (has < 0 && has != -ENOENT)
         return reply_errno(s, has, "Reading the quota");
     str_add_str(&line, "* QUOTAROOT ");
     put_mailbox_name(&line, str_span(&name), imap_names(s));
@@ -71,8 +72,29 @@ int cmd_getquotaroot(struct imap *s, struct parse *p)
     return reply_ok(s, "Getquotaroot completed.");
 }
 
+/* "(" [resource-name SP resource-limit *(SP ...)] ")" */
+static bool parse_setquota_list(struct parse *p)
+{
+    struct span name;
+    uint64_t limit;
+
+    if (!parse_char(p, '('))
+        return false;
+    if (parse_char(p, ')'))
+        return true;
+    do
+        if (!parse_atom(p, &name) || !parse_sp(p) || !parse_number(p, INT64_MAX, &limit))
+            return false;
+    while (parse_sp(p));
+    return parse_char(p, ')');
+}
+
+/* Without QUOTASET (RFC 9208 section 4.1.3) */
 int cmd_setquota(struct imap *s, struct parse *p)
 {
-    (void)p;
+    struct span root;
+
+    if (!parse_sp(p) || !parse_astring(p, &root) || !parse_sp(p) || !parse_setquota_list(p) || !parse_end(p))
+        return reply_bad(s, "A quota root and a list of limits are expected.");
     return reply_no(s, "[NOPERM] Quotas are set by the administrator.");
 }

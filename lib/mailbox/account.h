@@ -172,6 +172,13 @@ struct append_message {
 };
 int account_append_all(struct account *a, struct span mailbox, const struct append_message *messages, size_t n,
                        uint32_t *ret_uidvalidity, uint32_t *ret_uids);
+/*
+ * Add a message in the place of this one of mb, which goes (REPLACE, RFC 8508); the other mailbox may be the same. One
+ * step for all who look: a crash leaves at worst both, and nothing is flushed less than with account_append. A quota has
+ * to have room for the difference only. -ESTALE: the message to be replaced is gone; nothing has been done.
+ */
+int mailbox_replace(struct mailbox *mb, uint32_t uid, struct span to, const struct append_message *message,
+                    uint32_t *ret_uidvalidity, uint32_t *ret_uid);
 /* Copy (hard links where possible) messages of mb to another mailbox; all or nothing. ret_uids[i] is the new UID of
  * seqs[i]. move: also expunge here. -ENOENT: no such mailbox. */
 int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span to, bool move,

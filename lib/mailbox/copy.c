@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * copy.c - add messages to a mailbox: APPEND, COPY, MOVE
+ * copy.c - add messages to a mailbox: APPEND, REPLACE, COPY, MOVE
  *
  * Files come first, then the index in one transaction, so that a crash leaves at worst files that
  * the next reading of the directory finds. A copy is a hard link under a new name, since the
@@ -165,7 +165,7 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
     if (r < 0)
         return r;
     p.to.account = a;
-    r = quota_check(a->maildir, sum_sizes(messages, n), n);
+    r = quota_check(a->maildir, (int64_t)sum_sizes(messages, n), (int64_t)n);
     if (r < 0)
         return r;
     bool has_quota = r == 0;
@@ -200,6 +200,76 @@ int account_append(struct account *a, struct span mailbox, const struct maildir_
     const struct append_message message = { *m, keywords };
 
     return account_append_all(a, mailbox, &message, 1, ret_uidvalidity, ret_uid);
+}
+
+/* ---- REPLACE ---- */
+
+/* In the transaction in which the new message came */
+static int remove_replaced(struct target *t, const struct folder *f, uint32_t uid)
+{
+    _cleanup_(str_free) struct str dir = STR_INIT;
+    struct index_mailbox rec;
+
+    if (f->id == t->folder.id)
+        return folder_expunge(&t->txn, f, &t->rec, t->modseq, uid);
+    int r = index_mailbox_get(&t->txn, f->id, &rec);
+    if (r < 0)
+        return r;
+    str_set(&dir, rec.dir);
+    rec.dir = str_span(&dir);
+    struct touch touch = folder_touch_begin(f, &rec);
+    r = folder_expunge(&t->txn, f, &rec, rec.highestmodseq + 1, uid);
+    folder_touch_end(f, touch, &rec);
+    return r < 0 ? r : index_mailbox_put(&t->txn, f->id, &rec);
+}
+
+/* The new message is on disk, with its name, before the old one goes; and then it stays, whatever fails. */
+static int exchange(struct appending *p, const struct append_message *message, const struct folder *from, uint32_t uid,
+                    uint32_t *ret_uid)
+{
+    int r = place(p, &p->items[0], message, ret_uid);
+
+    if (r == 0)
+        r = spool_settle(&p->items[0].spool);
+    if (r == 0)
+        r = remove_replaced(&p->to, from, uid);
+    if (r < 0)
+        return r;
+    p->done = true;
+    return target_commit(&p->to);
+}
+
+int mailbox_replace(struct mailbox *mb, uint32_t uid, struct span to, const struct append_message *message,
+                    uint32_t *ret_uidvalidity, uint32_t *ret_uid)
+{
+    _cleanup_(appending_done) struct appending p = { .to = TARGET_INIT };
+    const char *maildir = mb->account->maildir;
+    uint64_t old_size = 0;
+    int64_t more = 0;
+    int r = folder_open(mb->account, to, &p.to.folder);
+
+    if (r < 0)
+        return r;
+    p.to.account = mb->account;
+    p.items = mem_calloc(1, sizeof *p.items);
+    r = write_spool(&p, message);
+    if (r == 0)
+        r = target_begin(&p.to);
+    if (r == 0) {
+        r = folder_message_size(&p.to.txn, &mb->folder, uid, &old_size);
+        r = r == -ENOENT ? -ESTALE : r;
+    }
+    if (r == 0) {
+        more = (int64_t)p.items[0].spool.size - (int64_t)old_size;
+        r = quota_check(maildir, more, 0);
+    }
+    if (r >= 0)
+        r = exchange(&p, message, &mb->folder, uid, ret_uid);
+    if (r < 0)
+        return account_check(mb->account, r);
+    quota_add(maildir, more, 0);
+    *ret_uidvalidity = p.to.rec.uidvalidity;
+    return 0;
 }
 
 /* ---- COPY and MOVE ---- */
@@ -338,7 +408,7 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
         if (r == -ENOENT)
             r = -ESTALE; /* the message was expunged meanwhile; -ENOENT is "no such mailbox" */
     }
-    int room = r == 0 && !move ? quota_check(mb->account->maildir, c.bytes, n) : 1;
+    int room = r == 0 && !move ? quota_check(mb->account->maildir, (int64_t)c.bytes, (int64_t)n) : 1;
     if (room < 0)
         r = room;
     if (r == 0)

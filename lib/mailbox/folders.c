@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "mailbox/internal.h"
+#include "mailbox/quota.h"
 #include "mailbox/spool.h"
 #include "mailbox/subscribe.h"
 
@@ -388,6 +389,7 @@ int account_delete(struct account *a, struct span name)
         if (r < 0)
             return r;
     }
+    quota_gone(a->maildir, aside.data);
     r = remove_directory(aside.data, 1);
     return r < 0 ? r : forget_folder(a, f.id);
 }

@@ -17,12 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/chars.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mailbox/internal.h"
 #include "mailbox/spool.h"
 
 #define FILE_NAME  "maildirsize"
+#define RULE_NAME  "postern-quota-rule"
 #define FILE_MAX   5120
 #define STALE_S    (15 * 60)
 
@@ -49,6 +51,51 @@ int quota_limits_parse(struct span text, struct quota_limits *ret)
     return 0;
 }
 
+/* A number and perhaps its unit: 1G. `unit` is what it has without. */
+static bool parse_size(struct span text, uint64_t unit, uint64_t *ret)
+{
+    static const char units[] = "BkMGT";
+    uint64_t n;
+    char last = text.len > 0 ? text.ptr[text.len - 1] : '0';
+
+    for (size_t i = 0; i < sizeof units - 1; i++) {
+        if (char_lower(last) != char_lower(units[i]))
+            continue;
+        unit = (uint64_t)1 << 10 * i;
+        text.len--;
+    }
+    return span_u64(text, INT64_MAX / unit, &n) == 0 && (*ret = n * unit, true);
+}
+
+int quota_rule_parse(struct span rule, struct quota_limits *ret)
+{
+    static const struct {
+        const char *name;
+        uint64_t unit;
+        size_t limit;
+    } items[] = {
+        { "storage", 1024, offsetof(struct quota_limits, bytes) },
+        { "bytes", 1, offsetof(struct quota_limits, bytes) },
+        { "messages", 1, offsetof(struct quota_limits, messages) },
+    };
+    struct quota_limits limits = { 0, 0 };
+
+    if (!span_eq_str(span_cut(&rule, ':'), "*") || rule.len == 0)
+        return -EINVAL;
+    while (rule.len > 0) {
+        struct span value = span_cut(&rule, ':'), name = span_cut(&value, '=');
+        size_t i = 0;
+
+        while (i < ARRAY_LEN(items) && !span_eq_str(name, items[i].name))
+            i++;
+        if (i == ARRAY_LEN(items) ||
+            !parse_size(value, items[i].unit, (uint64_t *)((char *)&limits + items[i].limit)))
+            return -EINVAL;
+    }
+    *ret = limits;
+    return 0;
+}
+
 /* The sum of all lines below the first; what is no line of two numbers counts nothing */
 static void add_lines(struct span text, struct quota *q)
 {
@@ -61,6 +108,7 @@ static void add_lines(struct span text, struct quota *q)
         if (!span_word(&line, " \t", &word) || span_i64(word, &b) < 0 || !span_word(&line, " \t", &word) ||
             span_i64(word, &m) < 0)
             continue;
+        q->lines++;
         if (__builtin_add_overflow(bytes, b, &bytes) || __builtin_add_overflow(messages, m, &messages))
             bytes = messages = 0;
     }
@@ -141,8 +189,9 @@ int quota_load(const char *maildir, struct quota *ret)
         return r;
     if (quota_limits_parse(first, &q.limits) < 0)
         return -ENOENT; /* no limits that anybody could mean */
+    q.lines = 0;
     add_lines(rest, &q);
-    if (r == -EFBIG || text.len > FILE_MAX) {
+    if (q.lines == 0 || r == -EFBIG || text.len > FILE_MAX) {
         struct quota_limits limits = q.limits;
 
         r = count_all(maildir, &limits, &q);
@@ -153,8 +202,10 @@ int quota_load(const char *maildir, struct quota *ret)
     return 0;
 }
 
-int quota_set(const char *maildir, const struct quota_limits *limits)
+static int set_limits(const char *maildir, const struct quota_limits *limits, bool by_tables)
 {
+    _cleanup_(str_free) struct str path = STR_INIT;
+    struct stat st;
     struct quota q;
     int r = quota_load(maildir, &q);
 
@@ -162,31 +213,61 @@ int quota_set(const char *maildir, const struct quota_limits *limits)
         return 0;
     if (r < 0 && r != -ENOENT)
         return r;
+    /* Not access(), which asks for the process and not for a thread that delivers. */
+    if (by_tables && stat(maildir_path(&path, maildir, RULE_NAME, NULL), &st) == 0)
+        return 0;
     return count_all(maildir, limits, &q);
 }
 
-static bool is_over(const struct quota *q, uint64_t bytes, uint64_t messages)
+int quota_set(const char *maildir, const struct quota_limits *limits)
 {
-    return (q->limits.bytes > 0 && q->bytes + bytes > q->limits.bytes) ||
-           (q->limits.messages > 0 && q->messages + messages > q->limits.messages);
+    return set_limits(maildir, limits, true);
 }
 
-static bool is_stale(const char *maildir)
+int quota_set_rule(const char *maildir, struct span rule)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    struct quota_limits limits;
+
+    maildir_path(&path, maildir, RULE_NAME, NULL);
+    if (rule.len == 0) {
+        if (unlink(path.data) == 0)
+            unlink(maildir_path(&path, maildir, FILE_NAME, NULL));
+        return 0;
+    }
+    if (quota_rule_parse(rule, &limits) < 0)
+        return -EINVAL;
+
+    _cleanup_close_ int fd = open(path.data, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    return fd < 0 ? -errno : set_limits(maildir, &limits, false);
+}
+
+/* Would it be more than there may be? What frees more than it takes is always allowed. */
+static bool is_over(const struct quota *q, int64_t bytes, int64_t messages)
+{
+    return (q->limits.bytes > 0 && bytes > 0 && q->bytes + (uint64_t)bytes > q->limits.bytes) ||
+           (q->limits.messages > 0 && messages > 0 && q->messages + (uint64_t)messages > q->limits.messages);
+}
+
+/* May the file be wrong? It has not just been counted. */
+static bool is_stale(const char *maildir, const struct quota *q)
 {
     _cleanup_(str_free) struct str path = STR_INIT;
     struct stat st;
 
-    return stat(maildir_path(&path, maildir, FILE_NAME, NULL), &st) == 0 && st.st_mtime + STALE_S < clock_real();
+    return q->lines > 1 || (stat(maildir_path(&path, maildir, FILE_NAME, NULL), &st) == 0 &&
+                            st.st_mtime + STALE_S < clock_real());
 }
 
-int quota_check(const char *maildir, uint64_t bytes, uint64_t messages)
+int quota_check(const char *maildir, int64_t bytes, int64_t messages)
 {
     struct quota q;
     int r = quota_load(maildir, &q);
 
     if (r == -ENOENT)
         return 1;
-    if (r == 0 && is_over(&q, bytes, messages) && is_stale(maildir)) {
+    if (r == 0 && is_over(&q, bytes, messages) && is_stale(maildir, &q)) {
         struct quota_limits limits = q.limits;
 
         r = count_all(maildir, &limits, &q);
@@ -210,4 +291,14 @@ void quota_add(const char *maildir, int64_t bytes, int64_t messages)
     str_addf(&line, "%" PRId64 " %" PRId64 "\n", bytes, messages);
     n = write(fd, line.data, line.len);
     (void)n;
+}
+
+void quota_gone(const char *maildir, const char *folder)
+{
+    struct quota q, gone = { .bytes = 0 };
+
+    if (quota_load(maildir, &q) < 0)
+        return;
+    count_folder(folder, &gone);
+    quota_add(maildir, -(int64_t)gone.bytes, -(int64_t)gone.messages);
 }

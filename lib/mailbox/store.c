@@ -270,33 +270,73 @@ int mailbox_keyword_make(struct mailbox *mb, struct span name)
 
 /* ---- expunge ---- */
 
-static int expunge_message(struct change *c, const struct index_message *m)
+/* cur_fd: the directory cur/, by which it is faster; -1: not open */
+static int remove_file(const struct folder *f, int cur_fd, const struct index_message *m)
 {
     _cleanup_(str_free) struct str path = STR_INIT, file = STR_INIT;
-    const struct folder *f = &c->mb->folder;
     struct span base = m->file;
-    struct maildir_name name;
     bool in_new;
+
+    str_add(&file, m->file);
+    if ((cur_fd >= 0 ? unlinkat(cur_fd, name_from_cur(m, &path), 0) :
+                       unlink(maildir_path(&path, f->path.data, folder_sub(m), file.data))) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return -errno;
+    int r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
+    if (r > 0 && unlink(maildir_path(&path, f->path.data, in_new ? "new" : "cur", file.data)) < 0 && errno != ENOENT)
+        return -errno;
+    return r < 0 ? r : 0;
+}
+
+static uint64_t size_of(const struct index_message *m)
+{
+    struct maildir_name name;
+
+    maildir_name_parse(m->file, &name);
+    return name.size ? name.size : m->vsize;
+}
+
+static int expunge_message(struct change *c, const struct index_message *m)
+{
     int r = open_cur(c);
 
+    if (r == 0)
+        r = remove_file(&c->mb->folder, c->cur_fd, m);
     if (r < 0)
         return r;
-    if (unlinkat(c->cur_fd, name_from_cur(m, &path), 0) < 0) {
-        if (errno != ENOENT)
-            return -errno;
-        r = folder_find_file(f, span_cut(&base, ':'), &file, &in_new);
-        if (r < 0)
-            return r;
-        if (r > 0 && unlink(maildir_path(&path, f->path.data, in_new ? "new" : "cur", file.data)) < 0 &&
-            errno != ENOENT)
-            return -errno;
-    }
-    maildir_name_parse(m->file, &name);
-    c->gone_bytes += (int64_t)(name.size ? name.size : m->vsize);
+    c->gone_bytes += (int64_t)size_of(m);
     c->gone++;
     c->changed = true;
     c->rec.highestmodseq = c->modseq;
-    return index_message_delete(&c->txn, f->id, &c->rec, m, c->modseq);
+    return index_message_delete(&c->txn, c->mb->folder.id, &c->rec, m, c->modseq);
+}
+
+int folder_message_size(struct index_txn *t, const struct folder *f, uint32_t uid, uint64_t *ret)
+{
+    struct index_message m;
+    int r = index_message_get(t, f->id, uid, &m);
+
+    if (r == 0)
+        *ret = size_of(&m);
+    return r;
+}
+
+int folder_expunge(struct index_txn *t, const struct folder *f, struct index_mailbox *rec, uint64_t modseq, uint32_t uid)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    struct index_message m;
+    int r = index_message_get(t, f->id, uid, &m);
+
+    if (r < 0)
+        return r;
+    str_set(&file, m.file);
+    m.file = str_span(&file);
+    r = remove_file(f, -1, &m);
+    if (r < 0)
+        return r;
+    rec->highestmodseq = modseq;
+    return index_message_delete(t, f->id, rec, &m, modseq);
 }
 
 static int expunge_uid(struct change *c, uint32_t uid)
