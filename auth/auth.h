@@ -50,6 +50,9 @@ MAY_WAIT enum auth_status account_check_password(struct auth *a, struct account 
 /* May an account whose password is right sign in from there? (allow_nets, nologin) */
 enum auth_status account_may_sign_in(const struct account *acc, const char *client_addr, char text[static 256]);
 
+/* The user's own rule of his quota ("*:storage=1G", mailbox/quota.h); empty if there is none. */
+void account_quota_rule(const struct account *acc, char ret[static 256]);
+
 /* struct sasl_server's: arg is a struct auth. */
 MAY_WAIT int account_scram_secret(void *arg, const char *mechanism, struct span user, struct scram_secret *ret);
 

@@ -4,7 +4,7 @@
  *
  * Credentials stand in lookup tables in the form of Dovecot's passwd-file:
  * the value of a user is "{SCHEME}hash[:uid:gid:gecos:home:shell:extra]". Of the extra fields two are for signing in:
- * allow_nets=NETWORK,... and nologin.
+ * allow_nets=NETWORK,... and nologin; one is for the mailbox: userdb_quota_rule=*:storage=1G.
  *
  * A user who does not exist costs what one who does costs: the password is checked against what is stored of the
  * user looked up last, and SCRAM gets a salt that stays the same.
@@ -138,6 +138,15 @@ enum auth_status account_may_sign_in(const struct account *acc, const char *clie
     if (extra_get(acc->extra, "allow_nets", &value) && !network_allowed(value, client_addr))
         return refuse("not from this network (allow_nets)", text);
     return AUTH_OK;
+}
+
+void account_quota_rule(const struct account *acc, char ret[static 256])
+{
+    struct span value;
+
+    *ret = '\0';
+    if (extra_get(acc->extra, "userdb_quota_rule", &value) || extra_get(acc->extra, "quota_rule", &value))
+        snprintf(ret, 256, "%.*s", SPAN_ARG(value));
 }
 
 /* ---- SCRAM ---- */

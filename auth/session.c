@@ -189,9 +189,12 @@ static int serve_start(struct auth_caller *c)
 static void fill_user(struct auth_caller *c, struct ticket_user *res)
 {
     _cleanup_(location_done) struct location where = { 0 };
+    _cleanup_(account_done) struct account acc = { .name = STR_INIT };
     _cleanup_(str_free) struct str err = STR_INIT;
 
     int r = locate(c->auth->locator, str_span(&res->user), &where, &err);
+    if (r > 0 && account_find(c->auth, str_span(&res->user), &acc) < 0)
+        r = -EAGAIN;
     if (r <= 0) {
         log_warn("no mailbox for user %s: %s", str_cstr(&res->user),
                  err.len ? str_cstr(&err) : r < 0 ? strerror(-r) : "not in the mailbox tables");
@@ -203,6 +206,7 @@ static void fill_user(struct auth_caller *c, struct ticket_user *res)
     res->gid = where.gid;
     str_set(&res->home, span_of(where.home));
     str_set(&res->maildir, span_of(where.maildir));
+    account_quota_rule(&acc, res->quota);
 }
 
 /* A pass says what a ticket has been worth before; an empty one is none. */

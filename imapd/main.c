@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "mailbox/account.h"
+#include "mailbox/quota.h"
 #include "sasl/session.h"
 #include "session.h"
 
@@ -36,6 +37,15 @@ static void make_log_name(const struct session_client *c, struct str *ret)
     str_addf(ret, ")<%ld><%s>", (long)getpid(), c->start.session_id);
 }
 
+/* The mail is there and can be read, whatever becomes of this. */
+static void set_quota(struct session_client *c)
+{
+    int r = quota_set_rule(str_cstr(&c->user.maildir), span_of(c->user.quota));
+
+    if (r < 0)
+        log_warn_errno(r, "imap(%s): the quota rule has no effect", str_cstr(&c->user.user));
+}
+
 /* Open the user's mail and serve; a failure is told to the client, which has been promised a
  * session. */
 static void serve(const struct server *sv, struct session_client *c)
@@ -46,6 +56,8 @@ static void serve(const struct server *sv, struct session_client *c)
     make_log_name(c, &log_name);
     int r = account_open(maildir, &account, &err);
 
+    if (r == 0 && c->start.state.len == 0)
+        set_quota(c);
     if (r == 0 && chdir(maildir) < 0) /* where APPEND has its temporary files */
         r = -errno;
     if (r < 0) {

@@ -9,7 +9,10 @@
  * Sandbox: user mail_owner with CAP_SETUID and CAP_SETGID until the ticket is redeemed; from then on the
  * mailbox owner without any capability, whose files are what it may touch.
  */
+#include <errno.h>
+
 #include "base/log.h"
+#include "mailbox/quota.h"
 #include "pop3d/pop3.h"
 #include "pop3d/uidl.h"
 #include "sasl/session.h"
@@ -34,6 +37,8 @@ static void session(struct server *sv, struct stream *front, const struct peer *
     (void)peer;
     if (session_take(sv, front, "pop3", &c) < 0)
         return;
+    if (quota_set_rule(str_cstr(&c.user.maildir), span_of(c.user.quota)) == -EINVAL)
+        log_warn("pop3(%s): the quota rule cannot be understood", str_cstr(&c.user.user));
     s.client = c.stream;
     s.uidl_format = sv->params->pop3_uidl_format;
     s.keep_flags = sv->params->pop3_no_flag_updates;

@@ -81,9 +81,11 @@ struct ticket_user {
     struct str home;            /* may be empty for virtual mailboxes */
     struct str maildir;         /* absolute path of the INBOX Maildir */
     struct str pass;            /* lets the session be parked and woken as this user (auth/pass.c) */
+    char quota[256];            /* "*:storage=1G", the user's own rule (mailbox/quota.h); empty: none */
 };
 IPC_SHAPE(ticket_user, IPC_U32(ticket_user, status, AUTH_STATUS_LAST), IPC_DYN(ticket_user, user, 1024),
     IPC_U32(ticket_user, uid, UINT32_MAX), IPC_U32(ticket_user, gid, UINT32_MAX),
-    IPC_DYN(ticket_user, home, 4096), IPC_DYN(ticket_user, maildir, 4096), IPC_DYN(ticket_user, pass, AUTH_PASS_MAX),);
+    IPC_DYN(ticket_user, home, 4096), IPC_DYN(ticket_user, maildir, 4096), IPC_DYN(ticket_user, pass, AUTH_PASS_MAX),
+    IPC_STR(ticket_user, quota),);
 
 #endif
