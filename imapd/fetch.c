@@ -193,7 +193,7 @@ int cmd_fetch(struct imap *s, struct parse *p)
     int r = f.vanished ? tell_vanished(s, f.changed_since, arguments) : 0;
     if (r < 0)
         return reply_errno(s, r, "Reading what has changed");
-    if (f.changed_since > 0)
+    if (f.has_changed_since)
         keep_changed(s->mb, &seqs, f.changed_since);
     if (f.partial.from > 0)
         keep_partial(&f.partial, &seqs);

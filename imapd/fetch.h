@@ -25,6 +25,7 @@ struct fetch {
     unsigned want;              /* enum message_want */
     bool sets_seen;
     bool has_uid, has_flags, has_modseq, has_size, has_binary;
+    bool has_changed_since;     /* 0 is a value as well: clients ask so that know none yet */
     uint64_t changed_since;
     bool vanished;              /* VANISHED: name those that are gone, too */
     struct partial partial;     /* PARTIAL: only these of the messages named */

@@ -123,8 +123,8 @@ static bool parse_modifier(struct parse *p, struct fetch *f)
     }
     if (parse_word(p, "PARTIAL"))
         return f->partial.from == 0 && parse_sp(p) && parse_partial(p, &f->partial);
-    return parse_word(p, "CHANGEDSINCE") && parse_sp(p) &&
-           parse_number(p, INT64_MAX, &f->changed_since);
+    f->has_changed_since = parse_word(p, "CHANGEDSINCE");
+    return f->has_changed_since && parse_sp(p) && parse_number(p, INT64_MAX, &f->changed_since);
 }
 
 /* fetch-modifiers = SP "(" fetch-modifier *(SP fetch-modifier) ")" (RFC 4466 section 2.4) */
@@ -138,9 +138,9 @@ static bool parse_modifiers(struct parse *p, struct fetch *f)
         if (!parse_modifier(p, f))
             return false;
     while (parse_sp(p));
-    if (!parse_char(p, ')') || !parse_end(p) || (f->vanished && f->changed_since == 0))
+    if (!parse_char(p, ')') || !parse_end(p) || (f->vanished && !f->has_changed_since))
         return false;
-    if (f->changed_since > 0 && !f->has_modseq)
+    if (f->has_changed_since && !f->has_modseq)
         add_named(f, span_of("MODSEQ"));
     return true;
 }

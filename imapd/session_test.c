@@ -196,6 +196,7 @@ static const struct {
       "j SELECT INBOX (CONDSTORE QRESYNC (1 2))\r\n"
       "k UID FETCH 1:* (FLAGS) (CHANGEDSINCE 4 VANISHED)\r\n"
       "l UID FETCH 2:3 FLAGS (CHANGEDSINCE 4 VANISHED)\r\n"
+      "l2 UID FETCH 3:4 FLAGS (CHANGEDSINCE 0)\r\n"
       "m FETCH 1 FLAGS (CHANGEDSINCE 4 VANISHED)\r\n"
       "n UID FETCH 1 FLAGS (VANISHED)\r\no EXPUNGE\r\n"
       "p SELECT INBOX (QRESYNC (1 2 1:* (1 1)))\r\n"
@@ -204,7 +205,7 @@ static const struct {
         "* 1 FETCH (UID 1 MODSEQ (6))\r\n", "h OK", "* VANISHED 1:2\r\ni OK [HIGHESTMODSEQ 7] ",
         "* OK [CLOSED] ", "* 2 EXISTS", "j OK",
         "* VANISHED (EARLIER) 1:2\r\n* 2 FETCH (UID 4 FLAGS (\\Deleted) MODSEQ (6))\r\nk OK",
-        "* VANISHED (EARLIER) 2\r\n", "l OK", "m BAD", "n BAD",
+        "* VANISHED (EARLIER) 2\r\n", "l OK", "FETCH (UID 3 FLAGS () MODSEQ (", "l2 OK", "m BAD", "n BAD",
         "* VANISHED 4\r\no OK [HIGHESTMODSEQ 8] ", "p BAD", "q OK" } },
     { "a IDLE\r\nDONE\r\nb IDLE\r\nwhat\r\nc NOOP\r\nd LOGOUT\r\n", { "+ idling\r\na OK",
       "+ idling\r\nb BAD", "c OK" } },

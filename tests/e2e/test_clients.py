@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail programs that people use: mbsync, offlineimap, fetchmail, getmail, mutt, and Python's imaplib in a long session.
-
-The full client is mutt: with its header cache, message cache and QRESYNC it works online and offline and
-resynchronises; it runs without a display and is driven by keys. Graphical ones (Thunderbird, Evolution) are ten to thirty times
-its size and cannot be driven without one.
+(Thunderbird has a file of its own.)
 """
 import email
 import imaplib
