@@ -93,6 +93,12 @@ static void session(struct server *sv, struct stream *front, const struct peer *
     session_client_done(&c);
 }
 
+static int start(struct server *sv)
+{
+    daemon_keep_waiting(sv, (size_t)sv->params->imap_process_min_avail);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct daemon imapd = {
@@ -100,6 +106,7 @@ int main(int argc, char **argv)
         .mode = DAEMON_PROCESS,
         .sandbox = { .user = RUN_AS_USER,
                      .flags = SANDBOX_SETUID | SANDBOX_ALL_FILES | SANDBOX_FORK },
+        .start = start,
         .session = session,
     };
 

@@ -50,6 +50,7 @@ static void session(struct server *sv, struct stream *front, const struct peer *
 static int start(struct server *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
+    daemon_keep_waiting(sv, (size_t)sv->params->pop3_process_min_avail);
     int r = uidl_check(sv->params->pop3_uidl_format, &err);
 
     if (r < 0)

@@ -108,6 +108,13 @@ void daemon_allow(const struct server *sv, unsigned sandbox_flags)
     RUNNING(sv)->sandbox_flags |= sandbox_flags;
 }
 
+void daemon_keep_waiting(const struct server *sv, size_t processes)
+{
+    struct running *rd = RUNNING(sv);
+
+    rd->keep_waiting = rd->n_listeners == 1 ? processes : 0;    /* each waits at one socket */
+}
+
 static void enter_sandbox(struct running *rd)
 {
     int ruleset = landlock_prepare(rd);

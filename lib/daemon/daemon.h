@@ -115,6 +115,13 @@ void daemon_run(const struct server *sv, void (*fn)(void *arg), void *arg);
  */
 void daemon_watch_file(const struct server *sv, const char *path);
 
+/*
+ * DAEMON_PROCESS: keep so many children waiting for a connection, beside those that have one, so that no fork stands
+ * in a client's way. Together they stay within the service's process limit. Such a process is not
+ * retired by max_use or max_idle. 0: a child is forked when a connection comes. In start() only.
+ */
+void daemon_keep_waiting(const struct server *sv, size_t processes);
+
 /* What the settings make necessary beside the flags of the sandbox. In start() only. */
 void daemon_allow(const struct server *sv, unsigned sandbox_flags);
 

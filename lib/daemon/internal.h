@@ -36,6 +36,16 @@ struct watched_file {
     bool is_table;          /* lib/table looks after it */
 };
 
+/* A process that serves a session, or waits for one. */
+struct child {
+    struct list link;
+    struct running *rd;
+    pid_t pid;
+    int fd;                         /* our end of its pair */
+    bool waiting;
+    struct poll_fd *notes;          /* of one that waits */
+};
+
 /* One per process. */
 struct running {
     struct server sv;       /* first: daemon functions are given this */
@@ -72,6 +82,10 @@ struct running {
     struct list children;
     int sigchld_fd;
     bool is_child;                  /* this process serves one session */
+    size_t keep_waiting, n_waiting; /* children that wait for a connection: wanted, and there */
+    struct waitq refill;            /* who starts them waits here */
+    uint64_t refill_at;             /* not before: the last ones died */
+    int64_t refill_delay_ms;
 };
 
 #define RUNNING(sv) CONTAINER_OF((sv), struct running, sv)
@@ -105,6 +119,8 @@ void reopen_answered(struct running *rd, const struct master_note *note, int fd)
 void serve_run(struct running *rd);             /* returns when the process has retired */
 void serve_drain(struct running *rd, bool with_deadline);
 void serve_session(struct running *rd, int fd, const struct peer *peer);
+int serve_accept(struct listener *l);           /* all that wait: 0, there may be more later; -EAGAIN; or -errno */
+void serve_one_began(struct running *rd);       /* in a process of its own */
 void serve_one_ended(struct running *rd);
 void note_send(const struct running *rd, enum master_note_kind kind, unsigned number);
 
@@ -112,6 +128,15 @@ void note_send(const struct running *rd, enum master_note_kind kind, unsigned nu
 void process_start(struct running *rd);
 void process_session(struct running *rd, int fd, const struct peer *peer);
 void process_tell(struct running *rd, enum master_note_kind kind);
+struct child *process_fork(struct running *rd, int *ret_parent_fd);
+void process_become_child(struct running *rd, int parent_fd);
+void process_disown_listeners(const struct running *rd);
+
+/* waiting.c: children that wait for a connection themselves */
+void waiting_start(struct running *rd);
+void waiting_drain(struct running *rd);
+bool waiting_heard(struct running *rd, struct child *c);    /* true: it has a connection now */
+void waiting_died(struct running *rd, int status);
 
 /* link.c: the fiber that listens to master */
 void link_start(struct running *rd);

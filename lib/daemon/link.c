@@ -115,7 +115,7 @@ static void look_around(struct running *rd)
     if (rd->draining || rd->is_child)
         return;
     watch_look(rd);
-    if (!rd->sv.daemon->resident && rd->n_sessions == 0 && !rd->waking &&
+    if (!rd->sv.daemon->resident && rd->keep_waiting == 0 && rd->n_sessions == 0 && !rd->waking &&
         clock_ms() - rd->last_used >= idle_ms)
         link_retire(rd);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process.c - a process a session: the started and sandboxed parent forks for each connection
+ * process.c - a process a session: the started and sandboxed parent forks for each connection, or ahead of it (waiting.c)
  *
  * No exec stands in a client's way, and what the parent has opened is there.
  * Each child has a socket pair to its parent in the place of the one to master,
@@ -23,16 +23,11 @@
 #include "base/mem.h"
 #include "io/loop.h"
 
-struct child {
-    struct list link;
-    pid_t pid;
-    int fd;                 /* our end of its pair */
-};
-
 /* forget - release what the parent knows of a child */
 static void forget(struct child *c)
 {
     list_remove(&c->link);
+    poll_fd_free(c->notes);
     close(c->fd);
     free(c);
 }
@@ -48,6 +43,18 @@ static void report(const struct running *rd, pid_t pid, int status)
                  WEXITSTATUS(status));
 }
 
+static void bury(struct running *rd, struct child *c, int status)
+{
+    bool waited = c->waiting && !waiting_heard(rd, c);     /* its last words may have come just now */
+
+    forget(c);
+    if (waited)
+        waiting_died(rd, status);
+    else
+        serve_one_ended(rd);
+    waitq_wake(&rd->refill, 1);
+}
+
 static void reap(struct running *rd)
 {
     int status;
@@ -58,10 +65,8 @@ static void reap(struct running *rd)
 
         report(rd, pid, status);
         LIST_FOREACH(c, &rd->children, struct child, link)
-            if (c->pid == pid) {
-                forget(c);
-                serve_one_ended(rd);
-            }
+            if (c->pid == pid)
+                bury(rd, c, status);
     }
 }
 
@@ -109,62 +114,81 @@ void process_tell(struct running *rd, enum master_note_kind kind)
             continue;           /* it is ending */
 }
 
-/* disown - in the child: what the parent had open is not ours */
-static void disown(struct running *rd)
+void process_disown_listeners(const struct running *rd)
+{
+    for (size_t i = 0; i < rd->n_listeners; i++)
+        close(rd->listeners[i].fd);
+}
+
+/* In the child: it is a process of its own, and what the parent had open beside the listening sockets is not its. */
+void process_become_child(struct running *rd, int parent_fd)
 {
     struct child *c;
 
+    loop_after_fork();
     LIST_FOREACH(c, &rd->children, struct child, link)
         forget(c);
-    for (size_t i = 0; i < rd->n_listeners; i++)
-        close(rd->listeners[i].fd);
     close(rd->sigchld_fd);
     close(rd->master_fd);
     block_sigchld(SIG_UNBLOCK);
-}
-
-static _Noreturn void run_child(struct running *rd, int parent_fd, int fd, const struct peer *peer)
-{
-    loop_after_fork();
-    disown(rd);
     rd->is_child = true;
     rd->master_fd = parent_fd;
-    rd->n_sessions = 0;
+    rd->n_sessions = rd->n_waiting = 0;
     rd->full = false;
     waitq_init(&rd->room);
     waitq_init(&rd->quiet);
     link_start(rd);
+}
+
+static _Noreturn void serve_as_child(struct running *rd, int parent_fd, int fd, const struct peer *peer)
+{
+    process_disown_listeners(rd);
+    process_become_child(rd, parent_fd);
     serve_session(rd, fd, peer);
     loop_run();
     log_flush();
     _exit(0);
 }
 
-void process_session(struct running *rd, int fd, const struct peer *peer)
+/* In the parent the new child, or NULL after having logged why there is none; in the child NULL and *ret_parent_fd. */
+struct child *process_fork(struct running *rd, int *ret_parent_fd)
 {
     int pair[2];
 
+    *ret_parent_fd = -1;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
         log_warn_errno(-errno, "service %s: cannot start a session", rd->sv.service);
-        close(fd);
-        return;
+        return NULL;
     }
     pid_t pid = fork();
     if (pid == 0) {
         close(pair[0]);
-        run_child(rd, pair[1], fd, peer);
+        *ret_parent_fd = pair[1];
+        return NULL;
     }
     int error = -errno;
     close(pair[1]);
-    close(fd);
     if (pid < 0) {
         log_warn_errno(error, "service %s: cannot start a session", rd->sv.service);
         close(pair[0]);
-        return;
+        return NULL;
     }
     struct child *c = mem_new(struct child);
+    c->rd = rd;
     c->pid = pid;
     c->fd = pair[0];
     list_push_back(&rd->children, &c->link);
-    rd->n_sessions++;
+    return c;
+}
+
+void process_session(struct running *rd, int fd, const struct peer *peer)
+{
+    int parent_fd;
+    const struct child *c = process_fork(rd, &parent_fd);
+
+    if (parent_fd >= 0)
+        serve_as_child(rd, parent_fd, fd, peer);
+    close(fd);
+    if (c)
+        rd->n_sessions++;
 }

@@ -149,7 +149,7 @@ static int find_inet_peer(int fd, struct peer *ret)
 static void begin(struct running *rd, int fd, const struct peer *peer)
 {
     rd->served++;
-    if (rd->sv.daemon->mode == DAEMON_PROCESS)
+    if (rd->sv.daemon->mode == DAEMON_PROCESS && !rd->is_child)
         process_session(rd, fd, peer);
     else
         serve_session(rd, fd, peer);
@@ -220,12 +220,19 @@ static void check_limits(struct running *rd)
         rd->full = true;
         note_send(rd, NOTE_FULL, 0);
     }
-    if (!rd->sv.daemon->resident && rd->served >= rd->sv.params->max_use)
+    if (!rd->sv.daemon->resident && !rd->is_child && rd->keep_waiting == 0 &&
+        rd->served >= rd->sv.params->max_use)
         link_retire(rd);
 }
 
-/* accept_burst - all that wait. 0: there may be more later; -EAGAIN: none left; or an error */
-static int accept_burst(struct listener *l)
+void serve_one_began(struct running *rd)
+{
+    rd->served++;
+    rd->n_sessions++;
+    check_limits(rd);
+}
+
+int serve_accept(struct listener *l)
 {
     struct running *rd = l->rd;
 
@@ -274,7 +281,7 @@ static void run_acceptor(void *arg)
     int r = 0;
 
     while (!rd->draining && r != -ECANCELED) {
-        r = rd->kind == LISTEN_FIFO ? read_wakeups(l) : accept_burst(l);
+        r = rd->kind == LISTEN_FIFO ? read_wakeups(l) : serve_accept(l);
         if (r == 0 && rd->full && !rd->draining) {
             waitq_wait(&rd->room, CLOCK_NEVER);
         } else if (r == -EAGAIN) {
@@ -307,7 +314,7 @@ static void run_drainer(void *arg)
     int64_t poll_ms = DRAIN_POLL_MIN_MS;
 
     fiber_cancel_idle();
-    while (rd->n_sessions > 0 || fiber_count() > own) {
+    while (rd->n_sessions > 0 || rd->n_waiting > 0 || fiber_count() > own) {
         if (clock_ms() >= rd->force_at && !rd->forced)
             cancel_sessions(rd);
         waitq_wait(&rd->quiet, clock_deadline_ms(poll_ms));
@@ -326,6 +333,7 @@ void serve_drain(struct running *rd, bool with_deadline)
     rd->draining = true;
     if (!rd->is_child)
         note_send(rd, NOTE_RETIRING, 0);
+    waiting_drain(rd);
     if (rd->sv.daemon->stop)
         rd->sv.daemon->stop(&rd->sv);
     waitq_wake(&rd->room, SIZE_MAX);
@@ -358,7 +366,9 @@ static void run_first(void *arg)
     link_start(rd);
     if (rd->sv.daemon->mode == DAEMON_PROCESS)
         process_start(rd);
-    for (size_t i = 0; i < rd->n_listeners; i++)
+    if (rd->keep_waiting > 0)
+        waiting_start(rd);
+    for (size_t i = 0; i < rd->n_listeners && rd->keep_waiting == 0; i++)
         fiber_start(run_acceptor, &rd->listeners[i]);
     if (rd->sv.daemon->mode == DAEMON_PROCESS)
         note_send(rd, NOTE_FOR_ALL, 0);
@@ -371,6 +381,7 @@ void serve_run(struct running *rd)
     list_init(&rd->children);
     waitq_init(&rd->room);
     waitq_init(&rd->quiet);
+    waitq_init(&rd->refill);
     rd->max_sessions = session_limit(rd);
     rd->force_at = CLOCK_NEVER;
     rd->last_used = clock_ms();

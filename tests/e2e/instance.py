@@ -228,7 +228,7 @@ class Instance:
         os.kill(self.pid, signal.SIGKILL)
 
     def processes(self):
-        """{pid: program} of this instance's processes, found by master's children."""
+        """{pid: program} of this instance's processes; "imapd-waiting" for one that has no client yet."""
         found = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -236,10 +236,11 @@ class Instance:
             try:
                 exe = os.readlink(entry / "exe")
                 environ = (entry / "environ").read_bytes()
+                waiting = (entry / "comm").read_text().endswith("-waiting\n")
             except OSError:
                 continue
             if exe.startswith(str(LIBEXEC)) and f"MAIL_CONFIG={self.config}".encode() in environ:
-                found[int(entry.name)] = Path(exe).name
+                found[int(entry.name)] = Path(exe).name + "-waiting" * waiting
         return found
 
     def pids(self, program):

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of mailbox sessions: those that wait, those that serve, and what happens when one of them is killed."""
+import os
+import re
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from instance import wait_until
+
+KEPT = 3
+
+
+class Line:
+    """A connection that speaks lines, IMAP or POP3, not yet signed in."""
+
+    def __init__(self, suite, service):
+        self.sock = socket.create_connection(("127.0.0.1", suite.port[service]), 60)
+        self.file = self.sock.makefile("rb")
+        self.greeting = self.line()
+
+    def line(self):
+        return self.file.readline().decode().rstrip("\r\n")
+
+    def send(self, text):
+        self.sock.sendall(text.encode() + b"\r\n")
+
+    def say(self, text, tag=""):
+        """The answer: the next line that begins with the tag."""
+        self.send(f"{tag}{text}")
+        while not (line := self.line()).startswith(tag):
+            assert line, f"closed: {text}"
+        return line
+
+    def close(self):
+        self.file.close()
+        self.sock.close()
+
+
+def imap(suite, user):
+    client = Line(suite, "imap")
+    assert client.say(f"LOGIN {suite.address(user)} {suite.password}", "a ").startswith("a OK")
+    return client
+
+
+def pop3(suite, user):
+    client = Line(suite, "pop3")
+    client.say(f"USER {suite.address(user)}")
+    assert client.say(f"PASS {suite.password}").startswith("+OK")
+    return client
+
+
+OPEN = {"imapd": imap, "pop3d": pop3}
+
+
+def status(pid, field):
+    return re.search(rf"^{field}:\s+(\S+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1]
+
+
+def parent_of(suite, program):
+    return next((pid for pid in suite.pids(program) if int(status(pid, "PPid")) == suite.pid), None)
+
+
+def waiting(suite, program, n=KEPT):
+    """The n processes that wait."""
+    def look():
+        found = set(suite.pids(program + "-waiting"))
+        return [found] if len(found) == n else None
+    return wait_until(look, 20, f"{n} waiting {program}")[0]
+
+
+def sessions(suite, program):
+    return set(suite.pids(program)) - {parent_of(suite, program)}
+
+
+def last_pid(suite):
+    """The process that serves the last one who has signed in."""
+    suite.wait_log("Login: user=")
+    return int(re.findall(r"Login: user=.* mpid=(\d+)", suite.log())[-1])
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance):
+    """One that keeps KEPT waiting, with at most five IMAP processes at once."""
+    instance = make_instance(users=("alice", "bob"), params={
+        "imap_process_min_avail": KEPT, "pop3_process_min_avail": KEPT, "imap_process_limit": 5,
+        "imap_hibernate_timeout": "0"})
+    for begin in OPEN.values():
+        begin(instance, "alice").close()
+    return instance
+
+
+@pytest.mark.parametrize("program", OPEN)
+def test_a_client_is_served_by_a_process_that_waited_and_that_is_replaced(suite, program):
+    before = waiting(suite, program)
+    client = OPEN[program](suite, "bob")
+    wait_until(lambda: len(sessions(suite, program)) == 1, 10, "the session")
+    assert last_pid(suite) in before
+    after = waiting(suite, program)
+    assert len(before & after) == KEPT - 1
+    client.close()
+    wait_until(lambda: not sessions(suite, program), 10, "the end of the session")
+    assert waiting(suite, program) == after
+
+
+def switches(pids):
+    return {pid: status(pid, "voluntary_ctxt_switches") for pid in pids}
+
+
+def test_a_client_wakes_no_process_but_its_own(suite):
+    for _ in range(5):
+        before = switches(waiting(suite, "imapd"))
+        imap(suite, "alice").close()
+        pid = last_pid(suite)
+        assert pid in before
+        still = {p: n for p, n in before.items() if p != pid}
+        assert switches(still) == still
+
+
+def test_waiting_and_serving_processes_together_stay_within_the_limit(suite):
+    clients = [imap(suite, "alice") for _ in range(2)]
+    waiting(suite, "imapd", 3)
+    clients += [imap(suite, "bob") for _ in range(3)]
+    waiting(suite, "imapd", 0)
+    late = Line(suite, "imap")
+    late.send(f"a LOGIN {suite.address('bob')} {suite.password}")
+    suite.wait_log('service "imapd" .* has reached its process limit "5"')
+    assert len(sessions(suite, "imapd")) == 5
+    clients.pop().close()       # and one that waits for a session gets it
+    assert late.line().startswith("a OK")
+    clients.append(late)
+    for client in clients:
+        assert client.say("NOOP", "b ").startswith("b OK")
+        client.close()
+    waiting(suite, "imapd")
+
+
+def test_a_killed_one_is_replaced_and_the_more_often_the_later(suite):
+    parent = parent_of(suite, "imapd")
+    for delay in (0.1, 0.2, 0.4):
+        victim = min(waiting(suite, "imapd"))
+        began = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in suite.pids("imapd-waiting"), 10, "its end")
+        assert victim not in waiting(suite, "imapd")
+        assert time.monotonic() - began >= delay
+        client = imap(suite, "alice") if delay == 0.4 else None      # the others serve meanwhile
+    assert parent_of(suite, "imapd") == parent
+    client.close()
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    wait_until(lambda: all(status(pid, "State") != "Z" for pid in children if Path(f"/proc/{pid}").exists()), 10,
+               "no zombies")
+
+
+def test_a_reload_replaces_those_that_wait_and_a_silent_session_hears_bye(suite):
+    client = imap(suite, "alice")
+    old = {program: waiting(suite, program) for program in OPEN}
+    suite.reload()
+    assert client.line() == "* BYE [UNAVAILABLE] Server shutting down."
+    for program, pids in old.items():
+        assert not pids & waiting(suite, program)   # by themselves: they were in use
+    client.close()
+    imap(suite, "bob").close()
+    assert last_pid(suite) not in old["imapd"]
+
+
+def test_nothing_is_left_after_a_stop(suite):
+    waiting(suite, "imapd")
+    suite.stop()
+    wait_until(lambda: not suite.processes(), 10, "the end of all processes")
+    suite.start()
+    imap(suite, "alice").close()
