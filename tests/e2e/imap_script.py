@@ -458,7 +458,7 @@ class Run:
 
     def setup_arguments(self, text):
         """Words, quoted ones and lists as one; a message's name becomes its bytes."""
-        words = re.findall(r'"[^"]*"|\([^)]*\)|\S+', text)
+        words = re.findall(r'"(?:[^"\\]|\\.)*"|\([^)]*\)|\S+', text)
         return [self.session.texts.get(w, w) for w in words]
 
     def play(self):

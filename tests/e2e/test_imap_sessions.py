@@ -77,7 +77,7 @@ class Account:
     def directory(self, mailbox):
         self.do(b"NOOP")            # the first session makes the Maildir
         maildir = self.suite.maildir(self.user)
-        return maildir if mailbox == "INBOX" else maildir / ("." + mailbox.replace("/", "."))
+        return maildir if mailbox == "INBOX" else maildir / ("." + mailbox.strip('"').replace("/", "."))
 
     def file(self, mailbox, message, flags=None):
         """As another program would: into new/, or with flags ("S", "-" for none) into cur/."""
