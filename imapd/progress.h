@@ -16,6 +16,8 @@ struct progress {
     uint64_t next_look, next_line, deadline;    /* clock_ms() */
 };
 
+/* total: pieces of work; 0: nothing of it is told, since another part of the command has counted its own already and a
+ * client wants numbers that grow */
 void progress_start(struct progress *p, struct imap *s, uint32_t total);
 
 /*

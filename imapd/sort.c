@@ -174,7 +174,7 @@ static int gather(struct imap *s, struct sort *o, const struct seqs *found)
     o->items = mem_new_n(struct item, found->len + 1);
     o->values = mem_new_n(struct value, (found->len + 1) * o->n);
     message_init(&m, s->mb, imap_message_limits(s));
-    progress_start(&progress, s, (uint32_t)found->len);
+    progress_start(&progress, s, 0);
     for (size_t i = 0; i < found->len && r == 0; i++) {
         r = gather_one(o, &m, found->items[i]);
         if (r == 0)

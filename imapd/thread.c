@@ -108,7 +108,7 @@ static int gather(struct imap *s, const struct seqs *found, struct threads *t)
 
     t->mails = mem_new_n(struct thread_mail, found->len + 1);
     message_init(&m, s->mb, imap_message_limits(s));
-    progress_start(&progress, s, (uint32_t)found->len);
+    progress_start(&progress, s, 0);
     for (size_t i = 0; i < found->len && r == 0; i++) {
         uint32_t seq = found->items[i];
 
