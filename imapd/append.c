@@ -268,24 +268,23 @@ static int next_head(struct imap *s, const struct head *last, struct head *ret_h
     struct span line, before;
     int r = stream_getline(s->client, (size_t)s->params->imap_line_limit, &line);
 
-    if (r == -EMSGSIZE)
-        return -EINVAL;
-    if (r < 0)
+    if (r < 0 && r != -EMSGSIZE)
         return r;
+    if (r == -EMSGSIZE)
+        line = stream_long_line_tail(s->client);
     s->stats.in += line.len + 2;
     /* Keywords of the head borrow from it while the message is read. */
     str_set(&s->command, line);
     parse_init(&p, str_span(&s->command));
-    if (last->in_utf8 && !parse_char(&p, ')'))
-        return -EINVAL;
-    if (parse_end(&p))
-        return 0;
-    r = parse_literal_spec(p.in, &before, &s->literal.size, &s->literal.sync);
-    if (r > 0) {
-        s->literal.pending = true;
-        p.in = before;
-        if (parse_head(&p, ret_head))
-            return 1;
+    if (r == 0 && (!last->in_utf8 || parse_char(&p, ')'))) {
+        if (parse_end(&p))
+            return 0;
+        if (parse_literal_spec(p.in, &before, &s->literal.size, &s->literal.sync)) {
+            s->literal.pending = true;
+            p.in = before;
+            if (parse_head(&p, ret_head))
+                return 1;
+        }
     }
     s->literal.pending = false;
     r = input_skip_rest(s, str_span(&s->command));
@@ -320,12 +319,13 @@ static int receive_literal(struct imap *s, struct append *a, const struct head *
 /* One message after its head. 0; 1: refused, answered, all is read; or the stream's error. */
 static int receive_message(struct imap *s, struct append *a, const struct head *h)
 {
-    uint64_t limit = (uint64_t)s->params->message_size_limit, size = s->literal.size;
+    uint64_t limit = s->params->message_size_limit > 0 ? (uint64_t)s->params->message_size_limit : INT64_MAX / 2;
+    uint64_t size = s->literal.size;
     int r;
 
     if (size == 0)
         reply_no(s, "A message has at least one byte.");
-    else if (limit > 0 && size > limit)
+    else if (size > limit)
         reply_no(s, "[TOOBIG] A message has at most %" PRIu64 " bytes.", limit);
     else if (a->len == (a->replaced > 0 ? 1 : (size_t)s->params->imap_append_limit))
         reply_no(s, "[LIMIT] This command stores at most %zu messages.", a->len);

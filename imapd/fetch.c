@@ -121,6 +121,8 @@ static void keep_partial(const struct partial *p, struct seqs *seqs)
 {
     size_t from, to;
 
+    if (seqs->len == 0)
+        return;
     partial_range(p, seqs->len, &from, &to);
     memmove(seqs->items, seqs->items + from, (to - from) * sizeof *seqs->items);
     seqs->len = to - from;
@@ -183,7 +185,7 @@ int cmd_fetch(struct imap *s, struct parse *p)
 
     message_init(&f.message, s->mb, imap_message_limits(s));
     if (!parse_messages(s, p, &seqs) || !fetch_parse(p, &f))
-        return reply_bad(s, "Messages that exist and at most %zu items are expected.", f.max_items);
+        return reply_bad(s, "Messages that exist and at most %zu items, of as many header fields, are expected.", f.max_items);
     if (f.has_modseq)
         untagged_condstore(s);
     if (f.vanished && (!s->uid || !s->qresync))

@@ -38,7 +38,7 @@ static bool parse_body_section(struct parse *p, struct fetch *f, struct span nam
     bool peek = span_eq_nocase_str(name, "BODY.PEEK");
     struct section section = SECTION_INIT;
 
-    if ((!peek && !span_eq_nocase_str(name, "BODY")) || !parse_section(p, &section)) {
+    if ((!peek && !span_eq_nocase_str(name, "BODY")) || !parse_section(p, f->max_items, &section)) {
         section_done(&section);
         return false;
     }

@@ -63,13 +63,15 @@ int input_skip_rest(struct imap *s, struct span line)
     bool sync = false;
 
     /* One that waits for "+" will not get it; what it sends next is a command. */
-    while (parse_literal_spec(line, &rest, &size, &sync) > 0 && !sync) {
+    while (parse_literal_spec(line, &rest, &size, &sync) && !sync) {
         int r = input_skip(s, size);
 
         if (r == 0)
             r = read_line(s, (size_t)s->params->imap_line_limit, &line);
-        if (r < 0)
-            return r == -EMSGSIZE ? 0 : r;
+        if (r == -EMSGSIZE)
+            line = stream_long_line_tail(s->client);
+        else if (r < 0)
+            return r;
     }
     return 0;
 }
@@ -79,7 +81,9 @@ int input_skip_command(struct imap *s)
     struct span line;
     int r = read_line(s, (size_t)s->params->imap_line_limit, &line);
 
-    return r == 0 ? input_skip_rest(s, line) : r == -EMSGSIZE ? 0 : r;
+    if (r == -EMSGSIZE)
+        line = stream_long_line_tail(s->client);
+    return r == 0 || r == -EMSGSIZE ? input_skip_rest(s, line) : r;
 }
 
 int input_drop_literal(struct imap *s)
@@ -109,6 +113,14 @@ static int refuse(struct imap *s, const char *what, int64_t limit)
     imap_printf(s, "%s BAD [TOOBIG] %s at most %lld bytes.\r\n", s->tag.len > 0 ? s->tag.data : "*",
                 what, (long long)limit);
     return 1;
+}
+
+/* The same for a line that was too long: it may have announced a literal that is on its way. */
+static int refuse_line(struct imap *s)
+{
+    int r = input_skip_rest(s, stream_long_line_tail(s->client));
+
+    return r < 0 ? r : refuse(s, LINE_HAS, s->params->imap_line_limit);
 }
 
 /* Append one literal and the line after it to s->command. 0, 1 refused, or negative. */
@@ -146,11 +158,9 @@ static int read_literals(struct imap *s, struct span *ret)
         struct span line = span_from(str_span(&s->command), last_line), rest;
         uint64_t size;
         bool sync;
-        int r = parse_literal_spec(line, &rest, &size, &sync);
+        int r;
 
-        if (r < 0)
-            return refuse(s, LITERALS_HAVE, s->params->imap_literal_limit);
-        if (r == 0)
+        if (!parse_literal_spec(line, &rest, &size, &sync))
             break;
 
         struct span before = span_first(str_span(&s->command), last_line + rest.len);
@@ -165,7 +175,7 @@ static int read_literals(struct imap *s, struct span *ret)
             return r;
         r = read_line(s, line_room, &line);
         if (r == -EMSGSIZE)
-            return refuse(s, LINE_HAS, s->params->imap_line_limit);
+            return refuse_line(s);
         if (r < 0)
             return r;
         line_room -= line.len;
@@ -192,10 +202,10 @@ int input_command(struct imap *s, struct span *ret)
     keep_tag(s, line);
     r = read_line(s, (size_t)s->params->imap_line_limit, &line);
     if (r == -EMSGSIZE)
-        return refuse(s, LINE_HAS, s->params->imap_line_limit);
+        return refuse_line(s);
     if (r < 0)
         return r;
-    if (parse_literal_spec(line, &rest, &size, &sync) == 0) {
+    if (!parse_literal_spec(line, &rest, &size, &sync)) {
         *ret = line;
         return 0;
     }

@@ -92,7 +92,7 @@ int cmd_id(struct imap *s, struct parse *p)
     bool first = true;
 
     if (!parse_id(p))
-        return reply_bad(s, "ID takes a list of pairs, or NIL.");
+        return reply_bad(s, "ID takes a list of at most %d pairs, or NIL.", ID_PAIRS_MAX);
     str_add_str(&line, "* ID ");
     while (span_word(&pairs, " \t,", &word)) {
         str_add_str(&line, first ? "(" : " ");

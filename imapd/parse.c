@@ -227,12 +227,12 @@ bool parse_set(struct parse *p, struct span *ret)
     return n > 0;
 }
 
-int parse_literal_spec(struct span line, struct span *ret_rest, uint64_t *ret_size, bool *ret_sync)
+bool parse_literal_spec(struct span line, struct span *ret_rest, uint64_t *ret_size, bool *ret_sync)
 {
     ptrdiff_t open = line.len > 0 && line.ptr[line.len - 1] == '}' ? span_rchr(line, '{') : -1;
 
     if (open < 0)
-        return 0;
+        return false;
 
     struct span number = span_from(line, (size_t)open + 1);
     bool sync = true;
@@ -243,11 +243,13 @@ int parse_literal_spec(struct span line, struct span *ret_rest, uint64_t *ret_si
         sync = false;
     }
 
-    int r = span_u64(number, UINT32_MAX, ret_size);
+    int r = span_u64(number, UINT64_MAX, ret_size);
 
-    if (r < 0)
-        return r == -ERANGE ? -EINVAL : 0; /* "{x}" may be text in quotes: the grammar will tell */
+    if (r == -ERANGE)
+        *ret_size = UINT64_MAX;
+    else if (r < 0)
+        return false; /* "{x}" may be text in quotes: the grammar will tell */
     *ret_sync = sync;
     *ret_rest = span_first(line, (size_t)open);
-    return 1;
+    return true;
 }

@@ -54,11 +54,9 @@ struct span parse_keep(struct parse *p, struct str *take);
 bool parse_set(struct parse *p, struct span *ret);
 
 /*
- * Does the line end in a literal's announcement, "{n}" or "{n+}" (RFC 7888)?
- *
- * Returns 1: *ret_size and *ret_sync (the client waits for a "+") are set, ret_rest is the line
- * without it; 0: no literal; -EINVAL: "{" digits too great or mistyped, to be refused.
+ * Does the line end in a literal's announcement, "{n}" or "{n+}" (RFC 7888)? Then *ret_size (UINT64_MAX: that many or
+ * more), *ret_sync (the client waits for a "+") and *ret_rest, the line without it, are set.
  */
-int parse_literal_spec(struct span line, struct span *ret_rest, uint64_t *ret_size, bool *ret_sync);
+bool parse_literal_spec(struct span line, struct span *ret_rest, uint64_t *ret_size, bool *ret_sync);
 
 #endif

@@ -81,13 +81,14 @@ int reply_errno(struct imap *s, int r, const char *what)
         { -EEXIST,       "[ALREADYEXISTS] The mailbox exists already." },
         { -EINVAL,       "[CANNOT] This mailbox name is not allowed." },
         { -EILSEQ,       "[CANNOT] This mailbox name is not allowed." },
-        { -ENAMETOOLONG, "[CANNOT] The mailbox name is too long." },
+        { -ENAMETOOLONG, "[CANNOT] The mailbox name is too long: a folder's name has at most 255 bytes." },
         { -ENOTEMPTY,    "[INUSE] The mailbox has inferiors." },
         { -EPERM,        "[CANNOT] This cannot be done to INBOX." },
         { -EACCES,       "[NOPERM] Permission denied." },
         { -EROFS,        "[NOPERM] The mailbox is read-only." },
         { -ENOSPC,       "[OVERQUOTA] No space is left." },
         { -EDQUOT,       "[OVERQUOTA] The quota is used up." },
+        { -EOVERFLOW,    "[LIMIT] An account has at most 10000 subscriptions." },
         { -EFBIG,        "[TOOBIG] The message is too large." },
     };
 

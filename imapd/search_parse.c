@@ -224,7 +224,7 @@ static bool parse_argument(struct build *b, const struct row *row, struct search
         return parse_date(p, &n->number);
     case A_NUMBER:
         b->q->has_size = true;
-        return parse_number(p, UINT32_MAX, &n->number);
+        return parse_number(p, INT64_MAX, &n->number); /* RFC 9051 section 9, number64 */
     case AN_INTERVAL:
         if (!parse_number(p, UINT32_MAX, &n->number) || n->number == 0)
             return false;
@@ -288,7 +288,8 @@ static bool parse_key(struct build *b, size_t depth, uint32_t *ret)
 {
     uint32_t last = SEARCH_NONE;
 
-    if (depth > b->c->max_depth || b->q->len > b->c->max_keys)
+    if (depth > b->c->max_depth + 1 || /* the first keys are nested in nothing */
+        b->q->len > b->c->max_keys)
         return false;
     if (parse_char(b->p, '(')) {
         *ret = add_node(b->q, SEARCH_AND);

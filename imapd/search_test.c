@@ -82,9 +82,12 @@ static void test_programs_are_parsed_or_refused(void **state)
         { "BEFORE yesterday", NULL },
         { "BEFORE 40-Jan-2020", NULL },
         { "LARGER x", NULL },
-        { "LARGER 4294967296", NULL },
+        { "LARGER 9223372036854775807", "and(larger)" },
+        { "LARGER 9223372036854775808", NULL },
         { "YOUNGER 0", NULL },
+        { "(((((1)))))", "and(and(and(and(and(and(seq))))))" },
         { "((((((1))))))", NULL }, /* deeper than 5 */
+        { "NOT NOT NOT NOT NOT 1", "and(!and(!and(!and(!and(!and(seq))))))" },
         { "NOT NOT NOT NOT NOT NOT 1", NULL },
     };
 

@@ -9,6 +9,7 @@
  */
 #include "section.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/chars.h"
@@ -60,11 +61,13 @@ static bool split_part(struct span spec, struct span *ret_part, struct span *ret
 }
 
 /* header-list = "(" header-fld-name *(SP header-fld-name) ")" */
-static bool parse_fields(struct parse *p, struct section *s)
+static bool parse_fields(struct parse *p, size_t max, struct section *s)
 {
     if (!parse_sp(p) || !parse_char(p, '('))
         return false;
     do {
+        if (s->n_fields == max)
+            return false;
         MEM_GROW(s->fields, s->n_fields, s->cap_fields);
         if (!parse_astring(p, &s->fields[s->n_fields]))
             return false;
@@ -74,7 +77,7 @@ static bool parse_fields(struct parse *p, struct section *s)
 }
 
 /* section-spec = section-msgtext / (section-part ["." section-text]) */
-static bool parse_spec(struct parse *p, struct section *s)
+static bool parse_spec(struct parse *p, size_t max_fields, struct section *s)
 {
     struct span spec = SPAN_NULL, text;
     size_t i = 0;
@@ -89,7 +92,7 @@ static bool parse_spec(struct parse *p, struct section *s)
     s->text = texts[i].text;
     if (s->text == SECTION_MIME && s->part.len == 0)
         return false;
-    return (s->text != SECTION_FIELDS && s->text != SECTION_FIELDS_NOT) || parse_fields(p, s);
+    return (s->text != SECTION_FIELDS && s->text != SECTION_FIELDS_NOT) || parse_fields(p, max_fields, s);
 }
 
 static void make_label(struct section *s)
@@ -109,22 +112,22 @@ static void make_label(struct section *s)
     }
     str_add_str(&s->label, s->n_fields > 0 ? ")]" : "]");
     if (s->partial)
-        str_addf(&s->label, "<%u>", s->offset);
+        str_addf(&s->label, "<%" PRIu64 ">", s->offset);
 }
 
-bool parse_section(struct parse *p, struct section *s)
+bool parse_section(struct parse *p, size_t max_fields, struct section *s)
 {
     uint64_t offset, count;
 
-    if (!parse_char(p, '[') || !parse_spec(p, s) || !parse_char(p, ']'))
+    if (!parse_char(p, '[') || !parse_spec(p, max_fields, s) || !parse_char(p, ']'))
         return false;
     if (parse_char(p, '<')) {
-        if (!parse_number(p, UINT32_MAX, &offset) || !parse_char(p, '.') ||
-            !parse_number(p, UINT32_MAX, &count) || count == 0 || !parse_char(p, '>'))
+        if (!parse_number(p, INT64_MAX, &offset) || !parse_char(p, '.') ||
+            !parse_number(p, INT64_MAX, &count) || count == 0 || !parse_char(p, '>'))
             return false;
         s->partial = true;
-        s->offset = (uint32_t)offset;
-        s->count = (uint32_t)count;
+        s->offset = offset;
+        s->count = count;
     }
     make_label(s);
     return true;
@@ -133,7 +136,7 @@ bool parse_section(struct parse *p, struct section *s)
 bool parse_binary_section(struct parse *p, struct section *s)
 {
     s->binary = true;
-    return parse_section(p, s) && s->text == SECTION_WHOLE;
+    return parse_section(p, 0, s) && s->text == SECTION_WHOLE;
 }
 
 bool section_in_header(const struct section *s)

@@ -24,14 +24,14 @@ struct section {
     size_t n_fields, cap_fields;
     bool binary;            /* BINARY[...]: a part with its transfer encoding undone (RFC 3516) */
     bool partial;
-    uint32_t offset, count;
+    uint64_t offset, count;
     struct str label;       /* how the answer names it: "BODY[1.2]<0>" */
 };
 #define SECTION_INIT ((struct section){ .text = SECTION_WHOLE, .label = STR_INIT })
 void section_done(struct section *s);
 
-/* section ["<" number "." nz-number ">"], from its "[" on. */
-bool parse_section(struct parse *p, struct section *ret);
+/* section ["<" number "." nz-number ">"], from its "[" on; with at most max_fields names of header fields. */
+bool parse_section(struct parse *p, size_t max_fields, struct section *ret);
 
 /* The same after "BINARY", "BINARY.PEEK" or "BINARY.SIZE": only numbers in the brackets. */
 bool parse_binary_section(struct parse *p, struct section *ret);

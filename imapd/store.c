@@ -100,9 +100,9 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
                           &keywords);
 
     if (r == -ENOSPC)
-        return reply_no(s, "[LIMIT] No more keywords are possible in this mailbox.");
+        return reply_no(s, "[LIMIT] A mailbox has at most %d keywords.", KEYWORDS_MAX);
     if (r == -EINVAL)
-        return reply_no(s, "[CANNOT] This keyword is not allowed.");
+        return reply_no(s, "[CANNOT] This keyword is not allowed: it is an atom of at most %d bytes.", KEYWORD_NAME_MAX);
     if (r < 0)
         return reply_errno(s, r, "Making a keyword");
     if (st->unchanged_since != UINT64_MAX)

@@ -22,7 +22,7 @@ static int ask_client(struct login *l, struct span challenge, struct str *reply)
 
     str_add_base64(&text, challenge);
     stream_printf(l->client, "+ %s\r\n", str_cstr(&text));
-    int r = stream_getline(l->client, LOGIN_LINE_MAX, &line);
+    int r = stream_getline(l->client, (size_t)l->sv->params->imap_login_line_limit, &line);
     if (r == -EMSGSIZE)
         return -EINVAL;
     if (r < 0)

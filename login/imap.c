@@ -16,13 +16,15 @@
 #include "base/secret.h"
 #include "sasl/offer.h"
 
-enum { ARGUMENT_MAX = 4096, COMMAND_MAX = 65536, TAG_MAX = 200, BAD_MAX = 20, FAILURES_MAX = 20 };
+enum { TAG_MAX = 200 };
 
 struct imap_line {
     struct login *l;
     struct span tag;
-    struct str copy;        /* the command line: later reads move the stream's buffer */
+    struct str copy;        /* the command's lines: later reads move the stream's buffer */
     struct span rest;       /* not yet parsed, within copy */
+    size_t line_at;         /* where in copy its last line begins */
+    bool refused;           /* what the client sends for it unasked is to be read away */
 };
 
 static const struct {
@@ -56,10 +58,80 @@ static void answer(struct imap_line *c, const char *text)
     stream_printf(c->l->client, SPAN_FMT " %s\r\n", SPAN_ARG(c->tag), text);
 }
 
+static void refuse(struct imap_line *c, const char *text)
+{
+    answer(c, text);
+    c->refused = true;
+}
+
 static void bad(struct imap_line *c, const char *text)
 {
     stream_printf(c->l->client, SPAN_FMT " BAD %s\r\n", SPAN_ARG(c->tag), text);
     c->l->bad_commands++;
+    c->refused = true;
+}
+
+/* A limit was passed, and what is under way could be taken for commands: the end. */
+static void give_up(struct login *l, const char *what, int64_t limit)
+{
+    stream_printf(l->client, "* BYE %s longer than %lld bytes\r\n", what, (long long)limit);
+    l->done = true;
+}
+
+static size_t line_limit(const struct login *l)
+{
+    return (size_t)l->sv->params->imap_login_line_limit;
+}
+
+static uint64_t literal_limit(const struct login *l)
+{
+    return (uint64_t)l->sv->params->imap_login_literal_limit;
+}
+
+/* ---- literals ---- */
+
+/* Does the line end in "{n}" or "{n+}"? at: of the brace; n: UINT64_MAX if more than 64 bits */
+struct announcement {
+    size_t at;
+    uint64_t n;
+    bool wait;
+};
+
+static bool is_announced(struct span line, struct announcement *ret)
+{
+    ptrdiff_t open = span_ends_nocase(line, span_of("}")) ? span_rchr(line, '{') : -1;
+
+    if (open < 0)
+        return false;
+    struct span size = span_from(line, (size_t)open + 1);
+
+    size.len--;
+    *ret = (struct announcement){ (size_t)open, UINT64_MAX, !span_ends_nocase(size, span_of("+")) };
+    size.len -= !ret->wait;
+    return span_u64(size, UINT64_MAX, &ret->n) != -EINVAL;
+}
+
+/* Read away what a refused command brings along. It may hold anything: mail, for one who has pipelined an APPEND. */
+static int drop_literals(struct login *l, struct span line)
+{
+    struct announcement a;
+
+    while (is_announced(line, &a) && !a.wait) {
+        if (a.n > line_limit(l)) {
+            give_up(l, "literal", (int64_t)line_limit(l));
+            return 0;
+        }
+        _cleanup_(secret_free) struct str dropped = STR_INIT;
+        str_reserve(&dropped, (size_t)a.n);
+        int r = stream_read(l->client, dropped.data, (size_t)a.n);
+        if (r == 0)
+            r = stream_getline(l->client, line_limit(l), &line);
+        if (r == -EMSGSIZE)
+            line = stream_long_line_tail(l->client);
+        else if (r < 0)
+            return r;
+    }
+    return 0;
 }
 
 /* ---- arguments ---- */
@@ -83,44 +155,42 @@ static int quoted_argument(struct imap_line *c, struct str *ret)
     return 0;
 }
 
-/* "{n}" or "{n+}" at the end of the line: read n bytes and the line that goes on after them. */
-static int literal_argument(struct imap_line *c, struct str *ret)
+/* The line that goes on after a literal, as the new rest */
+static int next_line(struct imap_line *c)
 {
-    struct stream *st = c->l->client;
-    struct span size = span_from(c->rest, 1), line;
-    bool wait = true;
-    uint32_t n;
+    struct span line;
+    int r = stream_getline(c->l->client, line_limit(c->l) - c->copy.len, &line);
 
-    if (size.len == 0 || size.ptr[size.len - 1] != '}')
-        return -EINVAL;
-    size.len--;
-    if (size.len > 0 && size.ptr[size.len - 1] == '+') {
-        size.len--;
-        wait = false;
-    }
-    if (span_u32(size, ARGUMENT_MAX, &n) < 0)
-        return wait ? -EINVAL : -EMSGSIZE;
-    if (wait)
-        stream_puts(st, "+ go on\r\n");
-    str_reserve(ret, n);
-    int r = stream_read(st, ret->data + ret->len, n);
     if (r < 0)
         return r;
-    str_advance(ret, n);
-    r = stream_getline(st, LOGIN_LINE_MAX, &line);
-    if (r < 0)
-        return r;
-    if (c->copy.len + line.len > COMMAND_MAX)
-        return -EMSGSIZE;
-    size_t tag_at = (size_t)(c->tag.ptr - c->copy.data), at = c->copy.len; /* it moves when it grows */
+    size_t tag_at = (size_t)(c->tag.ptr - c->copy.data); /* it moves when it grows */
+    c->line_at = c->copy.len;
     str_add(&c->copy, line);
     c->tag.ptr = c->copy.data + tag_at;
-    c->rest = span_from(str_span(&c->copy), at);
+    c->rest = span_from(str_span(&c->copy), c->line_at);
     return 0;
 }
 
-/* One astring (RFC 3501 section 9). 0, -EINVAL malformed, -EMSGSIZE an unwanted literal is on its way or the
- * command has become too long, or the stream's error. */
+/* A literal at the end of the line: read it, and the line that goes on after it. */
+static int literal_argument(struct imap_line *c, struct str *ret)
+{
+    struct stream *st = c->l->client;
+    struct announcement a;
+
+    if (!is_announced(c->rest, &a) || a.at != 0 || a.n > literal_limit(c->l))
+        return -EINVAL;
+    if (a.wait)
+        stream_puts(st, "+ go on\r\n");
+    str_reserve(ret, (size_t)a.n);
+    int r = stream_read(st, ret->data + ret->len, (size_t)a.n);
+    if (r < 0)
+        return r;
+    str_advance(ret, (size_t)a.n);
+    return next_line(c);
+}
+
+/* One astring (RFC 3501 section 9). 0, -EINVAL malformed, -EMSGSIZE the command has become too long, or the
+ * stream's error. */
 static int argument(struct imap_line *c, struct str *ret)
 {
     c->rest = span_skip_ws(c->rest);
@@ -135,16 +205,19 @@ static int argument(struct imap_line *c, struct str *ret)
     return word.len > 0 ? 0 : -EINVAL;
 }
 
-/* A malformed argument gets BAD; after an unwanted literal the connection is out of step and must end. */
+/* A malformed argument gets BAD. */
 static int refuse_argument(struct imap_line *c, int r)
 {
+    _cleanup_(str_free) struct str text = STR_INIT;
+
     if (r == -EINVAL) {
-        bad(c, "expected an atom, a string or a literal of at most 4096 bytes");
+        str_addf(&text, "expected an atom, a string or a literal of at most %llu bytes",
+                 (unsigned long long)literal_limit(c->l));
+        bad(c, str_cstr(&text));
         return 0;
     }
     if (r == -EMSGSIZE) {
-        stream_puts(c->l->client, "* BYE literal longer than 4096 bytes, or command longer than 65536\r\n");
-        c->l->done = true;
+        give_up(c->l, "command", (int64_t)line_limit(c->l));
         return 0;
     }
     return r;
@@ -238,11 +311,12 @@ static int cmd_logout(struct imap_line *c)
 /* RFC 2971: the client's pairs are not needed before sign-in; literals in them are. */
 static int cmd_id(struct imap_line *c)
 {
+    struct announcement a;
     int r = 0;
 
-    while (r == 0 && span_ends_nocase(c->rest, span_of("}")) && span_rchr(c->rest, '{') >= 0) {
+    while (r == 0 && is_announced(c->rest, &a)) {
         _cleanup_(str_free) struct str skipped = STR_INIT;
-        c->rest = span_from(c->rest, (size_t)span_rchr(c->rest, '{'));
+        c->rest = span_from(c->rest, a.at);
         r = literal_argument(c, &skipped);
     }
     if (r < 0)
@@ -301,7 +375,7 @@ static int run_named(struct imap_line *c, const struct command *cmd)
         return 0;
     }
     if (cmd->use == SIGNS_IN && !login_may_sign_in(c->l)) {
-        answer(c, "NO [PRIVACYREQUIRED] Plaintext authentication is not allowed without TLS.");
+        refuse(c, "NO [PRIVACYREQUIRED] Plaintext authentication is not allowed without TLS.");
         return 0;
     }
     if (cmd->form == ALONE && span_trim(c->rest).len > 0) {
@@ -309,21 +383,6 @@ static int run_named(struct imap_line *c, const struct command *cmd)
         return 0;
     }
     return cmd->run(c);
-}
-
-/* What was refused may go on after "{n+}", which does not wait: it belongs to that command (RFC 7888 section 4). */
-static int skip_rest(struct imap_line *c)
-{
-    int r = 0;
-
-    while (r == 0 && !c->l->done && span_ends_nocase(c->rest, span_of("+}")) && span_rchr(c->rest, '{') >= 0) {
-        _cleanup_(str_free) struct str skipped = STR_INIT;
-        c->rest = span_from(c->rest, (size_t)span_rchr(c->rest, '{'));
-        r = literal_argument(c, &skipped);
-    }
-    if (r == -EINVAL)
-        return 0;
-    return r == -EMSGSIZE ? refuse_argument(c, r) : r;
 }
 
 static int run_command(struct imap_line *c)
@@ -335,27 +394,30 @@ static int run_command(struct imap_line *c)
     name = span_cut(&c->rest, ' ');
     if (!tag_valid(c->tag)) {
         c->tag = span_of("*");
-        bad(c, "expected a tag and a command");
+        bad(c, "expected a tag of at most 200 bytes and a command");
         return 0;
     }
-    int r = run_named(c, command_find(name));
-    return r < 0 ? r : skip_rest(c);
+    return run_named(c, command_find(name));
 }
 
 static int serve_line(struct login *l)
 {
     struct imap_line c = { .l = l, .tag = SPAN("*"), .copy = STR_INIT };
     struct span line;
-    int r = stream_getline(l->client, LOGIN_LINE_MAX, &line);
+    int r = stream_getline(l->client, line_limit(l), &line);
 
     if (r == -EMSGSIZE) {
-        bad(&c, "command line longer than 16384 bytes");
-        return 0;
+        _cleanup_(str_free) struct str text = STR_INIT;
+        str_addf(&text, "command line longer than %zu bytes", line_limit(l));
+        bad(&c, str_cstr(&text));
+        return drop_literals(l, stream_long_line_tail(l->client));
     }
     if (r < 0)
         return r;
     str_add(&c.copy, line);
     r = run_command(&c);
+    if (r == 0 && c.refused && !l->done)
+        r = drop_literals(l, span_from(str_span(&c.copy), c.line_at));
     secret_free(&c.copy);
     return r;
 }
@@ -368,8 +430,10 @@ void imap_talk(struct login *l)
     put_capabilities(l);
     stream_puts(l->client, "] Postern ready.\r\n");
     while (r == 0 && !l->done) {
-        if (l->bad_commands >= BAD_MAX || l->failures >= FAILURES_MAX) {
-            stream_puts(l->client, "* BYE Too many invalid commands.\r\n");
+        const char *why = login_patience_ends(l);
+
+        if (why) {
+            stream_printf(l->client, "* BYE %s\r\n", why);
             break;
         }
         r = serve_line(l);

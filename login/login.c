@@ -118,6 +118,13 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
     return 0;
 }
 
+const char *login_patience_ends(const struct login *l)
+{
+    if (l->failures >= l->sv->params->imap_login_failure_limit)
+        return "Too many failed sign-ins.";
+    return l->bad_commands >= l->sv->params->imap_bad_command_limit ? "Too many invalid commands." : NULL;
+}
+
 bool login_may_sign_in(const struct login *l)
 {
     return l->tls || l->plaintext_ok;

@@ -15,9 +15,6 @@
 #include "table/table.h"
 #include "tls/server.h"
 
-/* Longest command line before sign-in; RFC 5034 section 4 and RFC 4954 need 12288 for an AUTH exchange. */
-enum { LOGIN_LINE_MAX = 16384 };
-
 struct login_protocol {
     const char *name;               /* "imap": for auth, and "imap-login" in the log */
     const char *session_service;    /* "imapd" */
@@ -59,6 +56,9 @@ MAY_WAIT int login_reread(struct server *sv);
 /* Accept a client: addresses, TLS in wrapper mode. talk() then speaks the protocol until l->done. */
 MAY_WAIT void login_session(struct server *sv, struct stream *client, const struct peer *peer,
                             void (*talk)(struct login *l));
+
+/* What is wrong with a client that has been given too many answers of one kind; NULL: nothing yet. */
+const char *login_patience_ends(const struct login *l);
 
 /* May the client send its password on this connection? */
 bool login_may_sign_in(const struct login *l);

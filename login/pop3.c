@@ -12,8 +12,6 @@
 #include "base/secret.h"
 #include "sasl/offer.h"
 
-enum { BAD_MAX = 20, FAILURES_MAX = 20 };
-
 struct pop3 {
     struct login *l;
     struct str user;        /* of USER */
@@ -176,10 +174,12 @@ static int serve_line(struct pop3 *c)
 {
     _cleanup_(secret_free) struct str copy = STR_INIT;
     struct span line;
-    int r = stream_getline(c->l->client, LOGIN_LINE_MAX, &line);
+    size_t limit = (size_t)c->l->sv->params->imap_login_line_limit;
+    int r = stream_getline(c->l->client, limit, &line);
 
     if (r == -EMSGSIZE) {
-        bad(c, "command line longer than 16384 bytes");
+        str_addf(&copy, "command line longer than %zu bytes", limit);
+        bad(c, str_cstr(&copy));
         return 0;
     }
     if (r < 0)
@@ -206,8 +206,10 @@ void pop3_talk(struct login *l)
 
     answer(&c, "+OK Postern ready.");
     while (r == 0 && !l->done) {
-        if (l->bad_commands >= BAD_MAX || l->failures >= FAILURES_MAX) {
-            answer(&c, "-ERR Too many invalid commands.");
+        const char *why = login_patience_ends(l);
+
+        if (why) {
+            stream_printf(l->client, "-ERR %s\r\n", why);
             break;
         }
         r = serve_line(&c);

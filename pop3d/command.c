@@ -13,8 +13,6 @@
 #include "base/mem.h"
 #include "pop3d/pop3.h"
 
-enum { BAD_COMMANDS_MAX = 20 };
-
 enum arguments { NONE, NUMBER_OR_NONE, NUMBER, NUMBER_AND_LINES };
 
 /* What a handler gets: a number of an existing message that is not deleted, 0 if none was given */
@@ -27,7 +25,7 @@ static void bad(struct pop3 *s, const char *text)
 {
     s->bad_commands++;
     stream_printf(s->client, "-ERR %s\r\n", text);
-    if (s->bad_commands >= BAD_COMMANDS_MAX) {
+    if (s->bad_commands >= s->bad_limit) {
         stream_puts(s->client, "-ERR Too many bad commands.\r\n");
         s->failed = true;
     }

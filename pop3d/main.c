@@ -5,7 +5,7 @@
  * The parent forks a child for each hand-off of pop3d-login; the child shows the front's ticket to
  * auth, becomes the mailbox owner for good, and serves the client until it leaves.
  *
- * Parameters: pop3_timeout, pop3_uidl_format, pop3_no_flag_updates.
+ * Parameters: pop3_timeout, pop3_uidl_format, pop3_no_flag_updates, pop3_line_limit, imap_bad_command_limit.
  * Sandbox: user mail_owner with CAP_SETUID and CAP_SETGID until the ticket is redeemed; from then on the
  * mailbox owner without any capability, whose files are what it may touch.
  */
@@ -41,6 +41,8 @@ static void session(struct server *sv, struct stream *front, const struct peer *
         log_warn("pop3(%s): the quota rule cannot be understood", str_cstr(&c.user.user));
     s.client = c.stream;
     s.uidl_format = sv->params->pop3_uidl_format;
+    s.line_limit = (size_t)sv->params->pop3_line_limit;
+    s.bad_limit = (unsigned)sv->params->imap_bad_command_limit;
     s.keep_flags = sv->params->pop3_no_flag_updates;
     stream_set_timeout(c.stream, sv->params->pop3_timeout * 1000);
     pop3_serve(&s, str_cstr(&c.user.maildir), &why);

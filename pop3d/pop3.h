@@ -52,6 +52,8 @@ struct pop3 {
     struct stream *client;
     const char *uidl_format;    /* pop3_uidl_format */
     bool keep_flags;            /* pop3_no_flag_updates */
+    size_t line_limit;          /* pop3_line_limit */
+    unsigned bad_limit;         /* imap_bad_command_limit */
     struct maildrop drop;
     bool quit, failed;
     unsigned bad_commands;
@@ -64,8 +66,6 @@ MAY_WAIT void pop3_serve(struct pop3 *s, const char *maildir, const char **why);
 void pop3_done(struct pop3 *s);
 
 /* ---- command.c ---- */
-
-#define POP3_LINE_MAX 512       /* RFC 2449 section 4 wants 255 at least */
 
 /* Run one command line and answer it. */
 MAY_WAIT void pop3_command(struct pop3 *s, struct span line);

@@ -70,12 +70,12 @@ void pop3_serve(struct pop3 *s, const char *maildir, const char **why)
     }
     *why = NULL;
     while (!s->quit && !s->failed) {
-        int r = stream_getline(s->client, POP3_LINE_MAX, &line);
+        int r = stream_getline(s->client, s->line_limit, &line);
 
         if (r == 0) {
             pop3_command(s, line);
         } else if (r == -EMSGSIZE) {
-            stream_printf(s->client, "-ERR Line longer than %d bytes.\r\n", POP3_LINE_MAX);
+            stream_printf(s->client, "-ERR Line longer than %zu bytes.\r\n", s->line_limit);
         } else {
             *why = end_of_input(s, r);
             break;

@@ -48,7 +48,7 @@ static void deliver(struct span text)
 
 static void *serve(void *arg)
 {
-    struct pop3 s = { .client = stream_new(*(int *)arg), .uidl_format = "%08Xu%08Xv" };
+    struct pop3 s = { .client = stream_new(*(int *)arg), .uidl_format = "%08Xu%08Xv", .line_limit = 512, .bad_limit = 20 };
     const char *why;
 
     pop3_serve(&s, maildir, &why);

@@ -229,11 +229,27 @@ static int fill(struct stream *st, size_t n)
 
 /* ---- reading ---- */
 
+/* Keep the last bytes of a line that is thrown away. */
+static void keep_tail(struct stream *st, struct span piece)
+{
+    size_t keep = piece.len < STREAM_TAIL_MAX ? STREAM_TAIL_MAX - piece.len : 0;
+
+    if (keep < st->tail_len) {
+        memmove(st->tail, st->tail + st->tail_len - keep, keep);
+        st->tail_len = (unsigned char)keep;
+    }
+    if (piece.len > STREAM_TAIL_MAX)
+        piece = span_from(piece, piece.len - STREAM_TAIL_MAX);
+    memcpy(st->tail + st->tail_len, piece.ptr, piece.len);
+    st->tail_len += (unsigned char)piece.len;
+}
+
 /* skip_line - throw away input up to the line's end; 1 found, 0 more needed */
 static int skip_line(struct stream *st)
 {
-    const char *lf = in_len(st) > 0 ? memchr(st->in + st->pos, '\n', in_len(st)) : NULL;
+    const char *start = st->in + st->pos, *lf = in_len(st) > 0 ? memchr(start, '\n', in_len(st)) : NULL;
 
+    keep_tail(st, span_make(start, lf ? (size_t)(lf - start) : in_len(st)));
     st->scanned = 0;
     st->pos = lf ? (size_t)(lf + 1 - st->in) : st->end;
     st->long_line = !lf;
@@ -252,8 +268,10 @@ static int take_line(struct stream *st, size_t max, struct span *ret)
     const char *lf = len > st->scanned ? memchr(line + st->scanned, '\n', len - st->scanned) : NULL;
     if (!lf) {
         st->scanned = len;
-        if (len >= 2 && len - 1 > max) /* a CR at the end may still be the line end's */
+        if (len >= 2 && len - 1 > max) { /* a CR at the end may still be the line end's */
+            st->tail_len = 0;
             skip_line(st);
+        }
         return 0;
     }
     size_t n = (size_t)(lf - line);
@@ -261,10 +279,22 @@ static int take_line(struct stream *st, size_t max, struct span *ret)
     st->scanned = 0;
     st->bare_lf = n == 0 || line[n - 1] != '\r';
     n -= !st->bare_lf;
-    if (n > max)
+    if (n > max) {
+        st->tail_len = 0;
+        keep_tail(st, span_make(line, n + !st->bare_lf));
         return -EMSGSIZE;
+    }
     *ret = span_make(line, n);
     return 1;
+}
+
+struct span stream_long_line_tail(const struct stream *st)
+{
+    struct span tail = span_make(st->tail, st->tail_len);
+
+    if (tail.len > 0 && tail.ptr[tail.len - 1] == '\r')
+        tail.len--;
+    return tail;
 }
 
 int stream_getline(struct stream *st, size_t max, struct span *ret)

@@ -62,6 +62,8 @@ void stream_set_deadline(struct stream *st, uint64_t deadline);
  */
 MAY_WAIT int stream_getline(struct stream *st, size_t max, struct span *ret);
 bool stream_line_had_bare_lf(const struct stream *st);
+/* After -EMSGSIZE: the last bytes, some 20, of the line that was skipped; until the next read. */
+struct span stream_long_line_tail(const struct stream *st);
 
 /* At least one byte of input, as much as is buffered; it stays there until stream_consume().
  * Flushes pending output before it waits. */

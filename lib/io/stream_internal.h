@@ -17,6 +17,7 @@ enum {
     STREAM_IN_FIRST = 8 * 1024, /* input buffer; doubled while reads fill it */
     STREAM_IN_MAX = 64 * 1024,
     STREAM_OUT_MAX = 64 * 1024, /* flushed when so many bytes are pending */
+    STREAM_TAIL_MAX = 24,       /* of a line over the limit: "{18446744073709551615+}" fits */
     STREAM_FDS_MAX = 64,        /* received descriptors nobody took; more are closed */
 };
 
@@ -29,6 +30,8 @@ struct stream {
     bool bare_lf;
     bool flushing;   /* a fiber is sending `out`: another one, that reads, leaves it to that one */
     bool long_line;       /* the rest of a line over the limit is being skipped */
+    unsigned char tail_len;
+    char tail[STREAM_TAIL_MAX]; /* the last bytes of that line */
     struct poll_fd *poll; /* NULL until a fiber waits */
     int64_t timeout_ms;
     uint64_t deadline;

@@ -58,7 +58,12 @@ static void converse(void (*left)(struct stream *, void *), void *left_arg,
 
 /* ---- lines ---- */
 
-/* What stream_getline makes of some bytes, as text: [line] [line\n: bare LF] <too long> end */
+static struct span last_four(struct span s)
+{
+    return span_from(s, s.len > 4 ? s.len - 4 : 0);
+}
+
+/* What stream_getline makes of some bytes, as text: [line] [line\n: bare LF] <long, ends in ...> end */
 static void show_lines(struct stream *st, void *arg)
 {
     struct str *shown = arg;
@@ -69,7 +74,7 @@ static void show_lines(struct stream *st, void *arg)
         if (r == 0)
             str_addf(shown, "[%.*s%s]", SPAN_ARG(line), stream_line_had_bare_lf(st) ? "\\n" : "");
         else
-            str_add_str(shown, "<too long>");
+            str_addf(shown, "<long, ends in %.*s>", SPAN_ARG(last_four(stream_long_line_tail(st))));
     }
     assert_int_equal(r, -ENODATA);
     assert_int_equal(stream_getline(st, 8, &line), -ENODATA);
@@ -85,11 +90,11 @@ static const struct {
     {"a\r\r\n",                                 "[a\r]"               },
     {"12345678\r\nx\r\n",                       "[12345678][x]"       },
     {"12345678\n",                              "[12345678\\n]"       },
-    {"123456789\r\nx\r\n",                      "<too long>[x]"       },
-    {"123456789\nx\r\n",                        "<too long>[x]"       },
-    {"12345678\r\r\nx\r\n",                     "<too long>[x]"       },
-    {"123456789012345678901234567890\r\nx\r\n", "<too long>[x]"       },
-    {"1234567890\r\n1234567890\r\n",            "<too long><too long>"},
+    {"123456789\r\nx\r\n",                      "<long, ends in 6789>[x]"},
+    {"123456789\nx\r\n",                        "<long, ends in 6789>[x]"},
+    {"12345678\r\r\nx\r\n",                     "<long, ends in 678\r>[x]"},
+    {"123456789012345678901234567890\r\nx\r\n", "<long, ends in 7890>[x]"},
+    {"1234567890\r\n123456789a\r\n",            "<long, ends in 7890><long, ends in 789a>"},
     {"a\r\nno end",                             "[a]"                 },
     {"1234567890 no end",                       ""                    },
     {"",                                        ""                    },

@@ -101,7 +101,8 @@ int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last);
 
 size_t mailbox_keywords(const struct mailbox *mb);
 const char *mailbox_keyword(const struct mailbox *mb, size_t i);
-/* Bit index of a keyword; made if missing. -ENOSPC when 64 are in use. */
+enum { KEYWORDS_MAX = 64, KEYWORD_NAME_MAX = 100 };   /* in a mailbox; bytes */
+/* Bit index of a keyword; made if missing. -ENOSPC when KEYWORDS_MAX are in use, -EINVAL: no atom or too long. */
 int mailbox_keyword_make(struct mailbox *mb, struct span name);
 
 /*

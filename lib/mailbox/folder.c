@@ -40,7 +40,7 @@ int maildir_folder_dir(struct span mailbox, struct str *ret)
         first = false;
     } while (mailbox.len > 0);
     if (dir.len > DIR_NAME_MAX)
-        return -EINVAL;
+        return -ENAMETOOLONG;
     str_set(ret, str_span(&dir));
     return 0;
 }

@@ -64,7 +64,6 @@ int folder_find_file(const struct folder *f, struct span base, struct str *file,
 const char *folder_sub(const struct index_message *m);      /* "new" or "cur" */
 
 /* ---- keywords (keyword.c): names ended by NUL, one after the other, in the order of bits ---- */
-#define KEYWORDS_MAX     64
 #define KEYWORDS_LETTERS 26     /* those that have a letter in the file name */
 #define KEYWORDS_IN_NAME (((uint64_t)1 << KEYWORDS_LETTERS) - 1)
 

@@ -14,7 +14,6 @@
 #include "base/chars.h"
 #include "mailbox/spool.h"
 
-#define KEYWORD_NAME_MAX 100
 #define KEYWORD_FILE     "dovecot-keywords"
 
 size_t keywords_count(struct span names)

@@ -57,7 +57,8 @@ void maildir_name_parse(struct span file, struct maildir_name *ret);
 void maildir_name_make(struct span base, unsigned flags, const char *keywords, struct str *ret);
 
 /* IMAP name (UTF-8, separator '/') <-> directory below the Maildir ("" for INBOX, ".A.B"), stored in
- * modified UTF-7 as Dovecot does. -EINVAL: name not allowed. */
+ * modified UTF-7 as Dovecot does. -EINVAL: name not allowed; -ENAMETOOLONG: the directory's name would be longer than 255
+ * bytes. */
 int maildir_folder_dir(struct span mailbox, struct str *ret);
 int maildir_folder_name(struct span dir, struct str *ret);
 

@@ -16,7 +16,6 @@
 #define FILE_NAME "subscriptions"
 #define COURIER_NAME "courierimapsubscribed"    /* read as long as there is no file of our name */
 #define FILE_MAX  (4 * 1024 * 1024)
-#define NAMES_MAX 10000
 
 void name_list_done(struct name_list *l)
 {
@@ -60,7 +59,7 @@ void subscriptions_parse(struct span text, struct name_list *ret)
     *ret = (struct name_list){ 0 };
     if (version2)
         text = rest;
-    while (text.len > 0 && ret->len < NAMES_MAX)
+    while (text.len > 0 && ret->len < SUBSCRIPTIONS_MAX)
         parse_line(span_cut(&text, '\n'), version2 ? "\t" : "./", ret);
 }
 
@@ -79,7 +78,7 @@ void subscriptions_print(const struct name_list *l, struct str *ret)
 void subscriptions_parse_courier(struct span text, struct name_list *ret)
 {
     *ret = (struct name_list){ 0 };
-    while (text.len > 0 && ret->len < NAMES_MAX) {
+    while (text.len > 0 && ret->len < SUBSCRIPTIONS_MAX) {
         struct span line = span_cut(&text, '\n'), rest = line;
 
         if (span_eq_str(line, "INBOX"))
@@ -132,6 +131,8 @@ int account_subscribe(struct account *a, struct span name, bool on)
     r = index_begin_write(a->index, &lock);
     if (r == 0)
         r = subscriptions_load(a->maildir, &l);
+    if (r == 0 && on && l.len >= SUBSCRIPTIONS_MAX && name_list_find(&l, name) < 0)
+        return -EOVERFLOW;
     if (r < 0)
         return account_check(a, r);
     change_list(&l, name, on);

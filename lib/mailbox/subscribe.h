@@ -11,6 +11,9 @@
 
 #include "base/str.h"
 
+/* Names in the file; what another program has written beyond them is not read. */
+#define SUBSCRIPTIONS_MAX 10000
+
 struct name_list {
     char **items;   /* mailbox names, UTF-8, separator '/' */
     size_t len, cap;

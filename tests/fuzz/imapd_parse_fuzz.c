@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     append_is_message(in);
     parse_literal_spec(in, &rest, &literal, &sync);
     parse_init(&p, in);
-    parse_section(&p, &section);
+    parse_section(&p, 50, &section);
     section_done(&section);
     parse_init(&q, in);
     parse_flag_list(&q, &flags);

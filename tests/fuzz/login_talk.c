@@ -17,6 +17,11 @@ static void decide(struct login *l, struct auth_result *ret)
     l->failures += ret->status != AUTH_OK;
 }
 
+const char *login_patience_ends(const struct login *l)
+{
+    return l->bad_commands > 20 || l->failures > 20 ? "enough" : NULL;
+}
+
 bool login_may_sign_in(const struct login *l)
 {
     return l->tls || choice & 8;
@@ -34,7 +39,7 @@ void login_mechanism(struct login *l, struct span mechanism, const struct str *i
 
     (void)mechanism;
     if (!initial)
-        (void)stream_getline(l->client, LOGIN_LINE_MAX, &line);
+        (void)stream_getline(l->client, 8192, &line);
     decide(l, ret);
 }
 
@@ -61,7 +66,9 @@ void login_log_failure(const struct login *l, const char *reason)
 
 void login_talk(const uint8_t *data, size_t size, void (*talk)(struct login *l))
 {
-    static const struct params params = { .auth_mechanisms = "plain login" };
+    static const struct params params = { .auth_mechanisms = "plain login", .imap_bad_command_limit = 20,
+                                          .imap_login_failure_limit = 20, .imap_login_line_limit = 2000,
+                                          .imap_login_literal_limit = 500 };
     const struct server sv = { .params = &params };
     static char tls_is_offered;
     struct login_server server = { 0 };

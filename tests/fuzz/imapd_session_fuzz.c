@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * imapd_session_fuzz.c - a client's whole session, on a real account with its index
+ *
+ * What comes back is checked, too: literals have as many bytes as they say, parentheses and quotes are closed, and no line
+ * holds a control character. The account is made anew after some inputs, so that what one leaves behind does not
+ * become another's finding for long.
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/chars.h"
+#include "base/mem.h"
+#include "imapd/session.h"
+#include "io/loop.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { INPUT_MAX = 16384, INPUTS_AN_ACCOUNT = 200 };
+
+static const struct params params = {
+    .imap_timeout = 60,
+    .imap_line_limit = 2000,
+    .imap_literal_limit = 1000,
+    .imap_bad_command_limit = 20,
+    .imap_idle_notify_interval = 60,
+    .imap_append_limit = 3,
+    .imap_fetch_item_limit = 50,
+    .imap_list_pattern_limit = 5,
+    .imap_progress_interval = 10,
+    .imap_search_depth_limit = 20,
+    .imap_search_key_limit = 100,
+    .imap_search_time_limit = 60,
+    .imap_id_send = "name Postern",
+    .message_size_limit = 4000,
+    .header_address_token_limit = 100,
+    .mime_nesting_limit = 10,
+    .mime_part_limit = 100,
+};
+
+static const char prepared[] =
+    "1 CREATE Archive/2026\r\n2 SUBSCRIBE Archive/2026\r\n3 CREATE &AOQ-\r\n"
+    "4 APPEND INBOX (\\Seen $Label) \" 1-Feb-2026 10:00:00 +0100\" {227+}\r\n"
+    "From: \"A, B\" <a@b.test>\r\nTo: x: c@d.test, e@f.test;\r\nSubject: Re: =?iso-8859-1?q?=E4pfel?= (fwd)\r\n"
+    "Date: Sun, 1 Feb 2026 10:00:00 +0100\r\nMessage-ID: <1@b.test>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    "Text \xc3\xa4 and more of it\r\n\r\n"
+    "5 APPEND INBOX {212+}\r\n"
+    "Subject: parts\r\nIn-Reply-To: <1@b.test>\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8=\r\n"
+    "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nText of it\r\n--b--\r\n\r\n"
+    "6 SELECT INBOX\r\n7 COPY 1 Archive/2026\r\n8 LOGOUT\r\n";
+
+static char directory[64];  /* the account's Maildir */
+
+struct talk {
+    struct span input;
+    int server_fd, client_fd;
+    struct str output;
+};
+
+static void serve(void *arg)
+{
+    struct talk *t = arg;
+    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(t->server_fd);
+    _cleanup_(account_close_ptr_) struct account *account = NULL;
+    _cleanup_(str_free) struct str err = STR_INIT;
+    const char *reason;
+
+    if (account_open(directory, &account, &err) < 0)
+        abort();
+
+    struct imap s = { .params = &params, .client = st, .account = account };
+
+    imap_serve(&s, SPAN_NULL, &reason);
+    imap_done(&s);
+}
+
+static void speak(void *arg)
+{
+    struct talk *t = arg;
+    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(t->client_fd);
+    struct span got;
+
+    stream_write(st, t->input);
+    stream_close_write(st);
+    while (stream_peek(st, &got) == 0) {
+        str_add(&t->output, got);
+        stream_consume(st, got.len);
+    }
+}
+
+static void talk(struct talk *t)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        abort();
+    t->server_fd = pair[0];
+    t->client_fd = pair[1];
+    fiber_start(serve, t);
+    fiber_start(speak, t);
+    if (loop_run() < 0)
+        abort();
+}
+
+/* ---- what came back ---- */
+
+static void check(bool good, const char *what, const struct talk *t)
+{
+    if (good)
+        return;
+    fprintf(stderr, "%s in: %.*s\n", what, (int)t->output.len, t->output.data);
+    abort();
+}
+
+/* quoted, its first quote is gone */
+static void skip_quoted(struct span *in, const struct talk *t)
+{
+    while (in->len > 0 && in->ptr[0] != '"') {
+        check(in->ptr[0] != '\r' && in->ptr[0] != '\n', "line end in quotes", t);
+        *in = span_from(*in, in->ptr[0] == '\\' ? 2 : 1);
+    }
+    check(span_take(in, '"'), "open quote", t);
+}
+
+/* "{n}" CRLF and n bytes, the brace is gone */
+static void skip_literal(struct span *in, const struct talk *t)
+{
+    uint64_t n;
+    struct span number = span_cut(in, '}');
+
+    check(span_u64(number, SIZE_MAX / 2, &n) == 0 && span_take(in, '\r') && span_take(in, '\n') && n <= in->len, "literal",
+          t);
+    *in = span_from(*in, (size_t)n);
+}
+
+/* A line of data with its literals and its end */
+static void skip_data(struct span *in, const struct talk *t)
+{
+    int depth = 0;
+
+    for (;;) {
+        check(in->len > 0, "line without an end", t);
+        char c = in->ptr[0];
+
+        *in = span_from(*in, 1);
+        if (c == '"')
+            skip_quoted(in, t);
+        else if (c == '{')
+            skip_literal(in, t);
+        else if (c == '(' || c == ')')
+            depth += c == '(' ? 1 : -1;
+        else if (c == '\r')
+            break;
+        check(depth >= 0 && !char_is(c, CHAR_CTL & ~CHAR_HIGH), "parenthesis or control character", t);
+    }
+    check(depth == 0 && span_take(in, '\n'), "end of a line", t);
+}
+
+/* Words for people: untagged status, "+", and tagged answers */
+static bool is_text(struct span in)
+{
+    static const char *const words[] = { "* OK ", "* NO ", "* BAD ", "* BYE ", "+ " };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (span_starts(in, span_of(words[i])))
+            return true;
+    return !span_starts(in, span_of("* "));
+}
+
+static void check_output(const struct talk *t)
+{
+    struct span in = str_span(&t->output);
+
+    while (in.len > 0) {
+        if (!is_text(in)) {
+            skip_data(&in, t);
+            continue;
+        }
+        struct span line = span_cut(&in, '\n');
+        check(line.len > 0 && line.ptr[line.len - 1] == '\r', "line without an end", t);
+    }
+}
+
+/* ---- the account ---- */
+
+static void remove_account(void)
+{
+    char command[128];
+
+    if (!directory[0])
+        return;
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    if (system(command) != 0)
+        abort();
+    directory[0] = '\0';
+}
+
+static void make_account(void)
+{
+    static bool registered;
+    struct talk t = { .input = span_make(prepared, sizeof prepared - 1), .output = STR_INIT };
+
+    if (!registered)
+        atexit(remove_account);
+    registered = true;
+    remove_account();
+    snprintf(directory, sizeof directory, "%s/imapd_fuzz.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(directory))
+        abort();
+    talk(&t);
+    check(span_find(str_span(&t.output), span_of("8 OK")) >= 0, "no goodbye", &t);
+    check_output(&t);
+    str_free(&t.output);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static unsigned inputs;
+    struct talk t = { .output = STR_INIT };
+    _cleanup_(str_free) struct str input = STR_INIT;
+
+    if (size > INPUT_MAX)
+        return 0;
+    if (inputs++ % INPUTS_AN_ACCOUNT == 0)
+        make_account();
+    str_add_str(&input, "0 SELECT INBOX\r\n");
+    str_add(&input, span_make(data, size));
+    t.input = str_span(&input);
+    talk(&t);
+    check_output(&t);
+    str_free(&t.output);
+    return 0;
+}
