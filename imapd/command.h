@@ -64,6 +64,9 @@ bool parse_messages(struct imap *s, struct parse *p, struct seqs *ret);
 /* How the client has mailbox names. */
 enum name_form imap_names(const struct imap *s);
 
+/* The selected mailbox, if there is one, is not selected any more, and the client is told (RFC 7162 section 3.2.11). */
+void select_leave(struct imap *s);
+
 /* A blank and a mailbox name of the wire, as UTF-8 (mailbox_name.h). */
 bool parse_mailbox(struct parse *p, struct str *ret);
 

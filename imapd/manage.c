@@ -77,7 +77,11 @@ int cmd_delete(struct imap *s, struct parse *p)
 
     int r = is_inbox(&name) ? -EPERM : account_delete(s->account, str_span(&name));
 
-    return r < 0 ? reply_errno(s, r, "Deleting the mailbox") : reply_ok(s, "Delete completed.");
+    if (r < 0)
+        return reply_errno(s, r, "Deleting the mailbox");
+    if (s->mb && !mailbox_exists(s->mb))
+        select_leave(s);
+    return reply_ok(s, "Delete completed.");
 }
 
 int cmd_rename(struct imap *s, struct parse *p)

@@ -128,6 +128,15 @@ static int resynchronise(struct imap *s, const struct select *q)
     return r;
 }
 
+void select_leave(struct imap *s)
+{
+    if (s->mb)
+        imap_puts(s, "* OK [CLOSED] The mailbox is left.\r\n");
+    mailbox_close(TAKE_PTR(s->mb));
+    s->state = IMAP_AUTHENTICATED;
+    seqset_done(&s->saved);
+}
+
 static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
@@ -139,11 +148,7 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
         return reply_bad(s, "QRESYNC has to be enabled first.");
 
     /* Also when the new one cannot be opened, the old one is not selected any more. */
-    if (s->mb)
-        imap_puts(s, "* OK [CLOSED] The other mailbox is left.\r\n");
-    mailbox_close(TAKE_PTR(s->mb));
-    s->state = IMAP_AUTHENTICATED;
-    seqset_done(&s->saved);
+    select_leave(s);
     s->condstore |= q.condstore;
 
     int r = mailbox_open(s->account, str_span(&name), flags, &s->mb);

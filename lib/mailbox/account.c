@@ -74,13 +74,28 @@ void folder_done(struct folder *f)
     str_free(&f->path);
 }
 
+static void set_path(const struct account *a, struct folder *f)
+{
+    str_set(&f->path, span_of(a->maildir));
+    if (f->dir.len > 0)
+        str_addf(&f->path, "/%s", f->dir.data);
+}
+
+void folder_follow(const struct account *a, struct folder *f, const struct index_mailbox *mb)
+{
+    if (span_eq(mb->dir, str_span(&f->dir)))
+        return;
+    str_set(&f->dir, mb->dir);
+    set_path(a, f);
+    f->new_seen = f->cur_seen = 0;
+}
+
 static const char *id_path(struct str *path, const char *folder_path)
 {
     return maildir_path(path, folder_path, FOLDER_ID_FILE, NULL);
 }
 
-/* The number in a folder's directory. -ENOENT if it has none, or none that can be read. */
-static int id_read(const char *folder_path, uint64_t *ret)
+int folder_read_id(const char *folder_path, uint64_t *ret)
 {
     _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
     uint64_t id = 0;
@@ -125,7 +140,7 @@ static bool is_copy(struct account *a, const struct folder *f, struct span recor
     if (recorded.len > 0)
         str_add_char(&path, '/');
     str_add(&path, recorded);
-    return id_read(path.data, &id) == 0 && id == f->id;
+    return folder_read_id(path.data, &id) == 0 && id == f->id;
 }
 
 /* A mailbox that we have never seen: as Dovecot or Courier knew it, or a fresh one. */
@@ -154,7 +169,7 @@ static int folder_register(struct account *a, struct folder *f)
 
     if (r < 0)
         return r;
-    r = id_read(f->path.data, &f->id);
+    r = folder_read_id(f->path.data, &f->id);
     if (r == 0) {
         r = index_mailbox_get(&t, f->id, &rec);
     } else if (r == -ENOENT) {
@@ -188,7 +203,7 @@ static bool is_registered(struct account *a, struct folder *f)
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     struct index_mailbox rec;
 
-    return id_read(f->path.data, &f->id) == 0 && index_begin_read(a->index, &t) == 0 &&
+    return folder_read_id(f->path.data, &f->id) == 0 && index_begin_read(a->index, &t) == 0 &&
            index_mailbox_get(&t, f->id, &rec) == 0 && span_eq(rec.dir, str_span(&f->dir));
 }
 
@@ -201,9 +216,7 @@ int folder_open(struct account *a, struct span name, struct folder *ret)
 
     if (r < 0)
         return r;
-    str_add_str(&f.path, a->maildir);
-    if (f.dir.len > 0)
-        str_addf(&f.path, "/%s", f.dir.data);
+    set_path(a, &f);
     if (!is_registered(a, &f)) {
         if (stat(maildir_path(&cur, f.path.data, "cur", NULL), &st) < 0)
             return errno == ENOTDIR ? -ENOENT : -errno;

@@ -80,6 +80,7 @@ void mailbox_close(struct mailbox *mb);
 DEFINE_CLEANUP(struct mailbox, mailbox_close);
 
 uint64_t mailbox_id(const struct mailbox *mb);
+bool mailbox_exists(const struct mailbox *mb);      /* false: it was deleted */
 uint32_t mailbox_uidvalidity(const struct mailbox *mb);
 uint32_t mailbox_uidnext(const struct mailbox *mb);
 uint64_t mailbox_highestmodseq(const struct mailbox *mb);

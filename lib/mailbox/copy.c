@@ -52,11 +52,23 @@ static int target_begin(struct target *t)
         r = index_keywords_get(&t->txn, t->folder.id, &t->keywords);
     if (r < 0)
         return r;
+    folder_follow(t->account, &t->folder, &t->rec);
     str_set(&t->dir, t->rec.dir);
     t->rec.dir = str_span(&t->dir);
     t->touch = folder_touch_begin(&t->folder, &t->rec);
     t->modseq = t->rec.highestmodseq + 1;
     return 0;
+}
+
+/* The mailbox that messages come from, in the same transaction */
+static int source_begin(struct target *t, struct folder *from)
+{
+    struct index_mailbox rec;
+    int r = index_mailbox_get(&t->txn, from->id, &rec);
+
+    if (r == 0)
+        folder_follow(t->account, from, &rec);
+    return r;
 }
 
 static int target_commit(struct target *t)
@@ -255,6 +267,8 @@ int mailbox_replace(struct mailbox *mb, uint32_t uid, struct span to, const stru
     r = write_spool(&p, message);
     if (r == 0)
         r = target_begin(&p.to);
+    if (r == 0)
+        r = source_begin(&p.to, &mb->folder);
     if (r == 0) {
         r = folder_message_size(&p.to.txn, &mb->folder, uid, &old_size);
         r = r == -ENOENT ? -ESTALE : r;
@@ -402,6 +416,8 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
     c.to.account = mb->account;
     c.paths = mem_calloc(n + 1, sizeof *c.paths);
     r = target_begin(&c.to);
+    if (r == 0)
+        r = source_begin(&c.to, &mb->folder);
     for (size_t i = 0; i < n && r == 0; i++) {
         uids[i] = mailbox_entry(mb, seqs[i])->uid;
         r = copy_message(&c, uids[i], &ret_uids[i]);

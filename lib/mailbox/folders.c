@@ -414,14 +414,27 @@ static int rename_inbox(struct account *a, struct span to)
     return n > 0 ? mailbox_copy(mb, seqs, n, to, true, &uidvalidity, uids) : 0;
 }
 
-static int rename_one(const struct account *a, struct span from, struct span to)
+/* The directory, and what the index has of it: by that sessions find it that have it open (folder_follow). */
+static int rename_one(const struct account *a, struct index_txn *t, struct span from, struct span to)
 {
     _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT;
+    struct index_mailbox rec;
+    uint64_t id;
 
-    return rename(folder_path(&old, a, from), folder_path(&new, a, to)) < 0 ? -errno : 0;
+    if (rename(folder_path(&old, a, from), folder_path(&new, a, to)) < 0)
+        return -errno;
+    int r = folder_read_id(new.data, &id);
+    if (r == 0)
+        r = index_mailbox_get(t, id, &rec);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r; /* never opened */
+    if (!span_eq(rec.dir, from))
+        return 0; /* another program's copy of a mailbox, with its number */
+    rec.dir = to;
+    return index_mailbox_put(t, id, &rec);
 }
 
-static int rename_inferiors(const struct account *a, struct span from, struct span to)
+static int rename_inferiors(const struct account *a, struct index_txn *t, struct span from, struct span to)
 {
     _cleanup_(name_list_done) struct name_list dirs = { 0 };
     int r = read_folders(a, &dirs);
@@ -434,13 +447,14 @@ static int rename_inferiors(const struct account *a, struct span from, struct sp
             continue;
         str_add(&new, to);
         str_add(&new, span_from(dir, from.len));
-        r = rename_one(a, dir, str_span(&new));
+        r = rename_one(a, t, dir, str_span(&new));
     }
     return r;
 }
 
 int account_rename(struct account *a, struct span from, struct span to)
 {
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT;
     int r = maildir_folder_dir(from, &old);
 
@@ -458,9 +472,15 @@ int account_rename(struct account *a, struct span from, struct span to)
     if (!exists && !has_inferiors(a, str_span(&old)))
         return -ENOENT;
     r = make_parents(a, str_span(&new));
+    if (r == 0)
+        r = index_begin_write(a->index, &t);
     if (r == 0 && exists)
-        r = rename_one(a, str_span(&old), str_span(&new));
-    return r < 0 ? r : rename_inferiors(a, str_span(&old), str_span(&new));
+        r = rename_one(a, &t, str_span(&old), str_span(&new));
+    if (r == 0)
+        r = rename_inferiors(a, &t, str_span(&old), str_span(&new));
+    if (r == 0)
+        r = index_commit(&t, false);
+    return account_check(a, r);
 }
 
 /* ---- status ---- */

@@ -81,6 +81,37 @@ static void test_a_renamed_mailbox_keeps_its_uids(void **state)
     mailbox_close(mb);
 }
 
+static void test_who_has_a_mailbox_open_follows_a_rename_and_never_touches_what_took_its_place(void **state)
+{
+    _cleanup_(account_close_ptr_) struct account *a = open_account();
+    uint32_t uidvalidity, uids[1], seq = 1;
+    struct mailbox_status st;
+
+    (void)state;
+    assert_int_equal(account_create(a, span_of("A/B")), 0);
+    append(a, "A/B", "a: 1\r\n", 0);
+    append(a, "A/B", "a: 2\r\n", 0);
+    struct mailbox *mb = open_mailbox(a, "A/B", 0);
+    assert_int_equal(account_rename(a, span_of("A"), span_of("X")), 0);
+    assert_int_equal(account_create(a, span_of("A/B")), 0);
+    append(a, "A/B", "a: other\r\n", 0);
+    assert_sync(mb, true, "");
+    assert_content(mb, 1, "a: 1\r\n");
+    assert_int_equal(mailbox_store(mb, &seq, 1, FLAGS_ADD, MAIL_DELETED, 0, UINT64_MAX, NULL, NULL), 0);
+    assert_int_equal(mailbox_copy(mb, &seq, 1, INBOX, false, &uidvalidity, uids), 0);
+    assert_int_equal(mailbox_expunge(mb, NULL, 0), 0);
+    assert_sync(mb, true, "expunge 1 uid 1;");
+    append(a, "X/B", "a: 3\r\n", 0);
+    assert_sync(mb, true, "exists 2 recent 0;");
+    assert_content(mb, 2, "a: 3\r\n");
+    assert_int_equal(account_status(a, span_of("A/B"), &st), 0);
+    assert_int_equal(st.messages, 1);
+    assert_true(mailbox_exists(mb));
+    assert_int_equal(account_delete(a, span_of("X/B")), 0);
+    assert_false(mailbox_exists(mb));
+    mailbox_close(mb);
+}
+
 static void test_renaming_inbox_moves_its_messages(void **state)
 {
     _cleanup_(account_close_ptr_) struct account *a = open_account();
@@ -122,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_mailboxes_are_created_listed_and_deleted),
         TEST(test_a_renamed_mailbox_keeps_its_uids),
+        TEST(test_who_has_a_mailbox_open_follows_a_rename_and_never_touches_what_took_its_place),
         TEST(test_renaming_inbox_moves_its_messages),
         TEST(test_subscriptions_are_kept_also_of_what_does_not_exist),
     };

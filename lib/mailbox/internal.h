@@ -30,6 +30,16 @@ void folder_done(struct folder *f);
 /* Find a mailbox and see that the index has a record of it. -EINVAL bad name, -ENOENT. (folder.c is names only.) */
 int folder_open(struct account *a, struct span name, struct folder *ret);
 
+/* The number in a folder's directory. -ENOENT if it has none, or none that can be read. */
+int folder_read_id(const char *folder_path, uint64_t *ret);
+
+/*
+ * Another session may have renamed the mailbox since f was opened, and somebody may have made a new one under its old
+ * name: go to the directory that the index has for it. Before files are touched, in the transaction mb was read in:
+ * a rename is done under the writer's lock.
+ */
+void folder_follow(const struct account *a, struct folder *f, const struct index_mailbox *mb);
+
 /* An error of the index: a damaged one is put aside. Returns r. */
 int account_check(struct account *a, int r);
 

@@ -164,6 +164,15 @@ uint64_t mailbox_id(const struct mailbox *mb)
     return mb->folder.id;
 }
 
+bool mailbox_exists(const struct mailbox *mb)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct index_mailbox rec;
+    int r = index_begin_read(mb->account->index, &t);
+
+    return r < 0 || index_mailbox_get(&t, mb->folder.id, &rec) != -ENOENT;
+}
+
 uint32_t mailbox_uidvalidity(const struct mailbox *mb)
 {
     return mb->uidvalidity;

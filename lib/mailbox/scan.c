@@ -524,6 +524,7 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
     r = index_mailbox_get(&t, f->id, &s.rec);
     if (r < 0)
         return r;
+    folder_follow(a, f, &s.rec);
     s.full = full && s.rec.touched && clock_real() - s.rec.scanned > RESCAN_SECONDS;
     if (!s.full && !(take && s.rec.in_new > 0) && is_unchanged(f, &s.rec, new_stamp, cur_stamp))
         return 0;
@@ -533,11 +534,12 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
     if (r < 0)
         return r;
     /* Anew, now that nobody else of ours changes anything. */
-    new_stamp = folder_stamp(f, "new");
-    cur_stamp = folder_stamp(f, "cur");
     r = index_mailbox_get(&t, f->id, &s.rec);
     if (r < 0)
         return r;
+    folder_follow(a, f, &s.rec);
+    new_stamp = folder_stamp(f, "new");
+    cur_stamp = folder_stamp(f, "cur");
     _cleanup_(str_free) struct str dir = STR_INIT;
     str_set(&dir, s.rec.dir);
     s.rec.dir = str_span(&dir);

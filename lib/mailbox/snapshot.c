@@ -225,13 +225,26 @@ static void mark(struct mailbox *mb, const struct snapshot *s)
             mb->entries[seq - 1].recent = true;
 }
 
+/* What the mailbox is called now: it may have been renamed. */
+static void find_name(struct account *a, const struct snapshot *s, struct str *ret)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct index_mailbox rec;
+
+    if (index_begin_read(a->index, &t) < 0 || index_mailbox_get(&t, s->id, &rec) < 0 ||
+        maildir_folder_name(rec.dir, ret) < 0)
+        str_set(ret, s->name);
+}
+
 int mailbox_resume(struct account *a, const struct snapshot *s, struct mailbox **ret)
 {
     _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
+    _cleanup_(str_free) struct str name = STR_INIT;
     struct span bytes = s->uids;
     struct ranges known;
-    int r = mailbox_load(a, s->name, s->read_only ? MAILBOX_READ_ONLY : 0, &mb);
 
+    find_name(a, s, &name);
+    int r = mailbox_load(a, str_span(&name), s->read_only ? MAILBOX_READ_ONLY : 0, &mb);
     if (r < 0)
         return r;
     if (mb->folder.id != s->id || mb->uidvalidity != s->uidvalidity || mb->uidnext < s->uidnext ||

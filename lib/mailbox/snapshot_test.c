@@ -112,6 +112,12 @@ static void test_a_mailbox_that_is_another_now_is_refused(void **state)
     mailbox_snapshot(mb, &bytes);
     mailbox_close(mb);
     assert_int_equal(snapshot_parse(str_span(&bytes), &s), 0);
+    assert_int_equal(account_rename(a, span_of("Box"), span_of("Moved")), 0);
+    assert_int_equal(account_create(a, span_of("Box")), 0);
+    assert_int_equal(mailbox_resume(a, &s, &mb), 0); /* by its number, not by its name */
+    mailbox_close(mb);
+    assert_int_equal(account_delete(a, span_of("Box")), 0);
+    assert_int_equal(account_rename(a, span_of("Moved"), span_of("Box")), 0);
     assert_int_equal(account_delete(a, span_of("Box")), 0);
     assert_int_equal(mailbox_resume(a, &s, &mb), -ENOENT);
     assert_int_equal(account_create(a, span_of("Box")), 0);

@@ -51,6 +51,7 @@ static int change_begin(struct mailbox *mb, struct change *c)
     r = index_mailbox_get(&c->txn, mb->folder.id, &c->rec);
     if (r < 0)
         return r;
+    folder_follow(mb->account, &mb->folder, &c->rec);
     str_set(&c->dir, c->rec.dir);
     c->rec.dir = str_span(&c->dir);
     c->touch = folder_touch_begin(&mb->folder, &c->rec);
