@@ -112,6 +112,20 @@ static void count_bytes(struct imap *s, const struct section *section, size_t n)
     *(header ? &s->stats.hdr_bytes : &s->stats.body_bytes) += n;
 }
 
+/* A literal may not hold NUL (RFC 3501 section 9, CHAR8), and clients stumble over it; files of other programs do
+ * hold it. Lengths stay what they are. */
+static void write_without_nul(struct imap *s, struct span content)
+{
+    ptrdiff_t at;
+
+    while ((at = span_chr(content, '\0')) >= 0) {
+        imap_write(s, span_first(content, (size_t)at));
+        imap_write(s, (struct span)SPAN("\200"));
+        content = span_from(content, (size_t)at + 1);
+    }
+    imap_write(s, content);
+}
+
 /* A literal8 only where it is needed: there are clients that ask for BINARY and do not know it. */
 static void put_literal(struct imap *s, struct fetch *f, const struct fetch_item *i,
                         struct span content)
@@ -121,7 +135,10 @@ static void put_literal(struct imap *s, struct fetch *f, const struct fetch_item
     str_addf(&f->line, " %s{%zu}\r\n", has_nul ? "~" : "", content.len);
     imap_write(s, str_span(&f->line));
     str_reset(&f->line);
-    imap_write(s, content);
+    if (has_nul)
+        imap_write(s, content);
+    else
+        write_without_nul(s, content);
     count_bytes(s, &i->section, content.len);
 }
 

@@ -99,6 +99,15 @@ static bool parse_options(struct parse *p, const struct option_name *names, size
     return parse_char(p, ')');
 }
 
+/* "Work/" is taken for "Work": clients write the separator behind what may have inferiors. */
+static void drop_separator(struct str *pattern)
+{
+    struct span p = str_span(pattern);
+
+    if (p.len > 1 && p.ptr[p.len - 1] == MAILBOX_SEPARATOR && span_chr(p, '*') < 0 && span_chr(p, '%') < 0)
+        str_truncate(pattern, p.len - 1);
+}
+
 static bool parse_pattern(struct parse *p, struct span reference, struct listing *l)
 {
     _cleanup_(str_free) struct str whole = STR_INIT;
@@ -115,6 +124,7 @@ static bool parse_pattern(struct parse *p, struct span reference, struct listing
     if (mailbox_name_decode(str_span(&whole), p->utf8 ? NAMES_UTF8 : NAMES_UTF7,
                             &l->patterns[l->n_patterns]) < 0)
         str_reset(&l->patterns[l->n_patterns]);
+    drop_separator(&l->patterns[l->n_patterns]);
     l->n_patterns++;
     return true;
 }
@@ -355,6 +365,8 @@ static int lsub(struct imap *s, const struct listing *l)
 {
     _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
     _cleanup_(str_free) struct str line = STR_INIT;
+    const struct listing plain = { .names = l->names };
+    bool hides = span_chr(str_span(&l->patterns[0]), '%') >= 0;
     int r = entries_load(s->account, &e);
 
     if (r < 0)
@@ -363,14 +375,15 @@ static int lsub(struct imap *s, const struct listing *l)
         const struct entry *item = &e.items[i];
         bool subscribed = item->info && item->info->subscribed;
 
-        if (!matches(l, item->name) || (!subscribed && !has_selected_child(l, &e, i)))
+        if (!matches(l, item->name) || (!subscribed && !(hides && has_selected_child(l, &e, i))))
             continue;
         str_reset(&line);
         str_add_str(&line, "* LSUB (");
-        if (!subscribed)
+        /* With the flags that LIST gives: there are clients that ask nothing but LSUB (RFC 3501 section 7.2.3). */
+        if (subscribed && exists(item->info))
+            put_attributes(&line, &plain, item->info);
+        else
             str_add_str(&line, "\\Noselect");
-        else if (item->info->special_use)
-            str_add_str(&line, item->info->special_use);
         str_add_str(&line, ") \"/\" ");
         put_mailbox_name(&line, item->name, l->names);
         str_add_str(&line, "\r\n");

@@ -183,7 +183,7 @@ static const struct {
       "f NAMESPACE\r\n"
       "g ID NIL\r\nh ENABLE CONDSTORE\r\ni UNSELECT\r\nj DELETE INBOX\r\nk LIST \"\" \"\"\r\n"
       "l LOGOUT\r\n",
-      { "a OK [READ-ONLY]", "b NO", "* LSUB () \"/\" a/b\r\nd OK",
+      { "a OK [READ-ONLY]", "b NO", "* LSUB (\\Noselect) \"/\" a/b\r\nd OK",
         "* LSUB (\\Noselect) \"/\" a\r\ne OK",
         "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\nf OK", "* ID (\"name\" \"Postern\")\r\ng OK",
         "* ENABLED CONDSTORE\r\n* OK [HIGHESTMODSEQ ", "h OK", "i OK", "j NO",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * retrieve.c - a message on the wire: CRLF, dot-stuffing
+ * retrieve.c - a message on the wire: CRLF, dot-stuffing, no NUL
  *
  * Implements RFC 1939 section 3 (multi-line responses) for files with LF or CRLF lines. Pieces of
  * 64 KiB are converted line by line with memchr into one buffer and written at once; the
@@ -73,6 +73,15 @@ static bool convert(struct wire *w, struct span piece)
     return false;
 }
 
+/* Mail programs cut lines at a NUL or give up; the length stays what it is, as with IMAP. */
+static void replace_nuls(char *buf, size_t n)
+{
+    const char *end = buf + n;
+
+    while ((buf = memchr(buf, '\0', (size_t)(end - buf))))
+        *buf++ = '\200';
+}
+
 int64_t retrieve(struct stream *client, int fd, uint64_t body_lines)
 {
     struct wire w = { .out = STR_INIT, .line_begins = true, .in_header = true, .lines_left = body_lines };
@@ -87,6 +96,7 @@ int64_t retrieve(struct stream *client, int fd, uint64_t body_lines)
             str_free(&w.out);
             return -errno;
         }
+        replace_nuls(buf, (size_t)n);
         str_reset(&w.out);
         str_reserve(&w.out, (size_t)n + (size_t)n / 16);
         enough = convert(&w, span_make(buf, (size_t)n));
