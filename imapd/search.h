@@ -16,6 +16,7 @@ enum search_kind {
     SEARCH_FLAG,        /* flag */
     SEARCH_KEYWORD,     /* text: name */
     SEARCH_RECENT,
+    SEARCH_NEW,         /* recent and not seen */
     SEARCH_SEQ,         /* set */
     SEARCH_UID,         /* set */
     SEARCH_LARGER,      /* number */

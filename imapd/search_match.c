@@ -144,6 +144,8 @@ static enum answer ask_leaf(const struct question *qu, const struct search_node 
         return has_keyword(qu, n->text);
     case SEARCH_RECENT:
         return yes_if(e->recent);
+    case SEARCH_NEW:
+        return yes_if(e->recent && !(e->flags & MAIL_SEEN));
     case SEARCH_SEQ:
         return yes_if(seqset_has(&n->set, qu->seq));
     case SEARCH_UID:

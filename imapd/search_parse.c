@@ -56,6 +56,7 @@ static const struct row {
     { "KEYWORD",    SEARCH_KEYWORD,    IS,     A_KEYWORD,   0,             { NULL, 0 } },
     { "LARGER",     SEARCH_LARGER,     IS,     A_NUMBER,    0,             { NULL, 0 } },
     { "MODSEQ",     SEARCH_MODSEQ,     IS,     A_MODSEQ,    0,             { NULL, 0 } },
+    { "NEW",        SEARCH_NEW,        IS,     NO_ARG,      0,             { NULL, 0 } },
     { "NOT",        SEARCH_AND,        IS_NOT, A_KEY,       0,             { NULL, 0 } },
     { "OLD",        SEARCH_RECENT,     IS_NOT, NO_ARG,      0,             { NULL, 0 } },
     { "OLDER",      SEARCH_OLDER,      IS,     AN_INTERVAL, 0,             { NULL, 0 } },

@@ -14,7 +14,7 @@
 static const char *const kinds[] = {
     [SEARCH_AND] = "and",           [SEARCH_OR] = "or",
     [SEARCH_FLAG] = "flag",         [SEARCH_KEYWORD] = "keyword",
-    [SEARCH_RECENT] = "recent",     [SEARCH_SEQ] = "seq",
+    [SEARCH_RECENT] = "recent",     [SEARCH_NEW] = "new",           [SEARCH_SEQ] = "seq",
     [SEARCH_UID] = "uid",           [SEARCH_LARGER] = "larger",
     [SEARCH_SMALLER] = "smaller",   [SEARCH_MODSEQ] = "modseq",
     [SEARCH_BEFORE] = "before",     [SEARCH_ON] = "on",
@@ -63,6 +63,7 @@ static void test_programs_are_parsed_or_refused(void **state)
         { "KEYWORD work UNKEYWORD $Forwarded", "and(keyword:work !flag:$Forwarded)" },
         { "UID 1:* LARGER 5 SMALLER 10", "and(uid larger smaller)" },
         { "BEFORE 1-Feb-2020 SENTSINCE \"02-Mar-2021\"", "and(before sentsince)" },
+        { "NEW RECENT OLD", "and(new recent !recent)" },
         { "YOUNGER 5 OLDER 5 MODSEQ 5", "and(younger older modseq)" },
         { "MODSEQ \"/flags/\\\\draft\" all 5", "and(modseq)" },
         { "( ALL )", NULL },
