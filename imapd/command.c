@@ -21,7 +21,9 @@
 /* Which reports of the mailbox may stand between a command and its answer. */
 enum after {
     AFTER_SYNC,     /* all */
-    AFTER_KEEP,     /* no EXPUNGE, unless the command was given by UID (RFC 3501 section 7.4.1) */
+    /* no EXPUNGE, unless the command was given by UID (RFC 3501 section 7.4.1) and has no numbers (RFC 7162
+     * section 3.2.10.2) */
+    AFTER_KEEP,
     AFTER_NOTHING,
 };
 
@@ -94,7 +96,7 @@ static int answer(struct imap *s, enum after after)
     int r = 0;
 
     if (after != AFTER_NOTHING)
-        r = untagged_sync(s, after == AFTER_SYNC || s->uid ? UNTAGGED_EXPUNGE : UNTAGGED_KEEP);
+        r = untagged_sync(s, after == AFTER_SYNC || (s->uid && !s->by_number) ? UNTAGGED_EXPUNGE : UNTAGGED_KEEP);
     if (r < 0)
         return r;
     imap_printf(s, "%s %s %s\r\n", s->tag.len > 0 ? s->tag.data : "*", s->reply_status,
@@ -108,7 +110,7 @@ static const struct command *parse_command_name(struct imap *s, struct parse *p)
 {
     struct span tag, name = SPAN_NULL;
 
-    s->uid = false;
+    s->uid = s->by_number = false;
     if (!parse_tag(p, &tag)) {
         reply_bad(s, "A command begins with a tag.");
         return NULL;

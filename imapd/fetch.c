@@ -77,6 +77,10 @@ static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now
             str_add_char(&f->line, ' ');
         f->items[i].row->put(s, f, &f->items[i], e);
     }
+    if (now_seen && s->condstore && !s->uid && !f->has_uid) { /* RFC 7162 section 3.2.4 */
+        str_add_char(&f->line, ' ');
+        fetch_put_uid(s, f, NULL, e);
+    }
     if (now_seen && !f->has_flags) {
         str_add_char(&f->line, ' ');
         fetch_put_flags(s, f, NULL, e);
@@ -172,7 +176,7 @@ static int tell_vanished(struct imap *s, uint64_t since, struct span arguments)
     if (seqset_parse(span_cut(&rest, ' '), &set) < 0)
         return -EINVAL;
     seqset_resolve(&set, mailbox_uidnext(s->mb));
-    return untagged_vanished(s, since, &set);
+    return untagged_vanished(s, since, &set, 0);
 }
 
 int cmd_fetch(struct imap *s, struct parse *p)
@@ -186,12 +190,12 @@ int cmd_fetch(struct imap *s, struct parse *p)
     message_init(&f.message, s->mb, imap_message_limits(s));
     if (!parse_messages(s, p, &seqs) || !fetch_parse(p, &f))
         return reply_bad(s, "Messages that exist and at most %zu items, of as many header fields, are expected.", f.max_items);
-    if (f.has_modseq)
-        untagged_condstore(s);
     if (f.vanished && (!s->uid || !s->qresync))
         return reply_bad(s, "VANISHED is for UID FETCH, after QRESYNC was enabled.");
     if (f.partial.from > 0 && !s->uid)
         return reply_bad(s, "PARTIAL is for UID FETCH.");
+    if (f.has_modseq)
+        untagged_condstore(s);
     int r = f.vanished ? tell_vanished(s, f.changed_since, arguments) : 0;
     if (r < 0)
         return reply_errno(s, r, "Reading what has changed");

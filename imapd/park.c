@@ -146,6 +146,7 @@ int park_resume(struct imap *s, struct span state, bool *ret_idling)
     s->qresync = p.qresync;
     s->rev2 = p.rev2;
     s->utf8 = p.utf8;
+    s->modseq_held = p.modseq_held;
     s->keywords_told = p.keywords_told;
     s->bad_commands = p.bad_commands;
     s->stats = p.stats;

@@ -18,7 +18,7 @@
 #include "base/mem.h"
 
 enum { VERSION = 1, SUM_SIZE = 8, TAG_MAX = 255 };
-enum flag { IDLING = 1, SELECTED = 2, CONDSTORE = 4, QRESYNC = 8, REV2 = 16, UTF8 = 32, ALL_FLAGS = 63 };
+enum flag { IDLING = 1, SELECTED = 2, CONDSTORE = 4, QRESYNC = 8, REV2 = 16, UTF8 = 32, HELD = 64, ALL_FLAGS = 127 };
 
 /* The counters in the order in which they stand */
 static const size_t counters[] = {
@@ -56,7 +56,8 @@ void parked_encode(const struct imap *s, bool idling, struct str *ret)
     const struct span tag = span_first(str_span(&s->tag), TAG_MAX);
     const size_t begin = ret->len;
     unsigned flags = (idling ? IDLING : 0) | (s->mb ? SELECTED : 0) | (s->condstore ? CONDSTORE : 0) |
-                     (s->qresync ? QRESYNC : 0) | (s->rev2 ? REV2 : 0) | (s->utf8 ? UTF8 : 0);
+                     (s->qresync ? QRESYNC : 0) | (s->rev2 ? REV2 : 0) | (s->utf8 ? UTF8 : 0) |
+                     (s->modseq_held ? HELD : 0);
 
     put_u64(ret, 0);
     str_add_char(ret, VERSION);
@@ -140,6 +141,7 @@ int parked_decode(struct span bytes, struct parked *ret)
     p.qresync = flags & QRESYNC;
     p.rev2 = flags & REV2;
     p.utf8 = flags & UTF8;
+    p.modseq_held = flags & HELD;
     p.keywords_told = (uint32_t)take(&bytes, 4);
     p.bad_commands = (uint32_t)take(&bytes, 4);
     for (size_t i = 0; i < ARRAY_LEN(counters); i++)

@@ -13,7 +13,7 @@
 struct parked {
     bool idling;                /* in IDLE; its command's tag is `tag` */
     bool selected;
-    bool condstore, qresync, rev2, utf8;
+    bool condstore, qresync, rev2, utf8, modseq_held;
     uint32_t keywords_told, bad_commands;
     struct imap_stats stats;
     struct span tag;

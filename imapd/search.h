@@ -57,6 +57,7 @@ struct search {
     struct search_node *nodes;
     size_t len, cap;
     bool has_modseq, has_size;
+    bool has_numbers;       /* sequence numbers */
     bool has_email_id;
     bool has_kept;          /* asks for header fields that are kept in the index */
 };

@@ -158,6 +158,7 @@ static bool parse_set_arg(struct build *b, struct search_node *n)
     if (!parse_set(b->p, &text) || seqset_parse(text, &n->set) < 0)
         return false;
     seqset_resolve(&n->set, star > 0 ? star : 1);
+    b->q->has_numbers |= n->kind == SEARCH_SEQ;
     return true;
 }
 
@@ -176,14 +177,15 @@ static bool parse_date(struct parse *p, uint64_t *ret)
     return true;
 }
 
-/* MODSEQ [entry-name SP entry-type] SP mod-sequence-valzer; per-flag values are those of the
+/* MODSEQ [entry-name SP entry-type-req] SP mod-sequence-valzer; per-flag values are those of the
  * message */
 static bool parse_modseq(struct parse *p, uint64_t *ret)
 {
-    struct span entry, type;
+    struct span entry;
 
     if (p->in.len > 0 && p->in.ptr[0] == '"' &&
-        (!parse_string(p, &entry) || !parse_sp(p) || !parse_atom(p, &type) || !parse_sp(p)))
+        (!parse_string(p, &entry) || !parse_sp(p) ||
+         !(parse_word(p, "priv") || parse_word(p, "shared") || parse_word(p, "all")) || !parse_sp(p)))
         return false;
     return parse_number(p, INT64_MAX, ret);
 }

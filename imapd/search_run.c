@@ -48,6 +48,7 @@ bool search_program(struct imap *s, struct parse *p, struct span charset, struct
                   c.max_depth);
         return false;
     }
+    s->by_number = ret->has_numbers;
     if (ret->has_modseq)
         untagged_condstore(s);
     return true;

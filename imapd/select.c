@@ -54,11 +54,14 @@ struct select {
     uint64_t uidvalidity, modseq;
     struct seqset known;        /* its UIDs, resolved */
     bool has_known;
+    struct seqset numbers, uids;    /* a sample of numbers and the UIDs that it knows them by */
 };
 
 static void select_done(struct select *q)
 {
     seqset_done(&q->known);
+    seqset_done(&q->numbers);
+    seqset_done(&q->uids);
 }
 
 static bool parse_known_uids(struct parse *p, struct seqset *ret)
@@ -71,13 +74,10 @@ static bool parse_known_uids(struct parse *p, struct seqset *ret)
     return true;
 }
 
-/* seq-match-data = "(" known-sequence-set SP known-uid-set ")": tells which expunges a client need
- * not be told. They are told in any case (section 3.2.5.2), so it is only read. */
-static bool parse_match_data(struct parse *p)
+/* seq-match-data = "(" known-sequence-set SP known-uid-set ")" */
+static bool parse_match_data(struct parse *p, struct select *q)
 {
-    struct span set;
-
-    return parse_char(p, '(') && parse_set(p, &set) && parse_sp(p) && parse_set(p, &set) &&
+    return parse_char(p, '(') && parse_known_uids(p, &q->numbers) && parse_sp(p) && parse_known_uids(p, &q->uids) &&
            parse_char(p, ')');
 }
 
@@ -91,7 +91,7 @@ static bool parse_qresync(struct parse *p, struct select *q)
     q->qresync = true;
     while (parse_sp(p)) {
         if (p->in.len > 0 && p->in.ptr[0] == '(')
-            return parse_match_data(p) && parse_char(p, ')');
+            return parse_match_data(p, q) && parse_char(p, ')');
         if (q->has_known || !parse_known_uids(p, &q->known))
             return false;
         q->has_known = true;
@@ -115,6 +115,35 @@ static bool parse_select_params(struct parse *p, struct select *q)
     return parse_char(p, ')') && parse_end(p);
 }
 
+/* The number at place i of a set of ranges, which the caller walks upwards; 0: there are less. */
+static uint32_t number_at(const struct seqset *set, size_t *range, uint32_t *passed, uint32_t i)
+{
+    while (*range < set->len && i - *passed > set->items[*range].to - set->items[*range].from) {
+        *passed += set->items[*range].to - set->items[*range].from + 1;
+        ++*range;
+    }
+    return *range < set->len ? set->items[*range].from + (i - *passed) : 0;
+}
+
+/* The greatest UID of the sample that still has its number: of what is gone up to there the client knows
+ * (section 3.2.5.2). 0: none */
+static uint32_t last_match(const struct mailbox *mb, const struct select *q)
+{
+    uint32_t match = 0, passed_numbers = 0, passed_uids = 0;
+    size_t numbers = 0, uids = 0;
+
+    for (uint32_t i = 0; i < mailbox_count(mb); i++) {
+        uint32_t seq = number_at(&q->numbers, &numbers, &passed_numbers, i);
+        uint32_t uid = number_at(&q->uids, &uids, &passed_uids, i);
+
+        if (seq == 0 || uid == 0 || seq > mailbox_count(mb))
+            break;
+        if (mailbox_entry(mb, seq)->uid == uid)
+            match = uid;
+    }
+    return match;
+}
+
 /* What has changed since the client was here; nothing it knows counts under another UIDVALIDITY. */
 static int resynchronise(struct imap *s, const struct select *q)
 {
@@ -122,7 +151,7 @@ static int resynchronise(struct imap *s, const struct select *q)
 
     if (!q->qresync || q->uidvalidity != mailbox_uidvalidity(s->mb))
         return 0;
-    int r = untagged_vanished(s, q->modseq, known);
+    int r = untagged_vanished(s, q->modseq, known, last_match(s->mb, q));
     if (r == 0)
         untagged_changed(s, q->modseq, known);
     return r;
@@ -134,13 +163,14 @@ void select_leave(struct imap *s)
         imap_puts(s, "* OK [CLOSED] The mailbox is left.\r\n");
     mailbox_close(TAKE_PTR(s->mb));
     s->state = IMAP_AUTHENTICATED;
+    s->modseq_held = false;
     seqset_done(&s->saved);
 }
 
 static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
-    _cleanup_(select_done) struct select q = { .known = SEQSET_INIT };
+    _cleanup_(select_done) struct select q = { .known = SEQSET_INIT, .numbers = SEQSET_INIT, .uids = SEQSET_INIT };
 
     if (!parse_mailbox(p, &name) || !parse_select_params(p, &q))
         return reply_bad(s, "A mailbox name is expected, and parameters of CONDSTORE or QRESYNC.");

@@ -43,8 +43,10 @@ struct imap {
     struct mailbox *mb;             /* NULL unless a mailbox is selected */
     enum imap_state state;
     bool uid;                       /* the command has the prefix UID */
+    bool by_number;                 /* and yet names messages by number, as UID SEARCH 1:3 does */
     bool condstore;                 /* the client has asked for MODSEQ (RFC 7162 section 3.1) */
     bool qresync;                   /* ... and has enabled VANISHED (section 3.2) */
+    bool modseq_held;               /* told a HIGHESTMODSEQ before that of an expunge not told yet (RFC 7162 section 6) */
     bool rev2;                      /* ... IMAP4rev2 (RFC 9051) */
     bool utf8;                      /* ... UTF8=ACCEPT (RFC 6855) */
     struct seqset saved;            /* UIDs of the result that "$" stands for (RFC 5182) */

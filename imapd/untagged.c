@@ -160,6 +160,18 @@ static int sync_and_note(struct imap *s, enum untagged_expunge expunge, struct r
     return 0;
 }
 
+/* A client that loses its connection must not believe that it has heard of an expunge (RFC 7162 section 6). */
+static void tell_highest(struct imap *s)
+{
+    uint64_t told = mailbox_told_modseq(s->mb);
+    bool held = told != mailbox_highestmodseq(s->mb);
+
+    if (s->qresync && (held || s->modseq_held))
+        imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] %s.\r\n", told,
+                    held ? "Of an expunge you will hear later" : "Of all that has happened");
+    s->modseq_held = held;
+}
+
 int untagged_sync(struct imap *s, enum untagged_expunge expunge)
 {
     if (!s->mb)
@@ -172,6 +184,8 @@ int untagged_sync(struct imap *s, enum untagged_expunge expunge)
     for (size_t i = 0; err == 0 && i < r.len; i++)
         if (i == 0 || r.changed[i] != r.changed[i - 1])
             send_flags(s, r.changed[i], UNTAGGED_TELL, &line);
+    if (err == 0)
+        tell_highest(s);
     free(r.changed);
     return err;
 }
@@ -191,7 +205,7 @@ int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum un
             i++;
         while (j < r.len && r.changed[j] == seq)
             j++;
-        if (!is_own || own == UNTAGGED_TELL)
+        if (!is_own || own == UNTAGGED_TELL || mailbox_entry(s->mb, seq)->foreign)
             send_flags(s, seq, UNTAGGED_TELL, &line);
         else if (s->condstore)
             send_flags(s, seq, UNTAGGED_SILENT, &line);
@@ -219,7 +233,23 @@ static void put_known(struct seqset_printer *set, const struct uid_range *gone, 
     }
 }
 
-int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *known)
+/* Only what is greater than `after` */
+static void cut_front(struct uid_range *gone, size_t *n, uint32_t after)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < *n; i++) {
+        if (gone[i].last <= after)
+            continue;
+        gone[kept] = gone[i];
+        if (gone[kept].first <= after)
+            gone[kept].first = after + 1;
+        kept++;
+    }
+    *n = kept;
+}
+
+int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *known, uint32_t after)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
     _cleanup_free_ struct uid_range *gone = NULL;
@@ -229,6 +259,7 @@ int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *know
 
     if (r < 0)
         return r;
+    cut_front(gone, &n, after);
     str_add_str(&line, "* VANISHED (EARLIER) ");
     for (size_t i = 0; i < n && !known; i++)
         seqset_print_range(&set, gone[i].first, gone[i].last);

@@ -30,9 +30,9 @@ int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum un
 MAY_WAIT void untagged_condstore(struct imap *s);
 
 /* For a client that was away since `modseq`: VANISHED (EARLIER), limited to the UIDs in `known`
- * (resolved; NULL: all); and FETCH (UID FLAGS MODSEQ) of what has changed. 0, or -errno. */
+ * (resolved; NULL: all) that are greater than `after`; and FETCH (UID FLAGS MODSEQ) of what has changed. 0, or -errno. */
 struct seqset;
-MAY_WAIT int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *known);
+MAY_WAIT int untagged_vanished(struct imap *s, uint64_t modseq, const struct seqset *known, uint32_t after);
 MAY_WAIT void untagged_changed(struct imap *s, uint64_t modseq, const struct seqset *known);
 
 /* FLAGS and PERMANENTFLAGS; sent again when a keyword has come up. */

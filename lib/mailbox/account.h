@@ -72,6 +72,7 @@ struct mail_entry {
     int64_t received;           /* INTERNALDATE, seconds */
     bool recent;                /* first session to see it */
     bool expunged;              /* gone on disk; still has its sequence number until the client is told */
+    bool foreign;               /* mailbox_store() has met changes by others in it that were not reported */
 };
 
 enum mailbox_open_flags { MAILBOX_READ_ONLY = 1 << 0 };
@@ -84,6 +85,8 @@ bool mailbox_exists(const struct mailbox *mb);      /* false: it was deleted */
 uint32_t mailbox_uidvalidity(const struct mailbox *mb);
 uint32_t mailbox_uidnext(const struct mailbox *mb);
 uint64_t mailbox_highestmodseq(const struct mailbox *mb);
+/* The same, but below that of an expunge which has been seen and not reported yet: up to it, everything is known. */
+uint64_t mailbox_told_modseq(const struct mailbox *mb);
 bool mailbox_read_only(const struct mailbox *mb);
 
 /* Sequence numbers are 1 .. mailbox_count(). The entry is valid until the next sync. */
@@ -133,7 +136,8 @@ int mailbox_watch(struct mailbox *mb);
 void mailbox_watch_clear(struct mailbox *mb);   /* read away what made it readable */
 
 /* Change flags of messages given by sequence numbers. mode: add, remove, replace. unchanged_since: messages with a
- * higher modseq are left alone and their seqs reported in *ret_modified (may be NULL; UINT64_MAX: always). */
+ * higher modseq are left alone and reported by modified(), which may be NULL; UINT64_MAX: always. Nor is one left alone
+ * if only flags were changed that the call does not touch, since the snapshot was taken (RFC 7162 section 3.1.12). */
 enum flags_mode { FLAGS_ADD, FLAGS_REMOVE, FLAGS_SET };
 int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags_mode mode, uint32_t flags,
                   uint64_t keywords, uint64_t unchanged_since,

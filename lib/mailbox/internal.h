@@ -110,6 +110,7 @@ struct mailbox {
     uint64_t keyword_mask;      /* bits that have a name */
     struct mail_entry *entries; /* by UID */
     uint32_t len, cap, n_expunged;
+    uint64_t first_untold;      /* the least modseq of those n_expunged; 0: none, or not known */
     int watch_fd;               /* -1: nobody waits; see watch.c */
     int watch_dirs[WATCH_DIRS];
 };

@@ -188,6 +188,13 @@ uint64_t mailbox_highestmodseq(const struct mailbox *mb)
     return mb->highestmodseq;
 }
 
+uint64_t mailbox_told_modseq(const struct mailbox *mb)
+{
+    if (mb->n_expunged == 0)
+        return mb->highestmodseq;
+    return mb->first_untold > 1 ? mb->first_untold - 1 : 1;
+}
+
 bool mailbox_read_only(const struct mailbox *mb)
 {
     return mb->read_only;

@@ -196,10 +196,19 @@ static int store_message(struct change *c, struct mail_entry *e, const struct in
     if (r < 0)
         return r;
     c->changed = true;
+    e->foreign = old->modseq != e->modseq;
     e->flags = m.flags;
     e->keywords = m.keywords & c->mb->keyword_mask;
     e->modseq = m.modseq;
     return 0;
+}
+
+/* Has anything been changed since the snapshot that s does not touch? Who knows the snapshot (unchanged_since) may store. */
+static bool only_others_changed(const struct mail_entry *e, const struct index_message *now, const struct store *s,
+                                uint64_t unchanged_since)
+{
+    return s->mode != FLAGS_SET && e->modseq <= unchanged_since && ((e->flags ^ now->flags) & s->flags) == 0 &&
+           ((e->keywords ^ now->keywords) & s->keywords) == 0;
 }
 
 /* The snapshot has followed; only if nobody else changed something before, it has seen everything. */
@@ -228,10 +237,10 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
         r = get_message(&c, e->uid, &old, &file);
         if (r == -ENOENT)
             r = 0;
-        else if (r == 0 && old.modseq > unchanged_since && modified)
-            modified(seqs[i], arg);
-        else if (r == 0 && old.modseq <= unchanged_since)
+        else if (r == 0 && (old.modseq <= unchanged_since || only_others_changed(e, &old, &s, unchanged_since)))
             r = store_message(&c, e, &old, &s);
+        else if (r == 0 && modified)
+            modified(seqs[i], arg);
     }
     if (r == 0) {
         r = change_commit(&c, true);

@@ -45,8 +45,9 @@ static int apply_expunge(uint32_t uid, uint64_t modseq, void *arg)
     struct mailbox *mb = arg;
     uint32_t seq = mailbox_seq(mb, uid);
 
-    (void)modseq;
     if (seq > 0 && !mb->entries[seq - 1].expunged) {
+        if (mb->n_expunged == 0 || modseq < mb->first_untold)
+            mb->first_untold = modseq;
         mb->entries[seq - 1].expunged = true;
         mb->n_expunged++;
     }
@@ -61,7 +62,7 @@ static int apply_forgotten(struct mailbox *mb, struct index_txn *t)
         int r = mb->entries[i].expunged ? 0 : index_message_get(t, mb->folder.id, mb->entries[i].uid, &m);
 
         if (r == -ENOENT)
-            r = apply_expunge(mb->entries[i].uid, 0, mb);
+            r = apply_expunge(mb->entries[i].uid, mb->highestmodseq + 1, mb);
         if (r < 0)
             return r;
     }
@@ -127,6 +128,7 @@ static void tell_expunges(struct mailbox *mb, const struct mailbox_changes *repo
             mb->entries[kept++] = mb->entries[i];
     mb->len = kept;
     mb->n_expunged = 0;
+    mb->first_untold = 0;
 }
 
 static void tell_flags(struct mailbox *mb, const struct uid_list *changed, const struct mailbox_changes *report)
