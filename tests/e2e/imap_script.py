@@ -25,7 +25,7 @@ HEAD = re.compile(r"session: (.*\(RFC \d+ section [\w.]+(?:,? (?:and )?[\w.]+)*\
 STEP = re.compile(r"([A-Z])(:|<[~?!]?)(?: (.*)|$)")
 ACTION = re.compile(r"([A-Z]) (connects|connects by TLS|connects signed in|starts TLS|compresses|hangs up)$")
 REPEAT = re.compile(r"([A-Z]) repeats (\S.*) until (\* .*|\S+ OK.*)$")
-SETUP = ("mailbox", "subscribe", "put", "file", "unlink", "quota", "check")
+SETUP = ("mailbox", "subscribe", "put", "file", "unlink", "loop", "quota", "check")
 NAME = r"[a-z][a-z0-9_]*"
 TOKEN = re.compile(r"\{(?P<text>" + NAME + r")(?P<plus>\+?)\}"
                    r'|\{"(?P<inline>(?:[^"\\]|\\.)*)"(?P<iplus>\+?)\}'
@@ -35,7 +35,7 @@ TOKEN = re.compile(r"\{(?P<text>" + NAME + r")(?P<plus>\+?)\}"
                    r"|\$\{(?P<sum>" + NAME + r")(?P<add>[+-]\d+)\}|\$(?P<var>" + NAME + r")")
 KINDS = {"number": r"\d+", "word": r'[^ ()\[\]"\r\n]+',
          "date-time": r'"[ \d]\d-[A-Z][a-z][a-z]-\d{4} \d\d:\d\d:\d\d [+-]\d{4}"'}
-ESCAPES = {"r": "\r", "n": "\n", "t": "\t", "0": "\0"}
+ESCAPES = {b"r": b"\r", b"n": b"\n", b"t": b"\t", b"0": b"\0"}
 
 
 class ScriptError(Exception):
@@ -125,8 +125,8 @@ def parse(path, text=None):
 
 
 def unescape(text):
-    return re.sub(r"\\(x[0-9a-f]{2}|.)", lambda m: chr(int(m[1][1:], 16)) if len(m[1]) > 1 else ESCAPES.get(m[1], m[1]),
-                  text).encode("latin-1")
+    return re.sub(rb"\\(x[0-9a-f]{2}|.)", lambda m: bytes.fromhex(m[1][1:].decode()) if len(m[1]) > 1
+                  else ESCAPES.get(m[1], m[1]), text.encode(), flags=re.DOTALL)
 
 
 def tokens(text):

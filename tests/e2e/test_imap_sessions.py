@@ -98,6 +98,11 @@ class Account:
         files = sorted([*(directory / "cur").iterdir(), *(directory / "new").iterdir()], key=lambda p: p.name)
         files[int(number) - 1].unlink()
 
+    def loop(self, mailbox):
+        """Something that no server can read: a link to itself in the place of the mailbox"""
+        directory = self.directory(mailbox)
+        directory.symlink_to(directory.name)
+
     def quota(self, limits):
         """Maildir++: "20480S,5C" is bytes and messages."""
         path = self.directory("INBOX") / "maildirsize"
@@ -159,6 +164,8 @@ NEVER_SENT = {
     "CONTACTADMIN": "UNAVAILABLE and SERVERBUG say what there is to say",
     "CORRUPTION": "a damaged index is rebuilt; a damaged message is given as it is",
     "EXPIRED": "passwords do not expire",
+    "HASCHILDREN": "a mailbox with inferiors can be deleted: it stays, empty",
+    "INUSE": "mailboxes are renamed and deleted under the sessions that have them open, which follow or end",
     "PARSE": "a message that cannot be parsed is given as far as it can be, without a warning",
     "UIDNOTSTICKY": "UIDs are kept",
 }
