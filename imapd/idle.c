@@ -110,6 +110,8 @@ static int wait_awake(struct imap *s)
 {
     struct watcher w;
 
+    if (park_at_once(s))
+        return 1;
     watcher_start(&w, s);
     /* What happened before the watch was set. */
     int r = untagged_sync(s, UNTAGGED_EXPUNGE);

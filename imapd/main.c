@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mailbox/account.h"
 #include "mailbox/quota.h"
@@ -72,7 +73,8 @@ static void serve(const struct server *sv, struct session_client *c)
 
     struct imap s = { .params = sv->params, .client = c->stream, .account = account, .front = c->front,
                       .pass = str_span(&c->user.pass), .log_name = str_cstr(&log_name),
-                      .relayed = c->start.tls || c->start.compressed, .compressed = c->start.compressed };
+                      .relayed = c->start.tls || c->start.compressed, .compressed = c->start.compressed,
+                      .heard_ms = clock_ms() - c->start.silent_ms, .linger_ms = c->start.linger_ms };
 
     if (c->start.state.len > 0)
         imap_serve_again(&s, str_span(&c->start.state), &reason);

@@ -65,7 +65,7 @@ static void stay(struct imap *s)
 
 static int leave(struct imap *s, bool idling)
 {
-    _cleanup_(session_park_msg_done) struct session_park m = { .idling = idling };
+    _cleanup_(session_park_msg_done) struct session_park m = { .idling = idling, .silent_ms = clock_ms() - s->heard_ms };
 
     parked_encode(s, idling, &m.state);
     if (m.state.len > SESSION_STATE_MAX)
@@ -117,13 +117,31 @@ int park_hold_input(struct imap *s)
     return 1;
 }
 
+void park_heard(struct imap *s)
+{
+    s->heard_ms = clock_ms();
+    s->linger_ms = s->params->imap_hibernate_timeout * 1000;
+}
+
+static bool can_park(const struct imap *s)
+{
+    return s->front && !s->stays && s->params->imap_hibernate_timeout > 0 && fiber_self();
+}
+
+bool park_at_once(struct imap *s)
+{
+    if (!can_park(s) || s->linger_ms > 0)
+        return false;
+    s->linger_ms = s->params->imap_hibernate_timeout * 1000;
+    return true;
+}
+
 int park_pause(struct imap *s)
 {
-    if (!s->front || s->stays || s->params->imap_hibernate_timeout == 0 || !fiber_self() ||
-        stream_buffered(s->client) > 0 || stream_flush(s->client) < 0)
+    if (!can_park(s) || stream_buffered(s->client) > 0 || stream_flush(s->client) < 0)
         return 1;
     fiber_set_idle(true);
-    int r = stream_wait_input(s->client, clock_deadline_ms(s->params->imap_hibernate_timeout * 1000));
+    int r = stream_wait_input(s->client, clock_deadline_ms(s->linger_ms));
     fiber_set_idle(false);
     return r;
 }

@@ -7,8 +7,15 @@
 
 #include "session.h"
 
+/* The client has said something, or been answered: it is silent from now on. */
+void park_heard(struct imap *s);
+
+/* Others wait to be woken, and this session has nothing to do but to tell of a change: park_leave() does that as well.
+ * Once. */
+bool park_at_once(struct imap *s);
+
 /*
- * Give the client imap_hibernate_timeout to say something. 1: it has, or this session cannot be parked: wait
+ * Give the client s->linger_ms to say something. 1: it has, or this session cannot be parked: wait
  * as if there were no parking. 0: it is silent: park_leave(). -ECANCELED.
  */
 MAY_WAIT int park_pause(struct imap *s);

@@ -89,8 +89,11 @@ static int run_next(struct imap *s)
 
     if (r == 0)
         r = input_command(s, &command);
-    if (r == 0)
+    if (r == 0) {
+        park_heard(s);
         r = command_run(s, command);
+        park_heard(s);
+    }
     if (r == 0 && s->compress_next)
         r = compress_begin(s);
     else if (r > 0)
@@ -114,6 +117,7 @@ static void serve(struct imap *s, int r, const char **ret_reason)
 void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason)
 {
     s->state = IMAP_AUTHENTICATED;
+    park_heard(s);
     stream_set_timeout(s->client, s->params->imap_timeout * 1000);
     welcome(s, sign_in_tag);
     serve(s, 0, ret_reason);

@@ -40,6 +40,8 @@ struct imap {
     bool relayed;                   /* client is a socket pair to the front */
     bool compressed, compress_next; /* the front compresses, or will when the command is answered (compress.c) */
     bool stays;                     /* it cannot be parked: do not try again */
+    uint64_t heard_ms;              /* when the client was last busy with us */
+    int64_t linger_ms;              /* a client that says nothing for so long is parked */
     struct mailbox *mb;             /* NULL unless a mailbox is selected */
     enum imap_state state;
     bool uid;                       /* the command has the prefix UID */

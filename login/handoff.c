@@ -36,6 +36,8 @@ static void fill_start(const struct held *h, struct session_start *m)
     m->local_port = h->local_port;
     m->tls = h->tls;
     m->compressed = h->deflate != NULL;
+    m->silent_ms = clock_ms() - h->heard_ms;
+    m->linger_ms = h->linger_ms;
 }
 
 /* What the client has pipelined goes along; where the front keeps a layer, it goes that way. */
@@ -187,7 +189,7 @@ static int on_park(struct held *h)
     str_set(&h->who, str_span(&m.who));
     str_set(&h->tally, str_span(&m.tally));
     session_park_msg_done(&m);
-    h->ends_at = clock_deadline_ms(h->sv->params->imap_timeout * 1000);
+    h->heard_ms = m.silent_ms < clock_ms() ? clock_ms() - m.silent_ms : 0;
     return 1;
 }
 
@@ -236,8 +238,11 @@ void held_live(struct held *h)
     struct span type;
     int r = 0;
 
+    if (h->linger_ms > 0)
+        lot_woken(h);
     while (r == 0) {
         r = ipc_peek_type(h->session, &type);
+        lot_woken(h);
         if (r == 0)
             r = serve_request(h, type);
     }
@@ -268,6 +273,17 @@ int held_say(struct held *h, const char *line)
     return r;
 }
 
+/* All connections of a user from one address are taken for one client's. */
+static uint64_t hash_client(const struct login *l)
+{
+    _cleanup_(str_free) struct str key = STR_INIT;
+
+    str_add_str(&key, l->remote);
+    str_add_char(&key, ' ');
+    str_add(&key, str_span(&l->user));
+    return span_hash(str_span(&key));
+}
+
 static struct held *held_new(const struct login *l)
 {
     struct held *h = mem_new(struct held);
@@ -275,6 +291,9 @@ static struct held *held_new(const struct login *l)
     h->sv = l->sv;
     h->client = l->client;
     h->tls = l->tls;
+    h->client_hash = hash_client(l);
+    h->heard_ms = clock_ms();
+    h->linger_ms = (uint32_t)l->sv->params->imap_hibernate_timeout * 1000;
     h->remote_port = l->remote_port;
     h->local_port = l->local_port;
     memcpy(h->remote, l->remote, sizeof h->remote);

@@ -32,7 +32,9 @@ struct held {
     struct relay *relay;            /* NULL: the session has the client's own socket */
     bool tls, idling;
     bool changed;                   /* a watched directory has, since it was watched */
-    bool in_lot;
+    uint64_t client_hash;           /* the same for all connections that one client has */
+    uint64_t heard_ms;              /* when the client last said something, as far as is known here */
+    uint32_t linger_ms;             /* how long its session waits for it before it parks */
     unsigned remote_port, local_port;
     char remote[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN], session_id[40];
 
@@ -41,8 +43,10 @@ struct held {
     struct str state, pass, who, tally;     /* of session_park */
     struct poll_fd *input;
     struct heap_node due;           /* the next keep-alive, or the end */
-    uint64_t ends_at;               /* the client has been silent for too long then */
-    struct list link;
+    bool in_lot;
+    bool waits_turn;                /* it is to be woken, after others */
+    bool waking;                    /* it has been, and is one of the few at once */
+    struct list link, turn;
 };
 
 /* A session process has taken over: serve until it ends or parks. h is gone or in the lot afterwards. */
@@ -55,6 +59,8 @@ void held_free(struct held *h);
 void lot_park(struct held *h);
 /* Something has changed in its mailbox. */
 void lot_changed(struct held *h);
+/* What it was woken for has been done, or costs nobody else's time: the next one's turn. Harmless if it was not woken. */
+void lot_woken(struct held *h);
 
 /* watch.c. At start, before there are threads: 0 or -errno. */
 int watch_open(void);

@@ -6,6 +6,10 @@
  * keeps the time. What wakes it gives it a fiber, which does what is to be done and
  * either parks it again or ends.
  *
+ * A change may concern all of them, and waking one costs a process. So only some are woken at a time, while the others wait
+ * for their turn, and as long as others wait a session parks again as soon as it has told of the
+ * change. A client that speaks waits for nobody.
+ *
  * Draining ends all with BYE: the keys under which they could be woken end with auth, which a reload replaces as well.
  *
  * Runs in: imapd-login.
@@ -19,14 +23,19 @@
 #include "io/stream_rest.h"
 #include "login/deflate.h"
 #include "login/held.h"
+#include "login/keepalive.h"
 
 enum {
     RECORD_TIMEOUT_MS = 10000,  /* until a TLS record that has begun is complete */
     BATCH = 64,                 /* fibers started at once when many are due together */
+    WAKING_MAX = 32,            /* sessions at once that start because of a change */
+    TOLD_LINGER_MS = 1000,      /* how long one waits for its client, which will often want to see what is new */
 };
 
 static struct {
     struct list parked;         /* longest parked first */
+    struct list turns;          /* those of them that are to be woken, and wait */
+    size_t waking;
     struct heap due;
     struct fiber *keeper;       /* NULL: none is needed */
     struct waitq sooner;        /* the keeper waits here */
@@ -38,6 +47,9 @@ static void take_out(struct held *h)
 {
     h->in_lot = false;
     list_remove(&h->link);
+    if (h->waits_turn)
+        list_remove(&h->turn);
+    h->waits_turn = false;
     heap_remove(&lot.due, &h->due);
     poll_fd_free(h->input);
     h->input = NULL;
@@ -59,11 +71,15 @@ static void end(struct held *h, const char *line, const char *reason)
         discard_input(h);
     }
     log_info("%s: Disconnected: %s%s", str_cstr(&h->who), reason, str_cstr(&h->tally));
+    lot_woken(h);
     held_free(h);
 }
 
-static void resume(struct held *h)
+static void resume(struct held *h, int64_t linger_ms)
 {
+    const int64_t most = h->sv->params->imap_hibernate_timeout * 1000;
+
+    h->linger_ms = (uint32_t)(linger_ms < most ? linger_ms : most);
     if (held_resume(h) == 0)
         held_live(h);
     else
@@ -72,7 +88,7 @@ static void resume(struct held *h)
 
 static void run_changed(void *arg)
 {
-    resume(arg);
+    resume(arg, list_empty(&lot.turns) ? TOLD_LINGER_MS : 0);
 }
 
 /* Has the client said something? 1; 0 not really; negative: it has gone. */
@@ -104,15 +120,22 @@ static void run_input(void *arg)
         end(h, NULL, "Connection closed");
     else if (r == 0)
         lot_park(h);
-    else
-        resume(h);
+    else {
+        h->heard_ms = clock_ms();
+        resume(h, INT64_MAX);
+    }
+}
+
+static uint64_t ends_at(const struct held *h)
+{
+    return h->heard_ms + (uint64_t)h->sv->params->imap_timeout * 1000;
 }
 
 static void run_due(void *arg)
 {
     struct held *h = arg;
 
-    if (clock_ms() >= h->ends_at) {
+    if (clock_ms() >= ends_at(h)) {
         end(h, "* BYE Disconnected for inactivity.\r\n", "Disconnected for inactivity");
         return;
     }
@@ -133,10 +156,33 @@ static void wake(struct held *h, void (*fn)(void *arg))
     daemon_run(h->sv, fn, h);
 }
 
+static void wake_next(void)
+{
+    while (lot.waking < WAKING_MAX && !list_empty(&lot.turns)) {
+        struct held *h = LIST_FIRST(&lot.turns, struct held, turn);
+
+        h->waking = true;
+        lot.waking++;
+        wake(h, run_changed);
+    }
+}
+
 void lot_changed(struct held *h)
 {
-    if (h->in_lot)
-        wake(h, run_changed);
+    if (!h->in_lot || h->waits_turn)
+        return;
+    h->waits_turn = true;
+    list_push_back(&lot.turns, &h->turn);
+    wake_next();
+}
+
+void lot_woken(struct held *h)
+{
+    if (!h->waking)
+        return;
+    h->waking = false;
+    lot.waking--;
+    wake_next();
 }
 
 static void on_input(void *arg, unsigned events)
@@ -185,15 +231,18 @@ static void keep_time(void *arg)
 
 static uint64_t next_due(const struct held *h)
 {
-    uint64_t keepalive = clock_deadline_ms(h->sv->params->imap_idle_notify_interval * 1000);
+    uint64_t interval_ms = (uint64_t)h->sv->params->imap_idle_notify_interval * 1000, end = ends_at(h),
+             keepalive = keepalive_next(clock_ms(), interval_ms, h->client_hash);
 
-    return h->idling && keepalive < h->ends_at ? keepalive : h->ends_at;
+    return h->idling && keepalive < end ? keepalive : end;
 }
 
 void lot_park(struct held *h)
 {
-    if (!lot.parked.next)
+    if (!lot.parked.next) {
         list_init(&lot.parked);
+        list_init(&lot.turns);
+    }
     stream_rest(h->client);
     if (h->deflate)
         deflate_rest(h->deflate);
@@ -205,7 +254,7 @@ void lot_park(struct held *h)
     if (daemon_draining(h->sv))
         wake(h, run_bye);
     else if (h->changed)
-        wake(h, run_changed);
+        lot_changed(h);
     else if (stream_buffered(h->client) > 0 || stream_error(h->client) || poll_fd_watch(h->input, EPOLLIN | EPOLLRDHUP) < 0)
         wake(h, run_input);
     if (lot.keeper && heap_min(&lot.due) == &h->due)

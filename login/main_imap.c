@@ -27,6 +27,7 @@ int main(int argc, char **argv)
         .sandbox = { .user = RUN_AS_NET },
         .start = start,
         .session = session,
+        .session_fds = 4,   /* in IDLE over TLS: the client, its process, the pair between; or two directories */
         .reread = login_reread,
     };
     return daemon_main(&imapd_login, argc, argv);

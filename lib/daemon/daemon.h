@@ -92,6 +92,7 @@ struct daemon {
     /* A file named with daemon_watch_file() has changed: read them all again. 0, or negative after having
      * logged why: what was there stays in use. MAY_WAIT. */
     int (*reread)(struct server *sv);
+    unsigned session_fds;                                 /* descriptors that a session needs; 0: two */
     bool resident;                                        /* keeps state: not retired by max_use, max_idle */
 };
 

@@ -351,9 +351,8 @@ static size_t session_limit(const struct running *rd)
     if (rd->sv.daemon->mode == DAEMON_PROCESS)
         limit = rd->process_limit > 0 ? (size_t)rd->process_limit : SIZE_MAX;
     getrlimit(RLIMIT_NOFILE, &fds);
-    size_t room = fds.rlim_cur > FDS_RESERVED + FDS_A_SESSION
-                      ? (size_t)(fds.rlim_cur - FDS_RESERVED) / FDS_A_SESSION
-                      : 1;
+    size_t each = rd->sv.daemon->session_fds > 0 ? rd->sv.daemon->session_fds : FDS_A_SESSION;
+    size_t room = fds.rlim_cur > FDS_RESERVED + each ? (size_t)(fds.rlim_cur - FDS_RESERVED) / each : 1;
     return limit < room ? limit : room;
 }
 

@@ -22,6 +22,9 @@
  *                                           <- session_compress, after its last plain byte
  *     session_compressed + descriptor       ->    RFC 4978: from now on the front has this layer as well
  *
+ * `silent_ms` is how long the client has said nothing; imap_timeout counts across parkings. `linger_ms`: how long the woken
+ * session waits for the client before it parks again; 0 if others wait to be woken.
+ *
  * The descriptors are the directories new/ and cur/ of the mailbox in which the client waits for news
  * (IDLE): what the front may watch it is handed, and it can do nothing else with them. To wake the session
  * it sends a session_start with `state` and `pass` to a new process; `pass` takes the ticket's place.
@@ -34,6 +37,7 @@
 
 #define SESSION_STATE_MAX 65536
 enum { SESSION_WATCHED = 2 };   /* directories */
+enum { SESSION_LINGER_MAX_MS = 24 * 60 * 60 * 1000 };
 
 struct session_start {
     char ticket[40];
@@ -43,6 +47,8 @@ struct session_start {
     char client_addr[64], local_addr[64];
     uint32_t client_port, local_port;
     uint32_t tls, compressed;
+    uint64_t silent_ms;         /* of a parked session, and this: */
+    uint32_t linger_ms;
     char tag[256];              /* IMAP tag of LOGIN/AUTHENTICATE; empty for POP3 */
     struct str input;           /* bytes the front had read already */
 };
@@ -50,7 +56,9 @@ IPC_SHAPE(session_start, IPC_STR(session_start, ticket), IPC_DYN(session_start, 
     IPC_DYN(session_start, state, SESSION_STATE_MAX), IPC_STR(session_start, session_id),
     IPC_STR(session_start, client_addr), IPC_STR(session_start, local_addr),
     IPC_U32(session_start, client_port, 65535), IPC_U32(session_start, local_port, 65535),
-    IPC_U32(session_start, tls, 1), IPC_U32(session_start, compressed, 1), IPC_STR(session_start, tag),
+    IPC_U32(session_start, tls, 1), IPC_U32(session_start, compressed, 1),
+    IPC_U64(session_start, silent_ms, INT64_MAX), IPC_U32(session_start, linger_ms, SESSION_LINGER_MAX_MS),
+    IPC_STR(session_start, tag),
     IPC_DYN(session_start, input, 65536),);
 
 struct session_started {
@@ -72,10 +80,11 @@ IPC_SHAPE(session_stay, IPC_U32(session_stay, unused, 0),);
 struct session_park {
     struct str pass, state;     /* for the next session_start */
     uint32_t idling;            /* the client is in IDLE: it hears of changes, and a line now and then */
+    uint64_t silent_ms;
     struct str who, tally;      /* should it end while it is parked: log line before and behind the reason */
 };
 IPC_SHAPE(session_park, IPC_DYN(session_park, pass, AUTH_PASS_MAX), IPC_DYN(session_park, state, SESSION_STATE_MAX),
-    IPC_U32(session_park, idling, 1), IPC_DYN(session_park, who, 1024), IPC_DYN(session_park, tally, 1024),);
+    IPC_U32(session_park, idling, 1), IPC_U64(session_park, silent_ms, INT64_MAX), IPC_DYN(session_park, who, 1024), IPC_DYN(session_park, tally, 1024),);
 
 struct session_compress { uint32_t unused; };
 IPC_SHAPE(session_compress, IPC_U32(session_compress, unused, 0),);
