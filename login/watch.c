@@ -104,7 +104,7 @@ bool watch_begin(struct held *h)
         int fd = h->dirs[i];
 
         if (fd < 0 || fcntl(fd, F_SETSIG, change_signal()) < 0 ||
-            fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE | DN_RENAME) < 0)
+            fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE | DN_RENAME | DN_ATTRIB) < 0)
             return false;
         grow(fd);
         watch.by_fd[fd] = h;

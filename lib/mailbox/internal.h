@@ -120,6 +120,8 @@ int mailbox_load(struct account *a, struct span name, unsigned flags, struct mai
 
 void mailbox_watch_init(struct mailbox *mb);
 void mailbox_watch_end(struct mailbox *mb);
+/* Tell those who watch the directories of a change that none of them shows. */
+void folder_announce(const struct folder *f);
 int mailbox_watch_signal(struct mailbox *mb); /* the way without inotify; a descriptor or -errno */
 
 void mailbox_set_keywords(struct mailbox *mb, struct str *names);    /* takes *names */

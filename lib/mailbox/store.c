@@ -29,7 +29,7 @@ struct change {
     struct touch touch;
     int cur_fd;                     /* of the directory cur/: names below it are short to look up; -1: not opened yet */
     uint64_t modseq;
-    bool changed;
+    bool changed, renamed;
     int64_t gone_bytes, gone;       /* for the quota */
 };
 
@@ -109,7 +109,10 @@ static int rename_message(struct change *c, const struct index_message *from, co
 
     if (r < 0)
         return r;
-    return strcmp(old, to) == 0 || renameat(c->cur_fd, old, c->cur_fd, to) == 0 ? 0 : -errno;
+    if (strcmp(old, to) == 0)
+        return 0;
+    c->renamed = true;
+    return renameat(c->cur_fd, old, c->cur_fd, to) == 0 ? 0 : -errno;
 }
 
 /* Another program has renamed the file: *m becomes what it says now. -ENOENT: it has gone. */
@@ -246,6 +249,8 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
         r = change_commit(&c, true);
         if (r == 0)
             note_modseq(&c, before);
+        if (c.changed && !c.renamed)
+            folder_announce(&mb->folder);
     }
     return account_check(mb->account, r);
 }

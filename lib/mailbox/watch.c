@@ -17,10 +17,25 @@
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "mailbox/snapshot.h"
 #include "mailbox/spool.h"
+
+/*
+ * A change that is in the index alone (a keyword for which file names have no letter) is announced by setting the mode of
+ * cur/ to what it is. That is a change of attributes to a watch, and no reason to read the directory to anybody.
+ */
+void folder_announce(const struct folder *f)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    struct stat st;
+
+    maildir_path(&path, f->path.data, "cur", NULL);
+    if (stat(path.data, &st) < 0 || chmod(path.data, st.st_mode & 07777) < 0)
+        return; /* they hear of it with their next command */
+}
 
 static const char *const subs[] = { "new", "cur" };
 _Static_assert(sizeof(subs) / sizeof(subs[0]) == WATCH_DIRS, "one descriptor a directory");
@@ -35,7 +50,7 @@ static int watch_inotify(const struct mailbox *mb)
     for (size_t i = 0; i < ARRAY_LEN(subs); i++)
         if (inotify_add_watch(fd, maildir_path(&path, mb->folder.path.data, subs[i], NULL),
                               IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
-                                  IN_DELETE_SELF) < 0)
+                                  IN_DELETE_SELF | IN_ATTRIB) < 0)
             return -errno;
     return TAKE_FD(fd);
 }
@@ -60,7 +75,7 @@ static int notify_dirs(struct mailbox *mb, int signal_number)
             return -errno;
         mb->watch_dirs[i] = fd;
         if (fcntl(fd, F_SETSIG, signal_number) < 0 ||
-            fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE | DN_RENAME | DN_MULTISHOT) < 0)
+            fcntl(fd, F_NOTIFY, DN_CREATE | DN_DELETE | DN_RENAME | DN_ATTRIB | DN_MULTISHOT) < 0)
             return -errno;
     }
     return 0;

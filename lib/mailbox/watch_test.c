@@ -34,6 +34,26 @@ static void deliver(const char *maildir)
     assert_int_equal(rename(tmp.data, maildir_path(&new, maildir, "new", "1.x")), 0);
 }
 
+/* Another session adds a keyword for which file names have no letter: no file is renamed. */
+static void check_keyword(struct account *account, struct mailbox *watched)
+{
+    _cleanup_(mailbox_close_ptr_) struct mailbox *other = NULL;
+    const uint32_t seq = 1;
+    char name[20];
+    int bit = 0;
+
+    assert_int_equal(mailbox_open(account, span_of("INBOX"), 0, &other), 0);
+    for (int i = 0; bit < KEYWORDS_LETTERS; i++) {
+        snprintf(name, sizeof name, "word%d", i);
+        bit = mailbox_keyword_make(other, span_of(name));
+        assert_true(bit >= 0);
+    }
+    mailbox_watch_clear(watched);
+    assert_false(is_readable(watched->watch_fd));
+    assert_int_equal(mailbox_store(other, &seq, 1, FLAGS_ADD, 0, (uint64_t)1 << bit, UINT64_MAX, NULL, NULL), 0);
+    assert_true(is_readable(watched->watch_fd));
+}
+
 static void check_watch(int (*watch)(struct mailbox *mb))
 {
     char maildir[] = "/tmp/watch_test.XXXXXX";
@@ -57,6 +77,9 @@ static void check_watch(int (*watch)(struct mailbox *mb))
         mailbox_watch_clear(mb);
         assert_false(is_readable(fd));
     }
+    check_keyword(account, mb);
+    mailbox_watch_clear(mb);
+    assert_false(is_readable(fd));
     mailbox_close(mb);
     deliver(maildir); /* nobody is told any more */
     account_close(account);
@@ -64,13 +87,13 @@ static void check_watch(int (*watch)(struct mailbox *mb))
     assert_int_equal(system(command.data), 0);
 }
 
-static void test_a_delivery_is_seen_by_inotify(void **state)
+static void test_a_delivery_and_a_keyword_without_a_letter_are_seen_by_inotify(void **state)
 {
     (void)state;
     check_watch(mailbox_watch);
 }
 
-static void test_a_delivery_is_seen_without_inotify(void **state)
+static void test_a_delivery_and_a_keyword_without_a_letter_are_seen_without_inotify(void **state)
 {
     (void)state;
     check_watch(mailbox_watch_signal);
@@ -79,8 +102,8 @@ static void test_a_delivery_is_seen_without_inotify(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_delivery_is_seen_by_inotify),
-        cmocka_unit_test(test_a_delivery_is_seen_without_inotify),
+        cmocka_unit_test(test_a_delivery_and_a_keyword_without_a_letter_are_seen_by_inotify),
+        cmocka_unit_test(test_a_delivery_and_a_keyword_without_a_letter_are_seen_without_inotify),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
