@@ -12,7 +12,7 @@
 #include "base/chars.h"
 #include "base/mem.h"
 #include "base/utf8.h"
-#include "charset.h"
+#include "mail/charset.h"
 
 #define CHARACTERS_MAX 200
 #define PART_MAX       (64 * 1024)

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "charset.h"
 #include "flags.h"
+#include "mail/charset.h"
 #include "mail/date.h"
 #include "search.h"
 

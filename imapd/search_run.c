@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#include "charset.h"
+#include "mail/charset.h"
 #include "progress.h"
 #include "reply.h"
 #include "untagged.h"

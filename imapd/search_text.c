@@ -11,8 +11,8 @@
 #include "search_text.h"
 
 #include "base/chars.h"
-#include "charset.h"
 #include "mail/casemap.h"
+#include "mail/charset.h"
 #include "mail/header.h"
 
 static bool equals_nocase(const char *a, const char *b, size_t n)
@@ -44,8 +44,8 @@ static bool contains_form(struct span bytes, struct span text)
 {
     _cleanup_(str_free) struct str all = STR_INIT, part = STR_INIT;
 
-    casemap_add(&all, bytes);
-    casemap_add(&part, text);
+    casemap_add_mixed(&all, bytes);
+    casemap_add_mixed(&part, text);
     return span_find(str_span(&all), str_span(&part)) >= 0;
 }
 
@@ -109,7 +109,7 @@ bool search_header(struct span header, struct span field, struct span text)
     while (mime_field_next(&header, &f)) {
         if (field.ptr && !span_eq_nocase(f.name, field))
             continue;
-        if (text.len == 0 || value_contains(f.value, text) ||
+        if (text.len == 0 || value_contains(span_trim(f.value), text) ||
             (!field.ptr && search_contains(f.raw, text)))
             return true;
     }
@@ -133,13 +133,19 @@ static bool leaf_contains(const struct mime_part *p, struct span text)
     enum mime_encoding encoding = mime_encoding(p);
     struct span bytes = p->body;
 
-    if (encoding != MIME_IDENTITY) {
+    if (encoding == MIME_BASE64 || encoding == MIME_QUOTED_PRINTABLE) { /* an unknown one is searched as it stands */
         mime_decode(p->body, encoding, &decoded);
         bytes = str_span(&decoded);
     }
     if (foreign_charset(p, &charset) && charset_convert(bytes, str_span(&charset), &utf8))
         bytes = str_span(&utf8);
     return search_contains(bytes, text);
+}
+
+/* Text, and what reports of the mail system consist of (RFC 3464, RFC 5965) */
+static bool is_readable(const struct mime_part *p)
+{
+    return span_eq_nocase_str(p->type, "text") || span_eq_nocase_str(p->type, "message");
 }
 
 bool search_body(const struct mime *m, struct span text)
@@ -150,7 +156,7 @@ bool search_body(const struct mime *m, struct span text)
 
         if (inner && search_header(p->header, SPAN_NULL, text))
             return true;
-        if (p->kind == MIME_LEAF && span_eq_nocase_str(p->type, "text") && leaf_contains(p, text))
+        if (p->kind == MIME_LEAF && is_readable(p) && leaf_contains(p, text))
             return true;
     }
     return false;

@@ -171,6 +171,7 @@ static int gather(struct imap *s, struct sort *o, const struct seqs *found)
     struct progress progress;
     int r = o->of_size ? mailbox_measure(s->mb, 1, mailbox_count(s->mb)) : 0;
 
+    str_reserve(&o->texts, 1); /* all of them may be empty, and still have a place */
     o->items = mem_new_n(struct item, found->len + 1);
     o->values = mem_new_n(struct value, (found->len + 1) * o->n);
     message_init(&m, s->mb, imap_message_limits(s));

@@ -72,28 +72,45 @@ static void add_mapped(struct str *ret, struct span as_is, uint32_t cp)
         str_add(ret, as_is);
 }
 
+/* The form of the UTF-8 at the front of text, which is cut off. */
+static void add_valid(struct str *ret, struct span *text)
+{
+    while (text->len > 0) {
+        uint32_t cp;
+        size_t n = 1;
+
+        if (!char_is(text->ptr[0], CHAR_HIGH)) {
+            str_add_char(ret, char_upper(text->ptr[0]));
+        } else {
+            n = utf8_decode(*text, &cp);
+            if (n == 0)
+                return;
+            add_mapped(ret, span_first(*text, n), cp);
+        }
+        *text = span_from(*text, n);
+    }
+}
+
 void casemap_add(struct str *ret, struct span text)
 {
     size_t start = ret->len;
     struct span rest = text;
 
     str_reserve(ret, text.len);
-    while (rest.len > 0) {
-        uint32_t cp;
-        size_t n;
+    add_valid(ret, &rest);
+    if (rest.len == 0)
+        return;
+    str_truncate(ret, start);
+    str_add(ret, text);
+}
 
-        if (!char_is(rest.ptr[0], CHAR_HIGH)) {
-            str_add_char(ret, char_upper(rest.ptr[0]));
-            rest = span_from(rest, 1);
-            continue;
-        }
-        n = utf8_decode(rest, &cp);
-        if (n == 0) {
-            str_truncate(ret, start);
-            str_add(ret, text);
-            return;
-        }
-        add_mapped(ret, span_first(rest, n), cp);
-        rest = span_from(rest, n);
+void casemap_add_mixed(struct str *ret, struct span text)
+{
+    str_reserve(ret, text.len);
+    while (text.len > 0) {
+        add_valid(ret, &text);
+        if (text.len > 0)
+            str_add_char(ret, text.ptr[0]);
+        text = span_from(text, 1);
     }
 }

@@ -13,5 +13,7 @@
  * is no UTF-8 is appended as it is (RFC 5051 section 2, step 1b).
  */
 void casemap_add(struct str *ret, struct span text);
+/* For searching: only the bytes that are no UTF-8 stay as they are, what is around them gets its form. */
+void casemap_add_mixed(struct str *ret, struct span text);
 
 #endif

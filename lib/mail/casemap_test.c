@@ -40,6 +40,29 @@ static void test_text_gets_the_form_of_rfc_5051(void **state)
     }
 }
 
+static void test_bytes_that_are_no_utf8_hide_nothing_around_them(void **state)
+{
+    static const struct {
+        const char *in, *want;
+    } cases[] = {
+        { "", "" },
+        { "a\303\244b", "AA\314\210B" },
+        { "a\377\303\244", "A\377A\314\210" },
+        { "\303\244\303", "A\314\210\303" },
+        { "\303\303\244", "\303A\314\210" },
+        { "\377\377", "\377\377" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        _cleanup_(str_free) struct str got = STR_INIT;
+
+        casemap_add_mixed(&got, span_of(cases[i].in));
+        if (!span_eq_str(str_span(&got), cases[i].want))
+            fail_msg("row %zu: %s", i, str_cstr(&got));
+    }
+}
+
 static void test_what_was_there_before_stays(void **state)
 {
     _cleanup_(str_free) struct str got = STR_INIT;
@@ -54,6 +77,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text_gets_the_form_of_rfc_5051),
+        cmocka_unit_test(test_bytes_that_are_no_utf8_hide_nothing_around_them),
         cmocka_unit_test(test_what_was_there_before_stays),
     };
 

@@ -8,12 +8,9 @@
  *
  * Runs in: imapd, cleanup (input is hostile). Logs nothing.
  */
-#include <errno.h>
-#include <iconv.h>
-
 #include "base/chars.h"
 #include "base/own.h"
-#include "base/utf8.h"
+#include "mail/charset.h"
 #include "mail/header.h"
 
 #define CHARSET_MAX 64
@@ -68,45 +65,6 @@ static void add_q(struct span text, struct str *ret)
     }
 }
 
-/* Convert bytes to UTF-8; negative when the charset is unknown or the bytes are not of it */
-static int to_utf8(struct span charset, struct span bytes, struct str *ret)
-{
-    char name[CHARSET_MAX];
-
-    if (span_eq_nocase_str(charset, "utf-8") || span_eq_nocase_str(charset, "us-ascii")) {
-        if (!utf8_valid(bytes))
-            return -EILSEQ;
-        str_add(ret, bytes);
-        return 0;
-    }
-    memcpy(name, charset.ptr, charset.len);
-    name[charset.len] = '\0';
-
-    iconv_t cd = iconv_open("UTF-8", name);
-
-    if (cd == (iconv_t)-1)
-        return -ENOENT;
-
-    _cleanup_(str_free) struct str out = STR_INIT;
-    char *from = (char *)bytes.ptr;
-    size_t left = bytes.len;
-    int r = 0;
-
-    while (left > 0 && r == 0) {
-        char chunk[256];
-        char *to = chunk;
-        size_t room = sizeof(chunk);
-
-        if (iconv(cd, &from, &left, &to, &room) == (size_t)-1 && errno != E2BIG)
-            r = -errno;
-        str_add(&out, span_make(chunk, sizeof(chunk) - room));
-    }
-    iconv_close(cd);
-    if (r == 0)
-        str_add(ret, str_span(&out));
-    return r;
-}
-
 /* Take the run of encoded words of one charset off the front of *in and decode it. False: it cannot be
  * decoded, or (nothing taken) there is none. */
 static bool decode_run(struct span *in, struct str *ret)
@@ -127,7 +85,7 @@ static bool decode_run(struct span *in, struct str *ret)
         *in = span_from(rest, w.len);
         rest = span_skip_ws(*in);
     } while (parse_word(rest, &w) && span_eq_nocase(w.charset, first.charset));
-    return good && to_utf8(first.charset, str_span(&bytes), ret) == 0;
+    return good && charset_convert_all(str_span(&bytes), first.charset, ret) == 0;
 }
 
 void header_decode(struct span value, struct str *ret)

@@ -2,8 +2,8 @@
 /*
  * charset.h - text of other charsets as UTF-8
  */
-#ifndef IMAPD_CHARSET_H
-#define IMAPD_CHARSET_H
+#ifndef MAIL_CHARSET_H
+#define MAIL_CHARSET_H
 
 #include "base/str.h"
 
@@ -14,5 +14,7 @@ bool charset_is_ours(struct span name);
 
 /* Convert, '?' for what cannot be; appended. False: the charset is unknown, nothing was added. */
 bool charset_convert(struct span text, struct span name, struct str *ret);
+/* The same, all or nothing. 0, -ENOENT: unknown charset, -EILSEQ: not text of that charset. */
+int charset_convert_all(struct span text, struct span name, struct str *ret);
 
 #endif
