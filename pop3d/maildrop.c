@@ -23,6 +23,8 @@ int maildrop_open(struct maildrop *d, const char *maildir, struct str *err)
     r = mailbox_open(d->account, (struct span)SPAN("INBOX"), 0, &d->mailbox);
     if (r == 0)
         r = mailbox_measure(d->mailbox, 1, UINT32_MAX);
+    if (r == 0)
+        r = saved_uidls_load(maildir, &d->saved);
     if (r < 0) {
         str_addf(err, "cannot open INBOX of %s: %s", maildir, strerror(-r));
         return r;
@@ -39,6 +41,7 @@ void maildrop_done(struct maildrop *d)
 {
     mailbox_close(d->mailbox);
     account_close(d->account);
+    saved_uidls_done(&d->saved);
     free(d->deleted);
     free(d->retrieved);
 }
@@ -71,9 +74,15 @@ void maildrop_uidl(const struct maildrop *d, uint32_t number, const char *format
 {
     _cleanup_(str_free) struct str base = STR_INIT;
 
-    if (uidl_needs_file(format))
+    if (d->saved.len > 0 || uidl_needs_file(format))
         mailbox_file_base(d->mailbox, number, &base);   /* without it uidl_make() has another way */
-    uidl_make(format, mailbox_entry(d->mailbox, number)->uid, mailbox_uidvalidity(d->mailbox), str_span(&base), ret);
+
+    struct span saved = saved_uidls_find(&d->saved, str_span(&base));
+
+    if (saved.len > 0)
+        str_set(ret, saved);
+    else
+        uidl_make(format, mailbox_entry(d->mailbox, number)->uid, mailbox_uidvalidity(d->mailbox), str_span(&base), ret);
 }
 
 void maildrop_retrieved(struct maildrop *d, uint32_t number)

@@ -14,6 +14,7 @@
 
 #include "io/stream.h"
 #include "mailbox/account.h"
+#include "mailbox/saved_uidl.h"
 
 /* ---- maildrop.c ---- */
 
@@ -21,6 +22,7 @@
 struct maildrop {
     struct account *account;
     struct mailbox *mailbox;
+    struct saved_uidls saved;
     bool *deleted, *retrieved;  /* by number - 1 */
     uint32_t count, n_deleted;
     uint64_t size;              /* of all */
@@ -35,7 +37,8 @@ bool maildrop_is_deleted(const struct maildrop *d, uint32_t number);
 uint64_t maildrop_size(const struct maildrop *d, uint32_t number);
 void maildrop_delete(struct maildrop *d, uint32_t number);
 void maildrop_reset(struct maildrop *d);
-/* The unique-id by a format of uidl.h: the same in every session. */
+/* The unique-id: the one that the message came with from another server (mailbox/saved_uidl.h), else by a format of uidl.h. The
+ * same in every session. */
 void maildrop_uidl(const struct maildrop *d, uint32_t number, const char *format, struct str *ret);
 /* The client has it: \Seen when the session ends (maildrop_update). */
 void maildrop_retrieved(struct maildrop *d, uint32_t number);

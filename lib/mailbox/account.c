@@ -20,6 +20,7 @@
 #include "base/rand.h"
 #include "mailbox/internal.h"
 #include "mailbox/quota.h"
+#include "mailbox/saved_uidl.h"
 #include "mailbox/spool.h"
 #include "mailbox/takeover.h"
 
@@ -151,6 +152,9 @@ static int first_contact(struct index_txn *t, const struct folder *f, struct ind
 
     if (r < 0)
         return r;
+    int saved = f->dir.len == 0 ? saved_uidls_write(f->path.data, &list) : 0;   /* POP3 knows INBOX only */
+    if (saved < 0)
+        return saved;
     if (r == 0)
         return index_uidvalidity_new(t, &rec->uidvalidity);
     rec->uidvalidity = list.uidvalidity;

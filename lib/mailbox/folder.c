@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/own.h"
+#include "base/utf8.h"
 #include "mailbox/mutf7.h"
 
 #define DIR_NAME_MAX 255 /* NAME_MAX of Linux file systems */
@@ -43,6 +44,25 @@ int maildir_folder_dir(struct span mailbox, struct str *ret)
         return -ENAMETOOLONG;
     str_set(ret, str_span(&dir));
     return 0;
+}
+
+int maildir_folder_dir_of_utf8(struct span dir, struct str *ret)
+{
+    _cleanup_(str_free) struct str name = STR_INIT, decoded = STR_INIT;
+    struct span rest = dir;
+    bool foreign = false;
+
+    if (!span_take(&rest, '.') || !utf8_valid(rest))
+        return -EINVAL;
+    while (rest.len > 0) {
+        struct span part = span_cut(&rest, '.');
+
+        foreign |= mutf7_decode(part, &decoded) < 0;
+        if (name.len > 0)
+            str_add_char(&name, '/');
+        str_add(&name, part);
+    }
+    return foreign ? maildir_folder_dir(str_span(&name), ret) : -EINVAL;
 }
 
 int maildir_folder_name(struct span dir, struct str *ret)

@@ -61,10 +61,20 @@ static bool folder_exists(const struct account *a, struct span dir)
     return stat(path.data, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Courier names its directories in UTF-8 since version 5. One that is no name of ours is renamed to the one that is. */
+static bool adopt_folder(const struct account *a, struct span dir, struct str *ret)
+{
+    _cleanup_(str_free) struct str old = STR_INIT, new = STR_INIT;
+
+    if (maildir_folder_dir_of_utf8(dir, ret) < 0 || folder_exists(a, str_span(ret)) || !folder_exists(a, dir))
+        return false;
+    return rename(folder_path(&old, a, dir), folder_path(&new, a, str_span(ret))) == 0;
+}
+
 /* Names of all folder directories: ".A", ".A.B" */
 static int read_folders(const struct account *a, struct name_list *ret)
 {
-    _cleanup_(str_free) struct str name = STR_INIT;
+    _cleanup_(str_free) struct str name = STR_INIT, adopted = STR_INIT;
     DIR *d = opendir(a->maildir);
 
     if (!d)
@@ -72,7 +82,11 @@ static int read_folders(const struct account *a, struct name_list *ret)
     for (struct dirent *e; (e = readdir(d));) {
         struct span dir = span_of(e->d_name);
 
-        if (e->d_name[0] != '.' || maildir_folder_name(dir, &name) < 0 || !folder_exists(a, dir))
+        if (e->d_name[0] != '.')
+            continue;
+        if (maildir_folder_name(dir, &name) < 0 && adopt_folder(a, dir, &adopted))
+            dir = str_span(&adopted);
+        if (maildir_folder_name(dir, &name) < 0 || !folder_exists(a, dir))
             continue;
         MEM_GROW(ret->items, ret->len, ret->cap);
         ret->items[ret->len++] = mem_dup_span(dir);

@@ -61,6 +61,8 @@ void maildir_name_make(struct span base, unsigned flags, const char *keywords, s
  * bytes. */
 int maildir_folder_dir(struct span mailbox, struct str *ret);
 int maildir_folder_name(struct span dir, struct str *ret);
+/* The directory that should be there instead of one whose name is plain UTF-8 and no modified UTF-7. -EINVAL: it is no such. */
+int maildir_folder_dir_of_utf8(struct span dir, struct str *ret);
 
 /* Read a stored message as the client shall see it: CRLF line ends. Appends to ret; max: -EFBIG. */
 int maildir_read_crlf(int fd, uint64_t max, struct str *ret);

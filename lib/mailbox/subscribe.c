@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "mailbox/internal.h"
 #include "mailbox/mutf7.h"
 #include "mailbox/spool.h"
@@ -35,15 +36,22 @@ ptrdiff_t name_list_find(const struct name_list *l, struct span name)
     return -1;
 }
 
-static void parse_line(struct span line, const char *separators, struct name_list *ret)
+enum writer { DOVECOT, COURIER };   /* Courier writes UTF-8 since version 5 */
+
+static void parse_line(struct span line, const char *separators, enum writer writer, struct name_list *ret)
 {
     _cleanup_(str_free) struct str name = STR_INIT, dir = STR_INIT;
 
     while (line.len > 0) {
         if (name.len > 0)
             str_add_char(&name, '/');
-        if (mutf7_decode(span_cut_any(&line, separators), &name) < 0)
+        struct span part = span_cut_any(&line, separators);
+
+        if (mutf7_decode(part, &name) == 0)
+            continue;
+        if (writer != COURIER || !utf8_valid(part))
             return;
+        str_add(&name, part);
     }
     if (maildir_folder_dir(str_span(&name), &dir) < 0 || name_list_find(ret, str_span(&name)) >= 0)
         return;
@@ -60,7 +68,7 @@ void subscriptions_parse(struct span text, struct name_list *ret)
     if (version2)
         text = rest;
     while (text.len > 0 && ret->len < SUBSCRIPTIONS_MAX)
-        parse_line(span_cut(&text, '\n'), version2 ? "\t" : "./", ret);
+        parse_line(span_cut(&text, '\n'), version2 ? "\t" : "./", DOVECOT, ret);
 }
 
 void subscriptions_print(const struct name_list *l, struct str *ret)
@@ -74,7 +82,7 @@ void subscriptions_print(const struct name_list *l, struct str *ret)
     }
 }
 
-/* Courier's: "INBOX" and "INBOX.Sent", in modified UTF-7; mailboxes of others ("shared.") are not ours. */
+/* Courier's: "INBOX" and "INBOX.Sent"; mailboxes of others ("shared.") are not ours. */
 void subscriptions_parse_courier(struct span text, struct name_list *ret)
 {
     *ret = (struct name_list){ 0 };
@@ -82,9 +90,9 @@ void subscriptions_parse_courier(struct span text, struct name_list *ret)
         struct span line = span_cut(&text, '\n'), rest = line;
 
         if (span_eq_str(line, "INBOX"))
-            parse_line(line, ".", ret);
+            parse_line(line, ".", COURIER, ret);
         else if (span_eq_str(span_cut(&rest, '.'), "INBOX"))
-            parse_line(rest, ".", ret);
+            parse_line(rest, ".", COURIER, ret);
     }
 }
 

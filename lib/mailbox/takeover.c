@@ -12,12 +12,14 @@
  */
 #include "mailbox/takeover.h"
 
+#include <dirent.h>
 #include <errno.h>
 
 #include "mailbox/internal.h"
 #include "mailbox/spool.h"
 
-enum { LIST_MAX = 256 << 20, KEYWORD_LIST_MAX = 16 << 20 };
+#define COURIER_KEYWORDS "courierimapkeywords"
+enum { LIST_MAX = 256 << 20, KEYWORD_LIST_MAX = 16 << 20, KEYWORD_FILE_MAX = 64 << 10 };
 
 void takeover_done(struct takeover *t)
 {
@@ -50,13 +52,15 @@ static bool header_1(struct span line, struct takeover *t)
            span_u32(span_cut(&line, ' '), UINT32_MAX, &t->uidnext) == 0;
 }
 
-/* "W2481 S2443 :name": the name, and the size if it is told */
-static bool entry_3(struct span rest, struct span *ret_name, uint64_t *ret_vsize)
+/* "W2481 S2443 P4bd2d5e2 :name": the name, and what else is told of size and POP3 unique-id */
+static bool entry_3(struct span rest, struct span *ret_name, struct takeover_message *m)
 {
     while (rest.len > 0 && rest.ptr[0] != ':') {
         struct span word = span_cut(&rest, ' ');
-        if (word.len > 0 && word.ptr[0] == 'W' && span_u64(span_from(word, 1), INT64_MAX, ret_vsize) < 0)
-            *ret_vsize = 0;
+        if (word.len > 0 && word.ptr[0] == 'W' && span_u64(span_from(word, 1), INT64_MAX, &m->vsize) < 0)
+            m->vsize = 0;
+        if (word.len > 0 && word.ptr[0] == 'P')
+            m->pop3_uidl = span_from(word, 1);
     }
     *ret_name = rest;
     return span_take(ret_name, ':');
@@ -70,7 +74,7 @@ static void add_entry(struct takeover *t, struct span line, bool version_3)
     if (span_u32(span_cut(&line, ' '), UINT32_MAX - 1, &m.uid) < 0 || m.uid == 0)
         return;
     name = line;
-    if (version_3 && !entry_3(line, &name, &m.vsize))
+    if (version_3 && !entry_3(line, &name, &m))
         return;
     m.node.key = span_cut(&name, ':');
     /* UIDs ascend; one that does not belongs to a line that was damaged. */
@@ -124,7 +128,13 @@ const struct takeover_message *takeover_find(const struct takeover *t, struct sp
     return HASH_ENTRY(hash_get(&t->by_base, base), struct takeover_message, node);
 }
 
-/* ---- Courier's keywords: names, an empty line, then "base:0 3" with their numbers ---- */
+/*
+ * ---- Courier's keywords ----
+ *
+ *     courierimapkeywords/:list          names, an empty line, then "base:0 3" with their numbers
+ *     courierimapkeywords/.598452.base   a message's names as they were changed later, a line each
+ *     courierimapkeywords/base           the same, later still
+ */
 
 void takeover_courier_parse(struct span text, struct takeover *t, struct str *names)
 {
@@ -150,11 +160,57 @@ void takeover_courier_parse(struct span text, struct takeover *t, struct str *na
     }
 }
 
+/* Whose keywords a file has, and how late they are. NULL: none of ours. */
+static struct takeover_message *keywords_owner(const struct takeover *t, struct span file, uint64_t *ret_age)
+{
+    struct span base = file;
+
+    *ret_age = UINT64_MAX;
+    if (span_take(&base, '.') && span_u64(span_cut(&base, '.'), UINT64_MAX - 1, ret_age) < 0)
+        return NULL;
+    return HASH_ENTRY(hash_get(&t->by_base, base), struct takeover_message, node);
+}
+
+static void read_keywords(struct span text, struct takeover_message *m, struct str *names)
+{
+    m->keywords = 0;
+    while (text.len > 0) {
+        struct span name = span_cut(&text, '\n');
+        bool added = false;
+        int bit = name.len > 0 ? keywords_bit(names, name, &added) : -1;
+
+        if (bit >= 0 && bit < KEYWORDS_LETTERS)
+            m->keywords |= (uint64_t)1 << bit;
+    }
+}
+
+static void read_keyword_files(const char *folder_path, struct takeover *t, struct str *names)
+{
+    _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
+    DIR *d = opendir(maildir_path(&path, folder_path, COURIER_KEYWORDS, NULL));
+
+    if (!d)
+        return;
+    for (struct dirent *e; (e = readdir(d));) {
+        uint64_t age;
+        struct takeover_message *m = keywords_owner(t, span_of(e->d_name), &age);
+
+        if (!m || age < m->keywords_age)
+            continue;
+        if (read_file(maildir_path(&path, folder_path, COURIER_KEYWORDS, e->d_name), KEYWORD_FILE_MAX, &text) < 0)
+            continue;
+        m->keywords_age = age;
+        read_keywords(str_span(&text), m, names);
+    }
+    closedir(d);
+}
+
 void takeover_courier_keywords(const char *folder_path, struct takeover *t, struct str *names)
 {
     _cleanup_(str_free) struct str path = STR_INIT, text = STR_INIT;
 
-    maildir_path(&path, folder_path, "courierimapkeywords", ":list");
+    maildir_path(&path, folder_path, COURIER_KEYWORDS, ":list");
     if (read_file(path.data, KEYWORD_LIST_MAX, &text) == 0)
         takeover_courier_parse(str_span(&text), t, names);
+    read_keyword_files(folder_path, t, names);
 }

@@ -4,7 +4,7 @@
  *
  * Dovecot keeps UIDVALIDITY and UIDs in "dovecot-uidlist" (version 3, or 1 of old), Courier in "courierimapuiddb"
  * (as version 1); keyword letters are in "dovecot-keywords" (keyword.c), Courier's keywords in
- * "courierimapkeywords/:list". A move then costs no client a resynchronisation. The files are read once and left as
+ * "courierimapkeywords/". A move then costs no client a resynchronisation. The files are read once and left as
  * they are.
  */
 #ifndef MAILBOX_TAKEOVER_H
@@ -25,7 +25,9 @@ struct takeover_message {
     struct hash_node node;          /* key: the part of the file name before ":" */
     uint32_t uid;
     uint64_t vsize;                 /* size with CRLF, 0 if not told */
+    struct span pop3_uidl;          /* from before Dovecot (saved_uidl.h); mostly empty */
     uint64_t keywords;              /* Courier's; Dovecot's are letters in the file name */
+    uint64_t keywords_age;          /* of which generation they are: Courier has several files, the latest counts */
 };
 
 /* Read the mailbox's UID list. 1 found and believable; 0 none; -errno. */

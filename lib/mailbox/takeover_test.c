@@ -149,7 +149,7 @@ static void test_a_mailbox_of_courier_keeps_uids_keywords_and_subscriptions(void
     snprintf(file, sizeof file, "%s/courierimapkeywords", maildir);
     assert_int_equal(mkdir(file, 0700), 0);
     write_text("courierimapkeywords/:list", "Junk\n$Label1\n\n100.a:1\n101.b:0 1 9 x\nnone:0\n");
-    write_text("courierimapsubscribed", "INBOX\nINBOX.Sent\nINBOX.A.B\nshared.x\n");
+    write_text("courierimapsubscribed", "INBOX\nINBOX.Sent\nINBOX.A.B\nshared.x\nINBOX.Gr\xc3\xbc\xc3\x9f" "e.Sub\n");
     _cleanup_(account_close_ptr_) struct account *a = open_account();
     struct mailbox *mb = open_mailbox(a, "INBOX", 0);
 
@@ -168,9 +168,81 @@ static void test_a_mailbox_of_courier_keeps_uids_keywords_and_subscriptions(void
     mailbox_close(mb);
 
     assert_int_equal(subscriptions_load(maildir, &subscribed), 0);
-    assert_int_equal(subscribed.len, 3);
+    assert_int_equal(subscribed.len, 4);
+    assert_string_equal(subscribed.items[3], "Gr\xc3\xbc\xc3\x9f" "e/Sub");
     assert_string_equal(subscribed.items[1], "Sent");
     assert_string_equal(subscribed.items[2], "A/B");
+}
+
+/* Courier writes a changed message's keywords to a file of their own, and later another */
+static void test_courier_s_latest_keywords_count(void **state)
+{
+    char file[256];
+
+    (void)state;
+    make_maildir();
+    for (int i = 1; i <= 5; i++) {
+        snprintf(file, sizeof file, "cur/10%d.h:2,", i);
+        write_text(file, "a: 1\n");
+    }
+    write_text("courierimapuiddb", "1 1400000000 9\n1 101.h\n2 102.h\n3 103.h\n4 104.h\n5 105.h\n");
+    snprintf(file, sizeof file, "%s/courierimapkeywords", maildir);
+    assert_int_equal(mkdir(file, 0700), 0);
+    write_text("courierimapkeywords/:list", "A\n\n101.h:0\n102.h:0\n103.h:0\n");
+    write_text("courierimapkeywords/.500.102.h", "B\n");
+    write_text("courierimapkeywords/.501.102.h", "C\n");
+    write_text("courierimapkeywords/.499.103.h", "B\n");
+    write_text("courierimapkeywords/103.h", "");
+    write_text("courierimapkeywords/104.h", "A\nC\n");
+    write_text("courierimapkeywords/.x.105.h", "A\n");
+    write_text("courierimapkeywords/none.h", "Z\n");
+    _cleanup_(account_close_ptr_) struct account *a = open_account();
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0);
+    static const char *const wanted[] = { "A", "C", "", "AC", "" };
+
+    for (uint32_t seq = 1; seq <= 5; seq++) {
+        for (size_t i = 0; i < mailbox_keywords(mb); i++) {
+            bool has = mailbox_entry(mb, seq)->keywords & (uint64_t)1 << i;
+
+            if (has != (strchr(wanted[seq - 1], mailbox_keyword(mb, i)[0]) != NULL))
+                fail_msg("message %u, keyword %s", seq, mailbox_keyword(mb, i));
+        }
+    }
+    mailbox_close(mb);
+}
+
+/* Courier 5: ".Grüße.Sub" */
+static void test_folders_named_in_utf8_get_the_name_that_is_ours(void **state)
+{
+    static const char *const dirs[] = { ".Gr\xc3\xbc\xc3\x9f" "e", ".Gr\xc3\xbc\xc3\x9f" "e.Sub", ".A&B", ".bad\xff", ".&AGE-" };
+    static const char *const names[] = { "INBOX", "A&B", "Gr\xc3\xbc\xc3\x9f" "e", "Gr\xc3\xbc\xc3\x9f" "e/Sub", "Sent" };
+    struct mailbox_info *list;
+    char path[512];
+    size_t n;
+
+    (void)state;
+    make_maildir();
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", maildir, dirs[i]);
+        assert_int_equal(maildir_create(path), 0);
+    }
+    snprintf(path, sizeof path, "%s/courierimapuiddb", dirs[1]);
+    write_text(path, "1 1400000000 9\n8 100.a\n");
+    snprintf(path, sizeof path, "%s/cur/100.a:2,", dirs[1]);
+    write_text(path, "a: 1\n");
+
+    _cleanup_(account_close_ptr_) struct account *a = open_account();
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(account_list(a, &list, &n), 0);
+        assert_int_equal(n, 5);
+        for (size_t i = 0; i < n; i++)
+            assert_string_equal(list[i].name, names[i]);
+        account_list_free(list, n);
+    }
+    struct mailbox *mb = open_mailbox(a, names[3], 0);
+    assert_int_equal(mailbox_uidvalidity(mb), 1400000000);
+    assert_int_equal(mailbox_entry(mb, 1)->uid, 8);
+    mailbox_close(mb);
 }
 
 int main(void)
@@ -180,6 +252,8 @@ int main(void)
         cmocka_unit_test(test_what_is_no_uid_list_is_none),
         cmocka_unit_test_setup_teardown(test_a_mailbox_of_dovecot_keeps_uidvalidity_uids_and_keywords, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_uid_list_is_read_at_first_contact_and_never_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_courier_s_latest_keywords_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_folders_named_in_utf8_get_the_name_that_is_ours, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_mailbox_of_courier_keeps_uids_keywords_and_subscriptions, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* takeover_fuzz.c - UID lists and keywords of other mail servers, by whomever */
+/* takeover_fuzz.c - UID lists, keywords and POP3 unique-ids of other mail servers, by whomever */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mailbox/saved_uidl.h"
 #include "mailbox/takeover.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     _cleanup_(takeover_done) struct takeover t = { .uidvalidity = 0 };
-    _cleanup_(str_free) struct str names = STR_INIT;
+    _cleanup_(str_free) struct str names = STR_INIT, lines = STR_INIT;
     struct span text = span_make(data, size);
 
     if (takeover_parse(text, &t)) {
@@ -20,5 +21,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(t.messages[i].uid < t.uidnext);
     }
     takeover_courier_parse(text, &t, &names);
+    saved_uidls_parse_courier(text, &lines);
     return 0;
 }
