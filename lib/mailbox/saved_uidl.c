@@ -81,8 +81,13 @@ int saved_uidls_write(const char *folder_path, const struct takeover *list)
 
     if (r < 0 && r != -ENOENT && r != -EFBIG && r != -ELOOP)
         return r;
-    for (size_t i = 0; i < list->len; i++)
-        put_line(&text, list->messages[i].pop3_uidl, list->messages[i].node.key);
+    for (size_t i = 0; i < list->len; i++) {
+        const struct takeover_message *m = &list->messages[i];
+
+        /* An empty one is the file's name, which Dovecot need not write twice. */
+        if (m->pop3_uidl.ptr)
+            put_line(&text, m->pop3_uidl.len > 0 ? m->pop3_uidl : m->node.key, m->node.key);
+    }
     if (r == 0)
         saved_uidls_parse_courier(str_span(&courier), &text);
     return text.len > 0 ? write_file(maildir_path(&path, folder_path, FILE_NAME, NULL), str_span(&text)) : 0;

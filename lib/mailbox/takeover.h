@@ -25,7 +25,7 @@ struct takeover_message {
     struct hash_node node;          /* key: the part of the file name before ":" */
     uint32_t uid;
     uint64_t vsize;                 /* size with CRLF, 0 if not told */
-    struct span pop3_uidl;          /* from before Dovecot (saved_uidl.h); mostly empty */
+    struct span pop3_uidl;          /* from before Dovecot (saved_uidl.h); mostly NULL */
     uint64_t keywords;              /* Courier's; Dovecot's are letters in the file name */
     uint64_t keywords_age;          /* of which generation they are: Courier has several files, the latest counts */
 };

@@ -14,6 +14,7 @@ import threading
 import pytest
 
 from instance import SLOW, wait_until
+from mbsync import Mbsync
 
 MIRRORED = 2000
 
@@ -52,46 +53,10 @@ def suite(make_instance):
 
 # ---- mbsync ----
 
-MBSYNCRC = """\
-IMAPAccount server
-Host localhost
-Port {port}
-User {user}
-Pass {password}
-SSLType IMAPS
-CertificateFile {ca}
-
-IMAPStore far
-Account server
-
-MaildirStore near
-Path {dir}/
-Inbox {dir}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Expunge Both
-Sync All
-SyncState *
-"""
-
-
 @pytest.fixture
 def mbsync(suite, tmp_path):
-    """Runs mbsync; its mirror of alice's mailbox is .mirror, the INBOX .inbox."""
-    def sync():
-        return run("mbsync", "-c", tmp_path / "rc", "-a", env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"})
-
-    sync.mirror = tmp_path / "mirror"
-    sync.inbox = sync.mirror / "INBOX"
-    sync.mirror.mkdir()
-    (tmp_path / "rc").write_text(MBSYNCRC.format(port=suite.port["imaps"], user=suite.address("alice"), dir=sync.mirror,
-                                                 password=suite.password, ca=suite.certificate[1]))
-    return sync
+    """Mirrors alice's mailbox."""
+    return Mbsync(tmp_path, suite.port["imaps"], suite.address("alice"), suite.password, suite.certificate[1])
 
 
 def fill(suite, user, n):

@@ -1,35 +1,44 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Maildir that Dovecot has served moves to Postern, and no mail program notices."""
+"""A Maildir that Dovecot or Courier has served moves to Postern, and no mail program notices."""
 import imaplib
 import os
-import pwd
+import poplib
 import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from instance import AS_ROOT, SLOW, free_ports, wait_until
+from mbsync import Mbsync
 
 MESSAGES = 20000 if SLOW == 1 else 2000      # what a sanitizer build does as well with fewer
-DOVECOT = shutil.which("dovecot", path="/usr/sbin:/usr/bin")
+DOVECOT = shutil.which("dovecot", path="/usr/sbin:/usr/bin") if os.path.exists("/usr/lib/dovecot/pop3") else None
 
-pytestmark = pytest.mark.skipif(not DOVECOT or not AS_ROOT, reason="needs dovecot-imapd, started as root")
+needs_dovecot = pytest.mark.skipif(not DOVECOT or not AS_ROOT, reason="needs dovecot-imapd and dovecot-pop3d, started as root")
 
 CONFIG = """\
 base_dir = {dir}/run
 log_path = {dir}/log
-protocols = imap
+protocols = imap pop3
 listen = 127.0.0.1
-default_internal_user = {nobody}
-default_login_user = {nobody}
+default_internal_user = nobody
+default_login_user = nobody
 ssl = no
 disable_plaintext_auth = no
-mail_location = maildir:{maildir}
+mail_location = maildir:{mail}/%d/%n
 first_valid_uid = 1
+pop3_uidl_format = {uidl_format}
+pop3_save_uidl = {save_uidl}
+namespace inbox {{
+  inbox = yes
+  mailbox Sent {{
+    special_use = \\Sent
+    auto = subscribe
+  }}
+}}
 passdb {{
   driver = static
   args = password={password}
@@ -41,7 +50,13 @@ userdb {{
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = {port}
+    port = {imap}
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {pop3}
   }}
 }}
 service anvil {{
@@ -51,88 +66,69 @@ service anvil {{
 
 
 class Dovecot:
-    """A Dovecot of our own for one Maildir."""
+    """A Dovecot of our own for the mail of an instance; ends with the `with` block."""
 
-    def __init__(self, directory, maildir, owner, password):
-        self.dir, self.port = Path(directory), free_ports(1)[0]
+    def __init__(self, directory, instance, uidl_format="%08Xu%08Xv", save_uidl="no"):
+        self.dir = Path(directory)
+        self.port = dict(zip(("imap", "pop3"), free_ports(2)))
         (self.dir / "home").mkdir(parents=True)
-        os.chown(self.dir / "home", owner.pw_uid, owner.pw_gid)
+        os.chown(self.dir / "home", instance.owner.pw_uid, instance.owner.pw_gid)
         self.conf = self.dir / "dovecot.conf"
-        self.conf.write_text(CONFIG.format(dir=self.dir, maildir=maildir, nobody="nobody", password=password, uid=owner.pw_uid,
-                                           gid=owner.pw_gid, port=self.port))
+        self.conf.write_text(CONFIG.format(dir=self.dir, mail=instance.mail, password=instance.password, uid=instance.owner.pw_uid,
+                                           gid=instance.owner.pw_gid, uidl_format=uidl_format, save_uidl=save_uidl, **self.port))
+
+    def __enter__(self):
         self.process = subprocess.Popen([DOVECOT, "-F", "-c", self.conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(self.listens, 20, "Dovecot")
+        return self
+
+    def __exit__(self, *error):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30 * SLOW)
 
     def listens(self):
         try:
-            imaplib.IMAP4("127.0.0.1", self.port, timeout=5).shutdown()
+            imaplib.IMAP4("127.0.0.1", self.port["imap"], timeout=5).shutdown()
             return True
         except (OSError, imaplib.IMAP4.error):
             return False
 
-    def end(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30 * SLOW)
+
+@pytest.fixture(scope="module")
+def instance(make_instance):
+    return make_instance(users=("alice", "bob", "carol"), params={"imap_allow_plaintext_auth": "127.0.0.1"})
 
 
-MBSYNCRC = """\
-FSync no
-
-IMAPAccount server
-Host 127.0.0.1
-Port {port}
-User alice@a.test
-Pass {password}
-SSLType None
-AuthMechs LOGIN
-Timeout 120
-
-IMAPStore far
-Account server
-PathDelimiter {separator}
-
-MaildirStore near
-Path {dir}/
-Inbox {dir}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Expunge Both
-Sync All
-SyncState *
-"""
+@pytest.fixture
+def work(workdir, request):
+    """A directory below one that Dovecot's users may enter."""
+    path = workdir / f"takeover-{abs(hash(request.node.name))}"
+    path.mkdir(mode=0o755)
+    return path
 
 
-def mbsync(directory, port, password, separator):
-    config = directory / f"mbsyncrc-{port}"
-    config.write_text(MBSYNCRC.format(port=port, password=password, dir=directory / "near", separator=separator))
-    (directory / "near").mkdir(exist_ok=True)
-    done = subprocess.run(["mbsync", "-V", "-c", config, "all"], text=True, capture_output=True, timeout=300 * SLOW)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stdout + done.stderr
-
-
-def mirrored(directory):
-    """Files of mbsync's copy with their inodes: a message fetched again is another file."""
-    return {(p.relative_to(directory), p.stat().st_ino) for p in (directory / "near").rglob("*") if p.parent.name in ("cur", "new")}
-
-
-def fill(maildir, owner, n):
-    for sub in "", "cur", "new", "tmp":
-        (maildir / sub).mkdir(parents=True, exist_ok=True)
-    now = int(time.time()) - n
-    for i in range(n):
-        name = f"{now + i}.M{i}P1.host:2,{'S' if i % 3 else ''}"
-        (maildir / "cur" / name).write_text(f"From: bob@a.test\nMessage-ID: <{i}@a.test>\nSubject: message {i}\n\nText {i}.\n")
-    for path in [maildir, *maildir.rglob("*")]:
+def own(maildir, owner):
+    for path in [maildir.parent, maildir, *maildir.rglob("*")]:
         os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
+def fill(maildir, owner, numbers):
+    for sub in "", "cur", "new", "tmp":
+        (maildir / sub).mkdir(parents=True, exist_ok=True)
+    for i in numbers:
+        name = f"{1700000000 + i}.M{i}P1.host:2,{'S' if i % 3 else ''}"
+        (maildir / "cur" / name).write_text(f"From: bob@a.test\nMessage-ID: <{i}@a.test>\nSubject: message {i}\n\nText {i}.\n")
+    own(maildir, owner)
+
+
+def sign_in(server, user, password):
+    client = imaplib.IMAP4("127.0.0.1", server.port["imap"], timeout=120 * SLOW)
+    client.login(f"{user}@a.test", password)
+    return client
+
+
 def uids(client, mailbox):
+    """UIDVALIDITY and {UID: flags}."""
     assert client.select(mailbox)[0] == "OK"
     validity = client.response("UIDVALIDITY")[1][0]
     flags = client.uid("FETCH", "1:*", "(FLAGS)")[1]
@@ -140,36 +136,123 @@ def uids(client, mailbox):
                       for x in flags if x}
 
 
-def test_a_maildir_of_dovecot_is_taken_over_without_a_message_fetched_again(make_instance, tmp_path_factory):
-    instance = make_instance(params={"imap_allow_plaintext_auth": "127.0.0.1"})
-    work = Path(tmp_path_factory.mktemp("takeover"))
-    for d in (work, *work.parents):
-        if str(d).startswith("/tmp/"):
-            d.chmod(0o755)
-    maildir = instance.maildir("alice")
-    fill(maildir, instance.owner, MESSAGES)
-    dovecot = Dovecot(work / "dovecot", maildir, instance.owner, instance.password)
-    try:
-        with imaplib.IMAP4("127.0.0.1", dovecot.port, timeout=120 * SLOW) as client:
-            client.login("alice@a.test", instance.password)
-            assert client.create("Work.2026")[0] == "OK" and client.subscribe("Work.2026")[0] == "OK"
-            assert client.select("INBOX")[0] == "OK"
-            assert client.copy("100:199", "Work.2026")[0] == "OK"
-            assert client.store("5", "+FLAGS", "($Forwarded Project)")[0] == "OK"
-            assert client.store("1:3", "+FLAGS", r"(\Deleted)")[0] == "OK" and client.expunge()[0] == "OK"
-        mbsync(work, dovecot.port, instance.password, ".")
-        with imaplib.IMAP4("127.0.0.1", dovecot.port, timeout=120 * SLOW) as client:
-            client.login("alice@a.test", instance.password)
-            inbox, folder = uids(client, "INBOX"), uids(client, "Work.2026")
-    finally:
-        dovecot.end()
-    with imaplib.IMAP4("127.0.0.1", instance.port["imap"], timeout=120 * SLOW) as client:
-        client.login("alice@a.test", instance.password)
-        assert uids(client, "INBOX") == inbox
-        assert uids(client, "Work/2026") == folder
-        assert len(inbox[1]) == MESSAGES - 3 and any(b"Project" in flags for flags in inbox[1].values())
-        assert b"Work/2026" in b" ".join(client.lsub()[1])
-    before = mirrored(work)
-    said = mbsync(work, instance.port["imap"], instance.password, "/")
+def subscriptions(client, separator):
+    return {re.search(rb'"?([^" ]+)"?$', line)[1].decode().replace(separator, "/") for line in client.lsub()[1] if line}
+
+
+def uidl(server, user, password):
+    """{message: unique-id}, by POP3."""
+    pop = poplib.POP3("127.0.0.1", server.port["pop3"], timeout=120 * SLOW)
+    pop.user(f"{user}@a.test")
+    pop.pass_(password)
+    ids = dict(line.split() for line in pop.uidl()[1])
+    pop.quit()
+    return ids
+
+
+FOLDERS = ("INBOX", "Work", "Work/2026", "Gr&APwA3w-e", "Sent")
+
+
+@needs_dovecot
+def test_a_maildir_of_dovecot_is_taken_over_without_a_message_fetched_again(instance, work):
+    fill(instance.maildir("alice"), instance.owner, range(MESSAGES))
+    user = ("alice", instance.password)
+    with Dovecot(work / "dovecot", instance) as dovecot:
+        client = sign_in(dovecot, *user)
+        for name in ("Work", "Work.2026", "Gr&APwA3w-e"):
+            assert client.create(name)[0] == "OK"
+        for name in ("Work.2026", "Gr&APwA3w-e", "INBOX"):
+            assert client.subscribe(name)[0] == "OK"
+        client.select("INBOX")
+        for messages, folder in (("100:199", "Work.2026"), ("50:60", "Gr&APwA3w-e"), ("1:2", "Sent")):
+            assert client.copy(messages, folder)[0] == "OK"
+        assert client.store("5", "+FLAGS", "($Forwarded Project)")[0] == "OK"
+        assert client.store("1:3", "+FLAGS", r"(\Deleted)")[0] == "OK" and client.expunge()[0] == "OK"
+        client.select("Work.2026")
+        assert client.store("1:10", "+FLAGS", r"(Other Project \Flagged)")[0] == "OK"
+        assert client.store("20", "+FLAGS", r"(\Deleted)")[0] == "OK" and client.expunge()[0] == "OK"
+        client.logout()
+        mbsync = Mbsync(work, dovecot.port["imap"], "alice@a.test", instance.password, separator=".")
+        mbsync()
+        client = sign_in(dovecot, *user)
+        there = {name: uids(client, name.replace("/", ".")) for name in FOLDERS}
+        subscribed = subscriptions(client, ".")
+        client.logout()
+        ids = uidl(dovecot, *user)
+
+    client = sign_in(instance, *user)
+    assert {name: uids(client, name) for name in FOLDERS} == there
+    assert len(there["INBOX"][1]) == MESSAGES - 3 and any(b"Project" in flags for flags in there["INBOX"][1].values())
+    assert sum(b"Other" in flags for flags in there["Work/2026"][1].values()) == 10 and len(there["Work/2026"][1]) == 99
+    assert subscriptions(client, "/") == subscribed == {"INBOX", "Work/2026", "Gr&APwA3w-e", "Sent"}
+    assert any(b"\\Sent" in line and line.endswith(b"Sent") for line in client.list()[1])
+    client.logout()
+    assert uidl(instance, *user) == ids and len(ids) == MESSAGES - 3
+
+    before = mbsync.files()
+    again = Mbsync(work, instance.port["imap"], "alice@a.test", instance.password)
+    said = again()
     assert f"far side: {MESSAGES - 3} messages" in said and "Opening far side box Work/2026" in said
-    assert mirrored(work) == before
+    assert again.files() == before and len(before) == MESSAGES - 3 + 99 + 11 + 2
+
+
+@needs_dovecot
+def test_unique_ids_that_dovecot_has_kept_from_before_itself_stay(instance, work):
+    """pop3_save_uidl: what POP3 clients were told is in the UID list, whatever the format is today."""
+    fill(instance.maildir("bob"), instance.owner, range(5))
+    user = ("bob", instance.password)
+    with Dovecot(work / "first", instance, uidl_format="%g", save_uidl="yes") as dovecot:
+        ids = uidl(dovecot, *user)
+    fill(instance.maildir("bob"), instance.owner, range(5, 11))     # of these nobody was told then
+    with Dovecot(work / "second", instance) as dovecot:
+        ids = uidl(dovecot, *user)
+    assert sum(i.endswith(b"P1.host") for i in ids.values()) == 5 and len(ids) == 11
+    assert uidl(instance, *user) == ids
+
+
+# As a Courier 5.0 has left it: two mailboxes, the second named in UTF-8; a keyword that is not in the list yet.
+COURIER = {
+    "courierimapuiddb": "1 795357921 6\n2 1700000002.M2.host\n3 1700000003.M3.host\n4 1700000004.M4.host\n5 1700000005.M5.host\n",
+    "courierpop3dsizelist": "/3 5 1795357924\n1700000002.M2.host:2,S 45 1:1795357924:0\n1700000003.M3.host:2,F 45 2:1795357924:0\n"
+                            "1700000004.M4.host:2, 45 3:1795357924:0\n1700000005.M5.host:2, 45 4:1795357924:0\n",
+    "courierimapsubscribed": "INBOX.Grüße.Sub\nINBOX.Sent\n",
+    "courierimapkeywords/:list": "Project\n$Label1\n$Label2\n\n1700000002.M2.host:1 0\n1700000003.M3.host:2\n",
+    "courierimapkeywords/.5984527.1700000002.M2.host": "$Label1\nProject\n",
+    "courierimapkeywords/1700000002.M2.host": "$Label1\n",
+    "courierimapkeywords/1700000004.M4.host": "Late\nNew$thing\n",
+    **{f"cur/170000000{n}.M{n}.host:2,{flags}": f"From: a@b.test\nSubject: number {n}\n\ntext {n}\n"
+       for n, flags in ((2, "S"), (3, "F"), (4, ""), (5, ""))},
+    ".Grüße.Sub/courierimapuiddb": "1 795357918 4\n1 1795357921.M1.vm,S=41\n3 1795357921.M3.vm,S=41\n",
+    ".Grüße.Sub/courierimapkeywords/:list": "Project\n\n1795357921.M3.vm,S=41:0\n",
+    ".Grüße.Sub/maildirfolder": "",
+    **{f".Grüße.Sub/cur/1795357921.M{n}.vm,S=41:2,S": f"From: a@b.test\nSubject: number {n}\n\ntext {n}\n" for n in (1, 3)},
+    ".Sent/courierimapuiddb": "1 795357919 1\n",
+    ".Sent/maildirfolder": "",
+}
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="makes another user's files")
+def test_a_maildir_of_courier_keeps_uids_keywords_subscriptions_and_unique_ids(instance):
+    maildir = instance.maildir("carol")
+    for folder in (maildir, maildir / ".Grüße.Sub", maildir / ".Sent"):
+        for sub in ("cur", "new", "tmp"):
+            (folder / sub).mkdir(parents=True)
+    for name, text in COURIER.items():
+        (maildir / name).parent.mkdir(exist_ok=True)
+        (maildir / name).write_text(text)
+    own(maildir, instance.owner)
+    user = ("carol", instance.password)
+    assert uidl(instance, *user) == {b"%d" % n: b"UID%d-1795357924" % n for n in range(1, 5)}
+
+    client = sign_in(instance, *user)
+    assert b'(\\HasNoChildren) "/" Gr&APwA3w-e/Sub' in client.list()[1]
+    assert subscriptions(client, "/") == {"Gr&APwA3w-e/Sub", "Sent"}
+    assert uids(client, "INBOX") == (b"795357921", {
+        b"2": {b"\\Seen", b"$Label1"}, b"3": {b"\\Flagged", b"$Label2"}, b"4": {b"Late", b"New$thing"}, b"5": set()})
+    assert uids(client, "Gr&APwA3w-e/Sub") == (b"795357918", {b"1": {b"\\Seen"}, b"3": {b"\\Seen", b"Project"}})
+    # What comes now goes on where Courier has stopped.
+    assert client.append("INBOX", None, None, b"Subject: new\r\n\r\nx\r\n")[1][0].startswith(b"[APPENDUID 795357921 6]")
+    assert client.append("Sent", None, None, b"Subject: new\r\n\r\nx\r\n")[1][0].startswith(b"[APPENDUID 795357919 1]")
+    client.logout()
+    ids = uidl(instance, *user)
+    assert ids[b"1"] == b"UID1-1795357924" and ids[b"5"] == b"%08x%08x" % (6, 795357921)
