@@ -3,49 +3,39 @@
  * select.c - SELECT and EXAMINE (RFC 3501 sections 6.3.1 and 6.3.2; CONDSTORE and QRESYNC RFC 7162
  * sections 3.1.8 and 3.2.5)
  *
+ * The answer to SELECT of a large mailbox is made of counters and is sent at once; the messages are read
+ * while the client hears it and thinks of its next command.
+ *
  * Runs in: imapd (input is hostile).
  */
 #include <inttypes.h>
 
+#include "base/log.h"
 #include "command.h"
 #include "list.h"
 #include "reply.h"
+#include "select.h"
 #include "seqset.h"
 #include "untagged.h"
 
-/* What SELECT tells of the messages. */
-struct counts {
-    uint32_t recent, first_unseen;
-};
-
-static struct counts count(const struct mailbox *mb)
+static int describe(struct imap *s)
 {
-    struct counts c = { 0, 0 };
+    uint32_t first_unseen;
+    int r = mailbox_first_unseen(s->mb, &first_unseen);
 
-    for (uint32_t seq = 1; seq <= mailbox_count(mb); seq++) {
-        const struct mail_entry *e = mailbox_entry(mb, seq);
-
-        c.recent += e->recent;
-        if (c.first_unseen == 0 && !(e->flags & MAIL_SEEN))
-            c.first_unseen = seq;
-    }
-    return c;
-}
-
-static void describe(struct imap *s)
-{
-    struct counts c = count(s->mb);
-
+    if (r < 0)
+        return r;
     untagged_flags(s);
     imap_printf(s, "* %" PRIu32 " EXISTS\r\n", mailbox_count(s->mb));
     if (!s->rev2)
-        imap_printf(s, "* %" PRIu32 " RECENT\r\n", c.recent);
-    if (c.first_unseen > 0 && !s->rev2)
-        imap_printf(s, "* OK [UNSEEN %" PRIu32 "] First unseen.\r\n", c.first_unseen);
+        imap_printf(s, "* %" PRIu32 " RECENT\r\n", mailbox_recent(s->mb));
+    if (first_unseen > 0 && !s->rev2)
+        imap_printf(s, "* OK [UNSEEN %" PRIu32 "] First unseen.\r\n", first_unseen);
     imap_printf(s, "* OK [UIDVALIDITY %" PRIu32 "] UIDs valid.\r\n", mailbox_uidvalidity(s->mb));
     imap_printf(s, "* OK [UIDNEXT %" PRIu32 "] Predicted next UID.\r\n", mailbox_uidnext(s->mb));
     imap_printf(s, "* OK [MAILBOXID (F%016" PRIx64 ")] For ever.\r\n", mailbox_id(s->mb));
     imap_printf(s, "* OK [HIGHESTMODSEQ %" PRIu64 "] Highest.\r\n", mailbox_highestmodseq(s->mb));
+    return 0;
 }
 
 /* What a client remembers of the mailbox from its last visit */
@@ -151,7 +141,9 @@ static int resynchronise(struct imap *s, const struct select *q)
 
     if (!q->qresync || q->uidvalidity != mailbox_uidvalidity(s->mb))
         return 0;
-    int r = untagged_vanished(s, q->modseq, known, last_match(s->mb, q));
+    int r = mailbox_complete(s->mb);
+    if (r == 0)
+        r = untagged_vanished(s, q->modseq, known, last_match(s->mb, q));
     if (r == 0)
         untagged_changed(s, q->modseq, known);
     return r;
@@ -165,6 +157,32 @@ void select_leave(struct imap *s)
     s->state = IMAP_AUTHENTICATED;
     s->modseq_held = false;
     seqset_done(&s->saved);
+}
+
+/* What has been said of it does not count: no mailbox is selected after a NO (RFC 3501 section 6.3.1). */
+static int leave_broken(struct imap *s, int r)
+{
+    mailbox_close(TAKE_PTR(s->mb));
+    s->state = IMAP_AUTHENTICATED;
+    return reply_errno(s, r, "Reading the mailbox");
+}
+
+int select_complete(struct imap *s)
+{
+    if (!s->mb || mailbox_is_complete(s->mb))
+        return 0;
+
+    int r = stream_flush(s->client);
+
+    if (r < 0)
+        return r;
+    r = mailbox_complete(s->mb);
+    if (r < 0) {
+        log_warn_errno(r, "imap: the selected mailbox cannot be read, closing the session");
+        imap_puts(s, "* BYE [UNAVAILABLE] The selected mailbox cannot be read, please connect again.\r\n");
+        s->state = IMAP_LOGOUT;
+    }
+    return 0;
 }
 
 static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
@@ -181,17 +199,18 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
     select_leave(s);
     s->condstore |= q.condstore;
 
-    int r = mailbox_open(s->account, str_span(&name), flags, &s->mb);
+    int r = mailbox_open(s->account, str_span(&name), flags | MAILBOX_COUNTS_FIRST, &s->mb);
 
     if (r < 0)
         return reply_errno(s, r, "Opening the mailbox");
     s->state = IMAP_SELECTED;
     if (s->rev2) /* RFC 9051 section 6.3.2: REQUIRED, for the canonical name */
         list_one(s, str_span(&name));
-    describe(s);
-    r = resynchronise(s, &q);
+    r = describe(s);
+    if (r == 0)
+        r = resynchronise(s, &q);
     if (r < 0)
-        return reply_errno(s, r, "Reading what has changed");
+        return leave_broken(s, r);
     return reply_ok(s, mailbox_read_only(s->mb) ? "[READ-ONLY] Examine completed." :
                                                   "[READ-WRITE] Select completed.");
 }

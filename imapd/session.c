@@ -19,6 +19,7 @@
 #include "input.h"
 #include "park.h"
 #include "reply.h"
+#include "select.h"
 
 /* A command this long leaves its memory behind when it is done. */
 #define KEEP_MAX 4096
@@ -94,6 +95,8 @@ static int run_next(struct imap *s)
         r = command_run(s, command);
         park_heard(s);
     }
+    if (r == 0)
+        r = select_complete(s);
     if (r == 0 && s->compress_next)
         r = compress_begin(s);
     else if (r > 0)

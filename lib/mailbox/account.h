@@ -75,8 +75,15 @@ struct mail_entry {
     bool foreign;               /* mailbox_store() has met changes by others in it that were not reported */
 };
 
-enum mailbox_open_flags { MAILBOX_READ_ONLY = 1 << 0 };
+/*
+ * COUNTS_FIRST: of many messages only the counters may be there: until mailbox_complete(), which reads the messages as they
+ * were at that moment, only the questions down to mailbox_first_unseen() are allowed, and the account is not
+ * used otherwise. mailbox_complete: 0 or -errno; the mailbox is to be closed then.
+ */
+enum mailbox_open_flags { MAILBOX_READ_ONLY = 1 << 0, MAILBOX_COUNTS_FIRST = 1 << 1 };
 int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret);
+bool mailbox_is_complete(const struct mailbox *mb);
+int mailbox_complete(struct mailbox *mb);
 void mailbox_close(struct mailbox *mb);
 DEFINE_CLEANUP(struct mailbox, mailbox_close);
 
@@ -91,6 +98,11 @@ bool mailbox_read_only(const struct mailbox *mb);
 
 /* Sequence numbers are 1 .. mailbox_count(). The entry is valid until the next sync. */
 uint32_t mailbox_count(const struct mailbox *mb);
+uint32_t mailbox_recent(const struct mailbox *mb);
+int mailbox_first_unseen(struct mailbox *mb, uint32_t *ret);    /* its sequence number, 0: none. -errno */
+size_t mailbox_keywords(const struct mailbox *mb);
+const char *mailbox_keyword(const struct mailbox *mb, size_t i);
+
 const struct mail_entry *mailbox_entry(const struct mailbox *mb, uint32_t seq);
 /* Sequence number of the message with this UID, 0 if none; and of the first with UID >= uid (count+1 if none). */
 uint32_t mailbox_seq(const struct mailbox *mb, uint32_t uid);
@@ -103,8 +115,6 @@ uint32_t mailbox_seq_from(const struct mailbox *mb, uint32_t uid);
  */
 int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last);
 
-size_t mailbox_keywords(const struct mailbox *mb);
-const char *mailbox_keyword(const struct mailbox *mb, size_t i);
 enum { KEYWORDS_MAX = 64, KEYWORD_NAME_MAX = 100 };   /* in a mailbox; bytes */
 /* Bit index of a keyword; made if missing. -ENOSPC when KEYWORDS_MAX are in use, -EINVAL: no atom or too long. */
 int mailbox_keyword_make(struct mailbox *mb, struct span name);

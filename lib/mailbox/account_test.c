@@ -514,6 +514,45 @@ static void test_a_large_mailbox_opens_from_the_index(void **state)
     assert_int_equal(st.size, N * 12);
 }
 
+/* SELECT tells the counters first; what others do before the messages are read is told as a change, like any other. */
+static void test_a_mailbox_opened_by_its_counters_has_the_messages_of_that_moment(void **state)
+{
+    enum { N = 1500, UNSEEN = 40 };
+    _cleanup_(account_close_ptr_) struct account *a = open_account(), *other = open_account();
+    uint32_t changed = 3, gone = 2, unseen;
+    char path[200];
+
+    (void)state;
+    for (int i = 1; i <= N; i++) {
+        snprintf(path, sizeof path, "%s/cur/%d.M1P1.h,S=10,W=12:2,%s", maildir, 1000000 + i, i < UNSEEN ? "S" : "");
+        close(open(path, O_WRONLY | O_CREAT, 0600));
+    }
+    deliver("a: 1\r\n");
+    struct mailbox *mb = open_mailbox(a, "INBOX", MAILBOX_COUNTS_FIRST), *theirs = open_mailbox(other, "INBOX", 0);
+
+    assert_false(mailbox_is_complete(mb));
+    assert_true(mailbox_is_complete(theirs));
+    assert_int_equal(mailbox_count(mb), N + 1);
+    assert_int_equal(mailbox_recent(mb), 1);
+    assert_int_equal(mailbox_first_unseen(mb, &unseen), 0);
+    assert_int_equal(unseen, UNSEEN);
+    assert_int_equal(mailbox_store(theirs, &changed, 1, FLAGS_SET, MAIL_FLAGGED, 0, UINT64_MAX, NULL, NULL), 0);
+    assert_int_equal(mailbox_remove(theirs, &gone, 1), 0);
+    append(other, "INBOX", "a: 2\r\n", 0);
+
+    assert_int_equal(mailbox_complete(mb), 0);
+    assert_int_equal(mailbox_count(mb), N + 1);
+    assert_int_equal(mailbox_recent(mb), 1);
+    assert_true(mailbox_entry(mb, N + 1)->recent);
+    for (uint32_t seq = 1; seq <= N; seq++) {
+        assert_int_equal(mailbox_entry(mb, seq)->uid, seq);
+        assert_int_equal(mailbox_entry(mb, seq)->flags, seq < UNSEEN ? MAIL_SEEN : 0);
+    }
+    assert_sync(mb, true, "expunge 2 uid 2;flags 2;exists 1501 recent 1;");
+    mailbox_close(mb);
+    mailbox_close(theirs);
+}
+
 /* The session has not noticed that the file has another name: its own change is added to that one. */
 static void test_flags_that_another_program_has_just_set_survive_a_store(void **state)
 {
@@ -572,6 +611,7 @@ int main(void)
         TEST(test_our_own_changes_are_accounted_although_cur_was_read_a_moment_ago),
         TEST(test_a_foreign_file_in_the_tick_of_the_reading_is_found),
         TEST(test_a_large_mailbox_opens_from_the_index),
+        TEST(test_a_mailbox_opened_by_its_counters_has_the_messages_of_that_moment),
         TEST(test_flags_that_another_program_has_just_set_survive_a_store),
     };
 

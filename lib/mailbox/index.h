@@ -98,6 +98,9 @@ int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span b
  */
 typedef int index_visit(const struct index_message *m, void *arg);
 int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit *fn, void *arg);
+/* As index_each_message(), several at a time. */
+typedef int index_visit_run(const struct index_message *m, uint32_t n, void *arg);
+int index_each_run(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit_run *fn, void *arg);
 int index_each_changed(struct index_txn *t, uint64_t id, uint64_t after_modseq, index_visit *fn, void *arg);
 int index_each_expunged(struct index_txn *t, uint64_t id, uint64_t after_modseq,
                         int (*fn)(uint32_t uid, uint64_t modseq, void *arg), void *arg);

@@ -290,35 +290,49 @@ struct visit {
     uint64_t id;
     uint32_t from_uid;
     index_visit *fn;
+    index_visit_run *fn_run;
     void *arg;
 };
 
-static int visit_messages(const struct index_page *p, const struct visit *v)
+static int visit_messages(const struct index_message *m, uint32_t n, const struct visit *v)
 {
-    for (uint32_t i = 0; i < p->len; i++) {
-        int r = p->items[i].uid < v->from_uid ? 0 : v->fn(&p->items[i], v->arg);
+    int r = 0;
 
-        if (r != 0)
-            return r;
-    }
-    return 0;
+    for (uint32_t i = 0; i < n && r == 0; i++)
+        r = v->fn(&m[i], v->arg);
+    return r;
 }
 
 static int visit_page(const MDB_val *key, const MDB_val *value, void *arg)
 {
     const struct visit *v = arg;
     struct index_page p;
+    uint32_t first = 0;
 
     if (key->mv_size != 13)
         return -EBADMSG;
     int r = record_page_decode(span_make(value->mv_data, value->mv_size), (uint32_t)index_key_number(key->mv_data, 9, 4), &p);
-    return r < 0 ? r : visit_messages(&p, v);
+    if (r < 0)
+        return r;
+    while (first < p.len && p.items[first].uid < v->from_uid)
+        first++;
+    if (v->fn)
+        return visit_messages(p.items + first, p.len - first, v);
+    return first < p.len ? v->fn_run(p.items + first, p.len - first, v->arg) : 0;
 }
 
 int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit *fn, void *arg)
 {
     struct index_key start = index_key_numbered('p', id, record_page_of(from_uid));
-    struct visit v = { t, id, from_uid, fn, arg };
+    struct visit v = { .txn = t, .id = id, .from_uid = from_uid, .fn = fn, .arg = arg };
+
+    return each(t, &start, visit_page, &v);
+}
+
+int index_each_run(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit_run *fn, void *arg)
+{
+    struct index_key start = index_key_numbered('p', id, record_page_of(from_uid));
+    struct visit v = { .txn = t, .id = id, .from_uid = from_uid, .fn_run = fn, .arg = arg };
 
     return each(t, &start, visit_page, &v);
 }
@@ -334,13 +348,13 @@ static int visit_change(const MDB_val *key, const MDB_val *value, void *arg)
     int r = index_page_get(v->txn, v->id, (uint32_t)index_key_number(key->mv_data, 17, 4), &p);
     if (r < 0)
         return r;
-    return p->len == 0 ? -EBADMSG : visit_messages(p, v);
+    return p->len == 0 ? -EBADMSG : visit_messages(p->items, p->len, v);
 }
 
 int index_each_changed(struct index_txn *t, uint64_t id, uint64_t after_modseq, index_visit *fn, void *arg)
 {
     struct index_key start = index_key_modseq('c', id, after_modseq + 1, 0);
-    struct visit v = { t, id, 0, fn, arg };
+    struct visit v = { .txn = t, .id = id, .fn = fn, .arg = arg };
 
     return each(t, &start, visit_change, &v);
 }

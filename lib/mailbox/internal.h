@@ -111,6 +111,9 @@ struct mailbox {
     struct mail_entry *entries; /* by UID */
     uint32_t len, cap, n_expunged;
     uint64_t first_untold;      /* the least modseq of those n_expunged; 0: none, or not known */
+    struct index_txn txn;       /* until it is complete: the moment of which the entries are read */
+    uint32_t promised, unseen, in_new; /* counters of that moment */
+    struct uid_list recent;     /* taken from new/ when it was opened; until it is complete */
     int watch_fd;               /* -1: nobody waits; see watch.c */
     int watch_dirs[WATCH_DIRS];
 };
@@ -125,7 +128,7 @@ void folder_announce(const struct folder *f);
 int mailbox_watch_signal(struct mailbox *mb); /* the way without inotify; a descriptor or -errno */
 
 void mailbox_set_keywords(struct mailbox *mb, struct str *names);    /* takes *names */
-int mailbox_append_entry(const struct index_message *m, void *mailbox);
+int mailbox_append_entries(const struct index_message *m, uint32_t n, void *mailbox);
 void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent);
 
 /* Assign a UID and put a message that is in cur/ or new/ already (write transaction); m->uid and m->modseq are set. */

@@ -3,7 +3,8 @@
  * mailbox.c - open a mailbox: the snapshot in memory, and questions about it
  *
  * Opening reads the index with one cursor, whatever the number of messages, and no directory unless it
- * has changed. File names stay in the index, where each is looked up when it is needed, because
+ * has changed. Whoever wants to answer from the counters first opens with MAILBOX_COUNTS_FIRST, and has
+ * the messages of that very moment read afterwards. File names stay in the index, where each is looked up when it is needed, because
  * another session may rename a file at any time.
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
@@ -25,6 +26,9 @@
 #endif
 #define POPULATE_MIN 65536
 
+/* Fewer messages are read in no time. */
+#define MANY 1000
+
 /* ---- the snapshot ---- */
 
 void mailbox_set_keywords(struct mailbox *mb, struct str *names)
@@ -39,20 +43,23 @@ void mailbox_set_keywords(struct mailbox *mb, struct str *names)
         mb->keyword_names[i] = keywords_name(str_span(&mb->keywords), i);
 }
 
-int mailbox_append_entry(const struct index_message *m, void *mailbox)
+int mailbox_append_entries(const struct index_message *m, uint32_t n, void *mailbox)
 {
     struct mailbox *mb = mailbox;
 
-    MEM_GROW(mb->entries, mb->len, mb->cap);
-    mb->entries[mb->len++] = (struct mail_entry){
-        .uid = m->uid,
-        .flags = m->flags,
-        .keywords = m->keywords & mb->keyword_mask,
-        .modseq = m->modseq,
-        .vsize = m->vsize,
-        .received = m->received,
-        .recent = m->in_new,
-    };
+    while (mb->cap - mb->len < n)
+        mb->entries = mem_realloc(mb->entries, mb->cap = mb->cap * 2 + 8, sizeof *mb->entries);
+    for (uint32_t i = 0; i < n; i++)
+        mb->entries[mb->len + i] = (struct mail_entry){
+            .uid = m[i].uid,
+            .flags = m[i].flags,
+            .keywords = m[i].keywords & mb->keyword_mask,
+            .modseq = m[i].modseq,
+            .vsize = m[i].vsize,
+            .received = m[i].received,
+            .recent = m[i].in_new,
+        };
+    mb->len += n;
     return 0;
 }
 
@@ -76,46 +83,95 @@ static void populate(void *array, size_t size)
         madvise((void *)from, to - from, MADV_POPULATE_WRITE); /* older kernels do not know it */
 }
 
-static int load(struct mailbox *mb)
+/* What is told of a mailbox without looking at its messages. The read transaction stays open: what is read later is
+ * what was there now. */
+static int load_counts(struct mailbox *mb)
 {
-    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     _cleanup_(str_free) struct str keywords = STR_INIT;
     struct index_mailbox rec;
-    int r = index_begin_read(mb->account->index, &t);
+    int r = index_begin_read(mb->account->index, &mb->txn);
 
     if (r < 0)
         return r;
-    r = index_mailbox_get(&t, mb->folder.id, &rec);
+    r = index_mailbox_get(&mb->txn, mb->folder.id, &rec);
     if (r < 0)
         return r;
-    r = index_keywords_get(&t, mb->folder.id, &keywords);
+    r = index_keywords_get(&mb->txn, mb->folder.id, &keywords);
     if (r < 0)
         return r;
     mailbox_set_keywords(mb, &keywords);
     mb->uidvalidity = rec.uidvalidity;
     mb->uidnext = rec.uidnext;
     mb->highestmodseq = rec.highestmodseq;
-    /* A counter may be wrong in a damaged index: a hint, not more. */
-    mb->cap = rec.messages < 1000000 ? rec.messages + 16 : 1000000;
-    mb->entries = mem_calloc(mb->cap, sizeof *mb->entries);
-    populate(mb->entries, mb->cap * sizeof *mb->entries);
-    r = index_each_message(&t, mb->folder.id, 1, mailbox_append_entry, mb);
-    if (r < 0)
-        return r;
-    return mb->len == rec.messages ? 0 : -EBADMSG; /* a page of the tree is missing */
+    mb->promised = rec.messages;
+    mb->unseen = rec.unseen;
+    mb->in_new = rec.in_new;
+    return 0;
 }
 
-int mailbox_load(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
+/* Room for all entries. A counter may be wrong in a damaged index: a hint, not more. */
+static void make_room(struct mailbox *mb)
 {
-    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = mem_new(struct mailbox);
+    uint32_t cap = mb->promised < 1000000 ? mb->promised + 16 : 1000000;
+
+    if (cap <= mb->cap)
+        return;
+    mb->entries = mem_realloc(mb->entries, cap, sizeof *mb->entries);
+    populate(mb->entries + mb->len, (cap - mb->len) * sizeof *mb->entries);
+    mb->cap = cap;
+}
+
+static int load_messages(struct mailbox *mb)
+{
+    uint32_t from = mb->len > 0 ? mb->entries[mb->len - 1].uid + 1 : 1;
+
+    make_room(mb);
+    int r = index_each_run(&mb->txn, mb->folder.id, from, mailbox_append_entries, mb);
+
+    index_end(&mb->txn);
+    if (r == 0 && mb->len != mb->promised)
+        r = -EBADMSG; /* a page of the tree is missing */
+    return account_check(mb->account, r);
+}
+
+bool mailbox_is_complete(const struct mailbox *mb)
+{
+    return !mb->txn.txn;
+}
+
+int mailbox_complete(struct mailbox *mb)
+{
+    int r = mailbox_is_complete(mb) ? 0 : load_messages(mb);
+
+    if (r < 0)
+        return r;
+    mailbox_mark_recent(mb, &mb->recent);
+    uid_list_done(&mb->recent);
+    mb->recent = (struct uid_list){ 0 };
+    return 0;
+}
+
+static int open_folder(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
+{
+    struct mailbox *mb = mem_new(struct mailbox);
 
     mb->account = a;
     mb->read_only = flags & MAILBOX_READ_ONLY;
     str_set(&mb->name, name);
     mailbox_watch_init(mb);
-    int r = folder_open(a, name, &mb->folder);
+    *ret = mb;
+    return folder_open(a, name, &mb->folder);
+}
+
+int mailbox_load(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
+{
+    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
+    int r = open_folder(a, name, flags, &mb);
+
     if (r == 0)
-        r = load(mb);
+        r = load_counts(mb);
+    if (r == 0)
+        r = load_messages(mb);
     if (r < 0)
         return account_check(a, r);
     *ret = TAKE_PTR(mb);
@@ -124,22 +180,18 @@ int mailbox_load(struct account *a, struct span name, unsigned flags, struct mai
 
 int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
 {
-    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = mem_new(struct mailbox);
-    _cleanup_(uid_list_done) struct uid_list recent = { 0 };
+    _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
+    int r = open_folder(a, name, flags, &mb);
 
-    mb->account = a;
-    mb->read_only = flags & MAILBOX_READ_ONLY;
-    str_set(&mb->name, name);
-    mailbox_watch_init(mb);
-    int r = folder_open(a, name, &mb->folder);
     if (r < 0)
         return r;
-    r = folder_refresh(a, &mb->folder, !mb->read_only, true, &recent);
+    r = folder_refresh(a, &mb->folder, !mb->read_only, true, &mb->recent);
     if (r == 0)
-        r = load(mb);
+        r = load_counts(mb);
+    if (r == 0 && !((flags & MAILBOX_COUNTS_FIRST) && mb->promised >= MANY))
+        r = mailbox_complete(mb);
     if (r < 0)
         return account_check(a, r);
-    mailbox_mark_recent(mb, &recent);
     *ret = TAKE_PTR(mb);
     return 0;
 }
@@ -149,6 +201,8 @@ void mailbox_close(struct mailbox *mb)
     if (!mb)
         return;
     mailbox_watch_end(mb);
+    index_end(&mb->txn);
+    uid_list_done(&mb->recent);
     folder_done(&mb->folder);
     str_free(&mb->name);
     str_free(&mb->keywords);
@@ -202,7 +256,42 @@ bool mailbox_read_only(const struct mailbox *mb)
 
 uint32_t mailbox_count(const struct mailbox *mb)
 {
-    return mb->len;
+    return mailbox_is_complete(mb) ? mb->len : mb->promised;
+}
+
+uint32_t mailbox_recent(const struct mailbox *mb)
+{
+    uint32_t n = 0;
+
+    if (!mailbox_is_complete(mb)) /* those that were taken from new/ a moment ago, those that nobody may take from there */
+        return (uint32_t)mb->recent.len + mb->in_new;
+    for (uint32_t i = 0; i < mb->len; i++)
+        n += mb->entries[i].recent;
+    return n;
+}
+
+static int find_unseen(const struct index_message *m, void *mailbox)
+{
+    mailbox_append_entries(m, 1, mailbox);
+    return !(m->flags & MAIL_SEEN);
+}
+
+int mailbox_first_unseen(struct mailbox *mb, uint32_t *ret)
+{
+    uint32_t i = 0;
+
+    *ret = 0;
+    if (!mailbox_is_complete(mb) && mb->unseen > 0 && mb->len == 0) {
+        int r = index_each_message(&mb->txn, mb->folder.id, 1, find_unseen, mb);
+        if (r <= 0)
+            return account_check(mb->account, r < 0 ? r : -EBADMSG); /* the counter says that there is one */
+        *ret = mb->len;
+        return 0;
+    }
+    while (i < mb->len && mb->entries[i].flags & MAIL_SEEN)
+        i++;
+    *ret = i < mb->len ? i + 1 : 0;
+    return 0;
 }
 
 const struct mail_entry *mailbox_entry(const struct mailbox *mb, uint32_t seq)

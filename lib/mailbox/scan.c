@@ -512,6 +512,28 @@ static bool is_unchanged(const struct folder *f, const struct index_mailbox *rec
            ((cur_stamp == rec->cur_stamp && !once_more) || cur_stamp == f->cur_seen);
 }
 
+/* Only new/ has another time than the one recorded, perhaps since that was within a tick, and holds nothing: there is
+ * nothing to write down, and no reason to wait for the writer's lock. */
+static bool is_new_empty(struct folder *f, const struct index_mailbox *rec, uint64_t new_stamp, uint64_t cur_stamp)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    bool empty = true;
+
+    if (rec->in_new > 0 || !is_unchanged(f, rec, rec->new_stamp, cur_stamp))
+        return false;
+    DIR *d = opendir(maildir_path(&path, f->path.data, "new", NULL));
+    if (!d)
+        return false;
+    errno = 0;
+    for (struct dirent *e; empty && (e = readdir(d));)
+        empty = e->d_name[0] == '.';
+    empty = empty && errno == 0;
+    closedir(d);
+    if (empty)
+        f->new_seen = settled(new_stamp);
+    return empty;
+}
+
 int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
@@ -526,7 +548,8 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
         return r;
     folder_follow(a, f, &s.rec);
     s.full = full && s.rec.touched && clock_real() - s.rec.scanned > RESCAN_SECONDS;
-    if (!s.full && !(take && s.rec.in_new > 0) && is_unchanged(f, &s.rec, new_stamp, cur_stamp))
+    if (!s.full && !(take && s.rec.in_new > 0) &&
+        (is_unchanged(f, &s.rec, new_stamp, cur_stamp) || is_new_empty(f, &s.rec, new_stamp, cur_stamp)))
         return 0;
     index_end(&t);
 

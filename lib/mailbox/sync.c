@@ -103,7 +103,7 @@ static int read_changes(struct mailbox *mb, struct change_list *l)
                 ? apply_forgotten(mb, &t)
                 : index_each_expunged(&t, mb->folder.id, mb->highestmodseq, apply_expunge, mb);
     if (r == 0)
-        r = index_each_message(&t, mb->folder.id, mb->uidnext, mailbox_append_entry, mb);
+        r = index_each_run(&t, mb->folder.id, mb->uidnext, mailbox_append_entries, mb);
     if (r < 0)
         return r;
     mb->highestmodseq = rec.highestmodseq;
