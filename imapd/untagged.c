@@ -114,7 +114,7 @@ static void send_flags(struct imap *s, uint32_t seq, enum untagged_own flags, st
 
     str_reset(line);
     str_addf(line, "* %" PRIu32 " FETCH (", seq);
-    if (s->uid || s->condstore) {
+    if (s->uid || s->condstore || s->rev2) { /* RFC 9051 section 7.5.2 */
         str_addf(line, "UID %" PRIu32, e->uid);
         sep = " ";
     }

@@ -103,6 +103,10 @@ class Account:
         directory = self.directory(mailbox)
         directory.symlink_to(directory.name)
 
+    def deny(self, mailbox):
+        """A mailbox that its owner may not enter"""
+        self.directory(mailbox).chmod(0)
+
     def quota(self, limits):
         """Maildir++: "20480S,5C" is bytes and messages."""
         path = self.directory("INBOX") / "maildirsize"
