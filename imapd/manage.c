@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "command.h"
+#include "mail/nfc.h"
 #include "reply.h"
 
 static bool is_inbox(const struct str *name)
@@ -48,6 +49,15 @@ static int give_use(struct imap *s, const struct str *name, struct span use)
     return r < 0 ? reply_errno(s, r, "Writing down the use") : 1;
 }
 
+/* RFC 9051 section 6.3.4: a new name in UTF-8 is Net-Unicode; two names that look the same would be two mailboxes. */
+static bool is_fit(struct imap *s, const struct str *name)
+{
+    if (imap_names(s) != NAMES_UTF8 || nfc_is_normal(str_span(name)))
+        return true;
+    reply_no(s, "[CANNOT] A mailbox name has to be in Normalization Form C.");
+    return false;
+}
+
 int cmd_create(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
@@ -57,6 +67,8 @@ int cmd_create(struct imap *s, struct parse *p)
     if (!parse_mailbox(p, &name) || !parse_use(p, &use))
         return reply_bad(s, "A mailbox name is expected, and perhaps its USE.");
 
+    if (!is_fit(s, &name))
+        return 0;
     int r = is_inbox(&name) ? -EEXIST : account_create(s->account, str_span(&name));
 
     if (r < 0)
@@ -91,6 +103,8 @@ int cmd_rename(struct imap *s, struct parse *p)
     if (!parse_mailbox(p, &from) || !parse_mailbox(p, &to) || !parse_end(p))
         return reply_bad(s, "Two mailbox names are expected.");
 
+    if (!is_fit(s, &to))
+        return 0;
     int r = is_inbox(&to) ? -EEXIST : account_rename(s->account, str_span(&from), str_span(&to));
 
     return r < 0 ? reply_errno(s, r, "Renaming the mailbox") : reply_ok(s, "Rename completed.");
