@@ -54,6 +54,7 @@ struct listing {
     unsigned status_items;
     struct str *patterns;           /* UTF-8, the reference put in front */
     size_t n_patterns, cap_patterns;
+    bool extended;                  /* options or several patterns (RFC 5258 section 1) */
     bool root_only;                 /* LIST "" "": only the separator is asked for */
 };
 
@@ -115,14 +116,16 @@ static bool parse_pattern(struct parse *p, struct span reference, struct listing
 
     if (l->n_patterns == l->max_patterns || !parse_list_mailbox(p, &pattern))
         return false;
+    l->root_only = pattern.len == 0;
     str_add(&whole, reference);
     str_add(&whole, pattern);
     MEM_GROW(l->patterns, l->n_patterns, l->cap_patterns);
     l->patterns[l->n_patterns] = STR_INIT;
-    l->root_only = pattern.len == 0;
     /* A name that is no UTF-7 can match nothing: no error (RFC 3501 section 6.3.8). */
     if (mailbox_name_decode(str_span(&whole), p->utf8 ? NAMES_UTF8 : NAMES_UTF7,
                             &l->patterns[l->n_patterns]) < 0)
+        str_reset(&l->patterns[l->n_patterns]);
+    if (pattern.len == 0) /* matches nothing (RFC 5258 section 3) */
         str_reset(&l->patterns[l->n_patterns]);
     drop_separator(&l->patterns[l->n_patterns]);
     l->n_patterns++;
@@ -138,7 +141,7 @@ static bool parse_patterns(struct parse *p, struct span reference, struct listin
         if (!parse_pattern(p, reference, l))
             return false;
     while (parse_sp(p));
-    l->root_only = false;
+    l->extended = true;
     return parse_char(p, ')');
 }
 
@@ -148,8 +151,8 @@ static bool parse_listing(struct parse *p, struct listing *l)
 
     if (!parse_sp(p))
         return false;
-    if (p->in.len > 0 && p->in.ptr[0] == '(' &&
-        (!parse_options(p, selections, ARRAY_LEN(selections), l) || !parse_sp(p)))
+    l->extended = p->in.len > 0 && p->in.ptr[0] == '(';
+    if (l->extended && (!parse_options(p, selections, ARRAY_LEN(selections), l) || !parse_sp(p)))
         return false;
     /* RFC 5258 section 3.1: RECURSIVEMATCH says how to use another option, and needs one. */
     if (l->options & SELECT_RECURSIVE && !(l->options & (SELECT_SUBSCRIBED | SELECT_SPECIAL_USE)))
@@ -158,6 +161,7 @@ static bool parse_listing(struct parse *p, struct listing *l)
         return false;
     if (parse_end(p))
         return true;
+    l->extended = true;
     return parse_sp(p) && parse_word(p, "RETURN") && parse_sp(p) &&
            parse_options(p, returns, ARRAY_LEN(returns), l) && parse_end(p);
 }
@@ -352,7 +356,7 @@ int cmd_list(struct imap *s, struct parse *p)
 
     if (!parse_listing(p, &l))
         return reply_bad(s, "Options, a reference and at most %zu patterns are expected.", l.max_patterns);
-    if (l.root_only) {
+    if (l.root_only && !l.extended) {
         imap_puts(s, "* LIST (\\Noselect) \"/\" \"\"\r\n");
         return reply_ok(s, "List completed.");
     }

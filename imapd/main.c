@@ -47,6 +47,21 @@ static void set_quota(struct session_client *c)
         log_warn_errno(r, "imap(%s): the quota rule has no effect", str_cstr(&c->user.user));
 }
 
+/* Some that are common have their special use by their name (RFC 6154). */
+static void make_mailboxes(const struct server *sv, struct session_client *c, struct account *account)
+{
+    struct span names = span_of(sv->params->imap_auto_mailboxes), name;
+
+    while (span_word(&names, ", \t\r\n", &name)) {
+        int r = account_create(account, name);
+
+        if (r == 0)
+            r = account_subscribe(account, name, true);
+        if (r < 0 && r != -EEXIST)
+            log_warn_errno(r, "imap(%s): cannot make the mailbox %.*s", str_cstr(&c->user.user), SPAN_ARG(name));
+    }
+}
+
 /* Open the user's mail and serve; a failure is told to the client, which has been promised a
  * session. */
 static void serve(const struct server *sv, struct session_client *c)
@@ -57,8 +72,10 @@ static void serve(const struct server *sv, struct session_client *c)
     make_log_name(c, &log_name);
     int r = account_open(maildir, &account, &err);
 
-    if (r == 0 && c->start.state.len == 0)
+    if (r == 0 && c->start.state.len == 0) {
         set_quota(c);
+        make_mailboxes(sv, c, account);
+    }
     if (r == 0 && chdir(maildir) < 0) /* where APPEND has its temporary files */
         r = -errno;
     if (r < 0) {

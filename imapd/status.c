@@ -112,6 +112,8 @@ int status_send(struct imap *s, struct span name, unsigned items)
 
     if (r < 0)
         return r;
+    if (items & 1u << HIGHESTMODSEQ)
+        untagged_condstore(s); /* RFC 7162 section 3.1: an enabling command */
     str_add_str(&line, "* STATUS ");
     put_mailbox_name(&line, name, imap_names(s));
     str_add_str(&line, " (");
@@ -134,9 +136,6 @@ int cmd_status(struct imap *s, struct parse *p)
 
     if (!parse_mailbox(p, &name) || !parse_sp(p) || !parse_status_items(p, &items) || !parse_end(p))
         return reply_bad(s, "A mailbox name and a list of items are expected.");
-    if (items & 1u << HIGHESTMODSEQ)
-        untagged_condstore(s); /* RFC 7162 section 3.1: an enabling command */
-
     int r = status_send(s, str_span(&name), items);
 
     return r < 0 ? reply_errno(s, r, "Reading the mailbox") : reply_ok(s, "Status completed.");
