@@ -30,6 +30,7 @@
 #include "mail/unbinary.h"
 #include "reply.h"
 #include "seqset.h"
+#include "untagged.h"
 
 #define SMALL_MESSAGE (256 * 1024)
 
@@ -400,7 +401,7 @@ static int store(struct imap *s, struct append *a)
         return reply_ok(s, "%s Append completed.", str_cstr(&code));
     /* RFC 8508 section 3.4: before the EXPUNGE, hence untagged */
     imap_printf(s, "* OK %s Replacement stored.\r\n", str_cstr(&code));
-    return reply_ok(s, "Replace completed.");
+    return untagged_reply_expunged(s, "Replace completed.");
 }
 
 /* Everything from the mailbox's name on */

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "reply.h"
 #include "seqset.h"
+#include "untagged.h"
 
 /* "[COPYUID uidvalidity from to]"; both lists ascend and correspond. */
 static void put_copyuid(struct imap *s, const struct seqs *from, const uint32_t *to,
@@ -60,7 +61,7 @@ static int copy(struct imap *s, struct parse *p, enum copy_mode mode)
         return reply_ok(s, "%s Copy completed.", code.data);
     /* RFC 6851 section 4.3: before the EXPUNGE lines, hence untagged */
     imap_printf(s, "* OK %s Moved.\r\n", code.data);
-    return reply_ok(s, "Move completed.");
+    return untagged_reply_expunged(s, "Move completed.");
 }
 
 int cmd_copy(struct imap *s, struct parse *p)

@@ -5,7 +5,6 @@
  * Runs in: imapd (input is hostile).
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -32,14 +31,7 @@ int cmd_expunge(struct imap *s, struct parse *p)
     }
     if (r < 0)
         return reply_errno(s, r, "Expunging");
-    if (!s->qresync)
-        return reply_ok(s, "Expunge completed.");
-    /* RFC 7162 section 3.2.7: the modseq that the client has heard of all of this */
-    r = untagged_sync(s, UNTAGGED_EXPUNGE);
-    if (r < 0)
-        return r;
-    return reply_ok(s, "[HIGHESTMODSEQ %" PRIu64 "] Expunge completed.",
-                    mailbox_highestmodseq(s->mb));
+    return untagged_reply_expunged(s, "Expunge completed.");
 }
 
 static int deselect(struct imap *s, const char *text)

@@ -30,15 +30,17 @@ int cmd_search(struct imap *s, struct parse *p)
         return reply_bad(s, "RETURN options or search keys are malformed.");
     if (s->rev2)
         search_return_default(&want);
-    if (!search_program(s, p, charset, &q))
+    if (!search_program(s, p, charset, &q)) {
+        search_return_refused(s, &want);
         return 0;
+    }
 
     int r = search_run(s, &q, &found);
 
     if (r < 0) {
-        if (search_return_saves(&want)) /* RFC 5182 section 2.1: the old result counts no more */
-            seqset_done(&s->saved);
-        return search_failed(s, r, "Searching");
+        r = search_failed(s, r, "Searching");
+        search_return_refused(s, &want);
+        return r;
     }
     search_return_answer(s, "SEARCH", &want, &found, q.has_modseq);
     return reply_ok(s, "Search completed.");

@@ -49,6 +49,8 @@ static bool parse_option(struct parse *p, struct search_return *ret)
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {
         if (!parse_word(p, options[i].name))
             continue;
+        if (options[i].bit == RETURN_PARTIAL && ret->want & RETURN_PARTIAL)
+            return false;
         ret->want |= options[i].bit;
         return options[i].bit != RETURN_PARTIAL || (parse_sp(p) && parse_partial(p, &ret->partial));
     }
@@ -112,9 +114,10 @@ uint64_t search_modseq(struct imap *s, const uint32_t *seqs, size_t n)
     return highest;
 }
 
-bool search_return_saves(const struct search_return *r)
+void search_return_refused(struct imap *s, const struct search_return *r)
 {
-    return r->want & RETURN_SAVE;
+    if (r->want & RETURN_SAVE && s->reply_status[0] == 'N')
+        seqset_done(&s->saved);
 }
 
 static void save(struct imap *s, const uint32_t *seqs, size_t n)
@@ -233,7 +236,7 @@ static void send_plain(struct imap *s, const char *command, const struct seqs *f
 void search_return_answer(struct imap *s, const char *command, const struct search_return *r, const struct seqs *found,
                           bool modseq)
 {
-    if (search_return_saves(r))
+    if (r->want & RETURN_SAVE)
         keep(s, r, found);
     if (r->want != 0)
         send_extended(s, r, found, modseq);

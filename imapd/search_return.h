@@ -30,8 +30,8 @@ bool parse_search_return(struct parse *p, struct search_return *ret);
 /* IMAP4rev2 has no old form (RFC 9051 section 6.4.4): ALL, when nothing was asked for. */
 void search_return_default(struct search_return *r);
 
-/* Is a result to be kept for "$"? */
-bool search_return_saves(const struct search_return *r);
+/* The command has been answered already. NO: what "$" stood for counts no more (RFC 5182 section 2.1). */
+void search_return_refused(struct imap *s, const struct search_return *r);
 
 /* Keep and send what was found, sequence numbers in the order of the result: ESEARCH, or the old form under the name
  * of the command ("SEARCH"). modseq: with MODSEQ (RFC 7162 section 3.1.5 and 3.1.6). */

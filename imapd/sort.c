@@ -237,15 +237,20 @@ int cmd_sort(struct imap *s, struct parse *p)
         !parse_astring(p, &charset) || charset.len == 0 || !parse_sp(p))
         return reply_bad(s, "At most %d sort criteria in parentheses, a charset and search keys are "
                          "expected.", CRITERIA_MAX);
-    if (!search_program(s, p, charset, &q))
+    if (!search_program(s, p, charset, &q)) {
+        search_return_refused(s, &want);
         return 0;
+    }
 
     int r = search_run(s, &q, &found);
 
     if (r == 0)
         r = sort(s, &o, &found);
-    if (r < 0)
-        return search_failed(s, r, "Sorting");
+    if (r < 0) {
+        r = search_failed(s, r, "Sorting");
+        search_return_refused(s, &want);
+        return r;
+    }
     search_return_answer(s, "SORT", &want, &found, q.has_modseq);
     return reply_ok(s, "Sort completed.");
 }

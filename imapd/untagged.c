@@ -190,6 +190,17 @@ int untagged_sync(struct imap *s, enum untagged_expunge expunge)
     return err;
 }
 
+int untagged_reply_expunged(struct imap *s, const char *text)
+{
+    int r = s->qresync ? untagged_sync(s, UNTAGGED_EXPUNGE) : 0;
+
+    if (r < 0)
+        return r;
+    if (!s->qresync)
+        return reply_ok(s, "%s", text);
+    return reply_ok(s, "[HIGHESTMODSEQ %" PRIu64 "] %s", mailbox_highestmodseq(s->mb), text);
+}
+
 int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own)
 {
     struct report r = { .s = s };

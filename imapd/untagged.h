@@ -25,6 +25,10 @@ enum untagged_own { UNTAGGED_SILENT, UNTAGGED_TELL };
 MAY_WAIT
 int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own);
 
+/* The OK of a command that has removed messages. With QRESYNC they are told now, and the answer has the modification sequence
+ * that all of this has brought (RFC 7162 section 3.2.7, RFC 6851 section 4.4, RFC 8508 section 4.5). */
+MAY_WAIT int untagged_reply_expunged(struct imap *s, const char *text);
+
 /* The client has shown that it knows MODSEQ: from now on it gets them (RFC 7162 section 3.1). The
  * first time, the highest of the selected mailbox is sent. */
 MAY_WAIT void untagged_condstore(struct imap *s);
