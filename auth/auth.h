@@ -5,6 +5,7 @@
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
+#include "base/list.h"
 #include "daemon/daemon.h"
 #include "ipc/msg_auth.h"
 #include "mailbox/locate.h"
@@ -19,6 +20,8 @@ struct auth {
     struct locator *locator;
     struct ticket_office *tickets;
     struct auth_cache *verified;
+    struct list running;        /* checks of passwords under way (verify.c) */
+    uint64_t hashed;            /* how many passwords were, so far */
     struct penalties *penalties;
     struct match_list *trusted; /* auth_failure_exceptions */
     struct str decoy;           /* what is stored of some user: who does not exist takes the time that he would */
@@ -53,8 +56,20 @@ enum auth_status account_may_sign_in(const struct account *acc, const char *clie
 /* The user's own rule of his quota ("*:storage=1G", mailbox/quota.h); empty if there is none. */
 void account_quota_rule(const struct account *acc, char ret[static 256]);
 
-/* struct sasl_server's: arg is a struct auth. */
+
+/* One who signs in by SCRAM, and what is wrong with him before his proof is even looked at */
+struct scram_lookup {
+    struct auth *auth;
+    const char *network;        /* as penalty_locked() has it */
+    const char *client_addr;
+    enum auth_status status;    /* AUTH_TEMPORARY: locked, AUTH_REFUSED: may not sign in; else AUTH_OK */
+    char text[256];             /* why, for the log */
+};
+/* struct sasl_server's: arg is a struct scram_lookup. */
 MAY_WAIT int account_scram_secret(void *arg, const char *mechanism, struct span user, struct scram_secret *ret);
+
+/* password_verify() on a helper thread (verify.c), and -ECANCELED. */
+MAY_WAIT int verify_password(struct auth *a, struct span user, struct span stored, struct span password);
 
 /* Replace what is stored of the account by a hash of auth_password_scheme, where auth_upgrade_directory allows
  * (upgrade.c). Says in the log what it did. */

@@ -48,6 +48,7 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return -1;
     }
+    list_init(&a->running);
     a->tickets = ticket_office_new(p->ticket_lifetime * 1000, TICKETS_MAX);
     a->verified = auth_cache_new(p->auth_cache_ttl * 1000, VERIFIED_MAX);
     a->penalties = penalties_new(&limits, PENALTIES_MAX);

@@ -11,6 +11,7 @@
  *
  * Runs in: auth; name and password are hostile. Logs nothing.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include <openssl/evp.h>
@@ -51,17 +52,6 @@ int account_find(struct auth *a, struct span user, struct account *ret)
 
 /* ---- passwords ---- */
 
-struct check {
-    struct span stored, password;
-};
-
-static int run_check(void *arg)
-{
-    const struct check *c = arg;
-
-    return password_verify(c->stored, c->password);
-}
-
 static enum auth_status refuse(const char *why, char text[static 256])
 {
     snprintf(text, 256, "%s", why);
@@ -71,20 +61,19 @@ static enum auth_status refuse(const char *why, char text[static 256])
 enum auth_status account_check_password(struct auth *a, struct account *acc, struct span password,
                                         char text[static 256])
 {
-    struct check check = { acc->stored, password };
-
     if (acc->stored.len == 0) {
-        _cleanup_(str_free) struct str decoy = STR_INIT;     /* a look-up of another may change a->decoy */
-        str_set(&decoy, str_span(&a->decoy));
-        check.stored = str_span(&decoy);
-        offload(run_check, &check);
+        verify_password(a, str_span(&acc->name), str_span(&a->decoy), password);
         return refuse("unknown user", text);
     }
     if (auth_cache_has(a->verified, str_span(&acc->name), acc->stored, password, clock_ms())) {
         snprintf(text, 256, "ok, verified lately");
         return AUTH_OK;
     }
-    int r = offload(run_check, &check);
+    int r = verify_password(a, str_span(&acc->name), acc->stored, password);
+    if (r == -ECANCELED) {
+        snprintf(text, 256, "stopping");
+        return AUTH_TEMPORARY;
+    }
     if (r < 0)
         return refuse("stored password has an unknown scheme or is damaged", text);
     if (r == 0)
@@ -207,9 +196,14 @@ static bool secret_from(struct span stored, const char *mechanism, struct span s
     return offload(run_derive, &d) == 0;
 }
 
+/*
+ * Who is locked out, or may not sign in from there, must not learn from our part of the exchange that his password is
+ * right: the first ends here, the second gets a secret that nothing matches.
+ */
 int account_scram_secret(void *arg, const char *mechanism, struct span user, struct scram_secret *ret)
 {
-    struct auth *a = arg;
+    struct scram_lookup *l = arg;
+    struct auth *a = l->auth;
     _cleanup_(account_done) struct account acc = { .name = STR_INIT };
     _cleanup_(str_free) struct str stored = STR_INIT;    /* copied: a->decoy may change meanwhile */
     unsigned char bytes[EVP_MAX_MD_SIZE];
@@ -217,12 +211,18 @@ int account_scram_secret(void *arg, const char *mechanism, struct span user, str
 
     if (found < 0)
         return found;
+    if (penalty_locked(a->penalties, str_span(&acc.name), l->network, clock_ms(), l->text)) {
+        l->status = AUTH_TEMPORARY;
+        return -EAGAIN;
+    }
+    if (found)
+        l->status = account_may_sign_in(&acc, l->client_addr, l->text);
     fake_bytes(a, str_span(&acc.name), bytes);
     str_set(&stored, found ? acc.stored : str_span(&a->decoy));
     bool usable = secret_from(str_span(&stored), mechanism, span_make(bytes, SALT_BYTES), ret);
     if (usable)
         a->decoy_iterations = ret->iterations;
-    if (!usable || !found)
+    if (!usable || !found || l->status != AUTH_OK)
         fake_secret(a, mechanism, bytes, ret);
     return 0;
 }

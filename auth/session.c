@@ -68,8 +68,8 @@ static void set_status(struct auth_result *res, enum auth_status status, const c
 }
 
 /* The user is known by name; is it him? */
-static void judge(struct auth_caller *c, const struct auth_start *start, const struct sasl_exchange *x,
-                  const char *network, struct auth_result *res)
+static void judge(struct auth_caller *c, const struct sasl_exchange *x, const struct scram_lookup *l,
+                  struct auth_result *res)
 {
     _cleanup_(account_done) struct account acc = { .name = STR_INIT };
     int r = account_find(c->auth, str_span(&x->credentials.user), &acc);
@@ -79,7 +79,7 @@ static void judge(struct auth_caller *c, const struct auth_start *start, const s
         set_status(res, AUTH_TEMPORARY, "user database not available");
         return;
     }
-    if (penalty_locked(c->auth->penalties, str_span(&acc.name), network, clock_ms(), res->text)) {
+    if (penalty_locked(c->auth->penalties, str_span(&acc.name), l->network, clock_ms(), res->text)) {
         res->status = AUTH_TEMPORARY;
         return;
     }
@@ -88,22 +88,26 @@ static void judge(struct auth_caller *c, const struct auth_start *start, const s
     else
         res->status = account_check_password(c->auth, &acc, str_span(&x->credentials.password), res->text);
     if (res->status == AUTH_OK)
-        res->status = account_may_sign_in(&acc, start->client_addr, res->text);
+        res->status = account_may_sign_in(&acc, l->client_addr, res->text);
+    /* Guesses that were under way together may have locked the user meanwhile: then neither answer is given. */
+    if (penalty_locked(c->auth->penalties, str_span(&acc.name), l->network, clock_ms(), res->text))
+        res->status = AUTH_TEMPORARY;
 }
 
-static void conclude(struct auth_caller *c, const struct auth_start *start, const struct sasl_exchange *x, int r,
-                     const char *network, struct auth_result *res)
+static void conclude(struct auth_caller *c, const struct sasl_exchange *x, int r, const struct scram_lookup *l,
+                     struct auth_result *res)
 {
+    if (r == -EACCES || r == -EAGAIN)
+        str_add_lower(&res->user, span_first(str_span(&x->credentials.user), USER_LOG_MAX));
     switch (r) {
     case 0:
-        judge(c, start, x, network, res);
+        judge(c, x, l, res);
         break;
     case -EACCES:
-        str_add_lower(&res->user, span_first(str_span(&x->credentials.user), USER_LOG_MAX));
-        set_status(res, AUTH_REFUSED, "password mismatch");
+        set_status(res, AUTH_REFUSED, l->status == AUTH_REFUSED ? l->text : "password mismatch");
         break;
     case -EAGAIN:
-        set_status(res, AUTH_TEMPORARY, "user database not available");
+        set_status(res, AUTH_TEMPORARY, l->status == AUTH_TEMPORARY ? l->text : "user database not available");
         break;
     default:
         set_status(res, AUTH_MALFORMED, "malformed or cancelled exchange");
@@ -143,16 +147,19 @@ static bool is_stream_error(int r)
 static int answer_start(struct auth_caller *c, const struct auth_start *start, struct auth_result *res)
 {
     const char *mechanisms = c->sv->params->auth_mechanisms;
+    char buffer[64];
+    struct scram_lookup l = {
+        .auth = c->auth, .network = counted_network(c->auth, start->client_addr, buffer),
+        .client_addr = start->client_addr, .status = AUTH_OK,
+    };
     struct sasl_server server = {
-        .scram_secret = account_scram_secret, .arg = c->auth,
+        .scram_secret = account_scram_secret, .arg = &l,
         .channel_binding = str_span(&start->channel_binding),
         .plus_offered = start->channel_binding.len > 0 &&
                         (sasl_is_offered(mechanisms, true, span_of("SCRAM-SHA-256-PLUS")) ||
                          sasl_is_offered(mechanisms, true, span_of("SCRAM-SHA-1-PLUS"))),
     };
     _cleanup_(sasl_end) struct sasl_exchange x = { .mech = NULL };
-    char buffer[64];
-    const char *network = counted_network(c->auth, start->client_addr, buffer);
 
     if (sasl_start(&x, span_of(start->mechanism), &server) < 0) {
         set_status(res, AUTH_NO_MECHANISM, "mechanism not offered");
@@ -161,8 +168,8 @@ static int answer_start(struct auth_caller *c, const struct auth_start *start, s
     int r = run_exchange(c, start, &x);
     if (is_stream_error(r))
         return r;
-    conclude(c, start, &x, r, network, res);
-    settle(c, &x, network, res);
+    conclude(c, &x, r, &l, res);
+    settle(c, &x, l.network, res);
     if (res->status == AUTH_OK && start->want_ticket)
         ticket_issue(c->auth->tickets, start->protocol, str_span(&res->user), clock_ms(), res->ticket);
     return 0;

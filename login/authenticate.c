@@ -29,7 +29,8 @@ static int ask_client(struct login *l, struct span challenge, struct str *reply)
         return r;
     if (span_eq_str(line, "*"))
         return -ECANCELED;
-    return str_add_unbase64(reply, line);
+    r = str_add_unbase64(reply, line);
+    return r == 0 && reply->len > AUTH_DATA_MAX ? -EINVAL : r;
 }
 
 /* auth wants more of the client. */
@@ -92,6 +93,10 @@ static void authenticate(struct login *l, struct span mechanism, const struct st
     _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
 
     *ret = (struct auth_result){ .status = AUTH_TEMPORARY, .user = STR_INIT };
+    if (initial && initial->len > AUTH_DATA_MAX) {
+        ret->status = AUTH_MALFORMED;
+        return;
+    }
     fill_start(l, mechanism, &start);
     memcpy(l->method, start.mechanism, sizeof l->method);
     if (initial) {

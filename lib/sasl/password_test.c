@@ -47,6 +47,54 @@ static void test_each_scheme_takes_the_right_password_only(void **state)
           "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=", "pencils", 0 },
         { "{SCRAM-SHA-256}4096,W22ZaJ0SNY7soEsUEjb6gQ==", "pencil", -EINVAL },
         { "{SCRAM-SHA-256}99999999,W22ZaJ0SNY7soEsUEjb6gQ==,WG5d,WG5d", "pencil", -EINVAL },
+        { "{MD5-CRYPT}$1$saltsalt$tTWg0JeO/sYmHvtKmZE8c.", "test", 1 },
+        { "{MD5-CRYPT}$1$saltsalt$tTWg0JeO/sYmHvtKmZE8c.", "tesT", 0 },
+        { "{SHA256-CRYPT}$5$saltsalt$q6kNPzk9GPb3dpYKO2TUS45z2kiVxsUVz7eWVJcih.0", "test", 1 },
+        { "{SHA256-CRYPT}$5$saltsalt$q6kNPzk9GPb3dpYKO2TUS45z2kiVxsUVz7eWVJcih.0", "tesT", 0 },
+        { "{SHA256-CRYPT}$5$rounds=1000$saltsalt$xWj7NRmRWGIB0gHHXlbLRiYBNDQRLp1YE33ZV25CLy/", "test", 1 },
+        { "{SHA256-CRYPT}$5$rounds=1000$saltsalt$xWj7NRmRWGIB0gHHXlbLRiYBNDQRLp1YE33ZV25CLy/", "tesT", 0 },
+        { "{SHA512-CRYPT}"
+          "$6$rounds=1000$saltsalt$Te1vwTltwwzaPWfs3cfy/X4FqERvA.6otOfZ17oeoO4EtybQ/TDjqSkN7ryyM2zfP19AF5pdFzZZ63gIt38sZ/", "test", 1 },
+        { "{SHA512-CRYPT}"
+          "$6$rounds=1000$saltsalt$Te1vwTltwwzaPWfs3cfy/X4FqERvA.6otOfZ17oeoO4EtybQ/TDjqSkN7ryyM2zfP19AF5pdFzZZ63gIt38sZ/", "tesT", 0 },
+        { "{BLF-CRYPT}$2y$04$abcdefghijklmnopqrstuuoD8yw7MmybLKVooaTGGZAt3HXugv2.a", "test", 1 },
+        { "{BLF-CRYPT}$2y$04$abcdefghijklmnopqrstuuoD8yw7MmybLKVooaTGGZAt3HXugv2.a", "tesT", 0 },
+        { "{BLF-CRYPT}$2b$04$abcdefghijklmnopqrstuuoD8yw7MmybLKVooaTGGZAt3HXugv2.a", "test", 1 },
+        { "{BLF-CRYPT}$2b$04$abcdefghijklmnopqrstuuoD8yw7MmybLKVooaTGGZAt3HXugv2.a", "tesT", 0 },
+        { "{DES-CRYPT}abgOeLfPimXQo", "test", 1 },
+        { "{DES-CRYPT}abgOeLfPimXQo", "tesT", 0 },
+        { "{CRYPT}$y$j75$saltsalt$IKUycTGsp/26fViG1D3x4Zq3aZro94uxR9TF8Hv.lE7", "test", 1 },
+        { "{CRYPT}$y$j75$saltsalt$IKUycTGsp/26fViG1D3x4Zq3aZro94uxR9TF8Hv.lE7", "tesT", 0 },
+        { "{CRYPT}abgOeLfPimXQo", "test", 1 },
+        { "{CRYPT}abgOeLfPimXQo", "tesT", 0 },
+        { "{CRYPT}$1$saltsalt$tTWg0JeO/sYmHvtKmZE8c.", "test", 1 },
+        { "{CRYPT}$1$saltsalt$tTWg0JeO/sYmHvtKmZE8c.", "tesT", 0 },
+        { "{CRYPT}$2y$04$abcdefghijklmnopqrstuuoD8yw7MmybLKVooaTGGZAt3HXugv2.a", "test", 1 },
+        { "{CRYPT}$2y$04$abcdefghijklmnopqrstuuoD8yw7MmybLKVooaTGGZAt3HXugv2.a", "tesT", 0 },
+        { "{SMD5}MVJAxhIYpKhh7JSRZqhe8HNhbHQ=", "test", 1 },
+        { "{SMD5}MVJAxhIYpKhh7JSRZqhe8HNhbHQ=", "tesT", 0 },
+        { "{SSHA}9DgilxbKtDVpSW86NjCzcnUkuBtzYWx0", "test", 1 },
+        { "{SSHA}9DgilxbKtDVpSW86NjCzcnUkuBtzYWx0", "tesT", 0 },
+        { "{SSHA256}Tt8H7clbL9y8ryN4/RLYrCEsKqbjJsWcPmKb4wOdZDJzYWx0", "test", 1 },
+        { "{SSHA256}Tt8H7clbL9y8ryN4/RLYrCEsKqbjJsWcPmKb4wOdZDJzYWx0", "tesT", 0 },
+        { "{SSHA512}"
+          "bIOOk04/7vrmz6U68RN11JVPhcb17YiMAs14BqcWltHLRJ8r546ebqMBqVyB8orYdm865YL5vqrDPH3Ct7qRh3NhbHQ=", "test", 1 },
+        { "{SSHA512}"
+          "bIOOk04/7vrmz6U68RN11JVPhcb17YiMAs14BqcWltHLRJ8r546ebqMBqVyB8orYdm865YL5vqrDPH3Ct7qRh3NhbHQ=", "tesT", 0 },
+        { "{SSHA.HEX}f438229716cab43569496f3a3630b3727524b81b73616c74", "test", 1 },
+        { "{SSHA.HEX}f438229716cab43569496f3a3630b3727524b81b73616c74", "tesT", 0 },
+        { "{SHA512}"
+          "7iaw3Ur350mqGo7jwQrpkj9hiYB3Lkc/iBml1JQODbJ6wYX4oOHV+E+IvIh/1nsUNzLDBMxfqa2Ob1f1ACio/w==", "test", 1 },
+        { "{SHA512}"
+          "7iaw3Ur350mqGo7jwQrpkj9hiYB3Lkc/iBml1JQODbJ6wYX4oOHV+E+IvIh/1nsUNzLDBMxfqa2Ob1f1ACio/w==", "tesT", 0 },
+        { "{ARGON2ID}"
+          "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$fIqe4mn/YfBUNh7Fujn3CR85YD5CyDX/NAqfXx2xWVw", "test", 1 },
+        { "{ARGON2ID}"
+          "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$fIqe4mn/YfBUNh7Fujn3CR85YD5CyDX/NAqfXx2xWVw", "tesT", 0 },
+        { "{ARGON2I}"
+          "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$+DrZc0rW2iMHkbgYQqvgwAl6tfvZbF1A7e08M4rLltU", "test", 1 },
+        { "{ARGON2I}"
+          "$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$+DrZc0rW2iMHkbgYQqvgwAl6tfvZbF1A7e08M4rLltU", "tesT", 0 },
         { "{NO-SUCH}x", "x", -EINVAL },
         { "{PLAIN", "x", -EINVAL },
         { "{CRYPT}!locked", "x", -EINVAL },
