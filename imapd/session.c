@@ -54,6 +54,18 @@ static void say_bye(const struct imap *s, const char *line)
     (void)n; /* the client may be gone as well */
 }
 
+/* What the client has said meanwhile: closing over unread bytes would reset the connection, and our last line with it.
+ * The pair to the front takes no more from then on. */
+static void discard_input(const struct imap *s)
+{
+    char bytes[2048];
+
+    if (s->relayed)
+        shutdown(stream_fd(s->client), SHUT_RD);
+    for (int i = 0; i < 64 && recv(stream_fd(s->client), bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++)
+        continue;
+}
+
 static const char *end(struct imap *s, int r)
 {
     switch (r) {
@@ -67,10 +79,12 @@ static const char *end(struct imap *s, int r)
         return NULL;
     case 0:
         stream_flush(s->client);
+        discard_input(s);
         return s->bad_commands >= s->params->imap_bad_command_limit ? "Too many invalid commands" :
                                                                       "Logged out";
     default:
         stream_flush(s->client);
+        discard_input(s);
         return "Connection closed";
     }
 }
@@ -134,8 +148,10 @@ void imap_serve_again(struct imap *s, struct span state, const char **ret_reason
     stream_set_timeout(s->client, s->params->imap_timeout * 1000);
     if (r < 0) {
         log_info("%s: cannot be woken: %s", s->log_name, strerror(-r));
-        imap_puts(s, "* BYE [UNAVAILABLE] The session cannot go on, please connect again.\r\n");
+        imap_printf(s, "* BYE [UNAVAILABLE] %s\r\n", r == -ENOENT || r == -ESTALE ?
+                    "The selected mailbox is gone." : "The session cannot go on, please connect again.");
         stream_flush(s->client);
+        discard_input(s);
         *ret_reason = "Cannot be woken";
         return;
     }

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "io/stream_rest.h"
 #include "login/deflate.h"
 #include "login/held.h"
 
@@ -40,6 +41,16 @@ static int send_on(struct stream *to, struct span bytes)
     return stream_flush(to);
 }
 
+/* A session that has ended takes nothing more; its last words are still to be copied. */
+static int send_up(struct relay *r, struct span bytes)
+{
+    int err = send_on(r->session, bytes);
+
+    if (err == -EPIPE || err == -ECONNRESET)
+        stream_drop_output(r->session);
+    return err;
+}
+
 /* One bounded piece after the other, each taken by the session before the next is made. */
 static int inflate_on(struct relay *r, struct span bytes)
 {
@@ -50,7 +61,7 @@ static int inflate_on(struct relay *r, struct span bytes)
         if (n < 0)
             log_info("compressed input of a client is refused: %s",
                      n == -E2BIG ? "it expands too much" : "it is damaged");
-        err = n < 0 ? n : send_on(r->session, span_make(buf, (size_t)n));
+        err = n < 0 ? n : send_up(r, span_make(buf, (size_t)n));
     }
     return err;
 }
@@ -72,7 +83,7 @@ static void copy_up(void *arg)
     while (err == 0 && stream_peek(r->client, &bytes) == 0) {
         if (!wait_while_held(r))
             break;
-        err = r->deflate ? inflate_on(r, bytes) : send_on(r->session, bytes);
+        err = r->deflate ? inflate_on(r, bytes) : send_up(r, bytes);
         stream_consume(r->client, bytes.len);
     }
     if (wait_while_held(r))

@@ -33,6 +33,14 @@ void stream_rest(struct stream *st)
         st->read_error = 0;
 }
 
+void stream_drop_output(struct stream *st)
+{
+    assert(!st->ssl && !st->flushing);
+    str_reset(&st->out);
+    st->out_pos = 0;
+    st->error = 0;
+}
+
 int stream_wait_input(struct stream *st, uint64_t deadline)
 {
     struct pollfd p = { .fd = st->fd, .events = POLLIN };

@@ -15,6 +15,12 @@
 void stream_rest(struct stream *st);
 
 /*
+ * The peer takes no more, but may have said something before it went: forget what could not be sent, and the error, so that the
+ * rest can be read. Without TLS.
+ */
+void stream_drop_output(struct stream *st);
+
+/*
  * Wait until there is input or the peer has closed, at most until the deadline. Unlike a read it leaves the
  * stream as it was when the time is over. 1; 0 the time is over; -ECANCELED. Without TLS.
  */

@@ -32,13 +32,15 @@ class Deflated(Client):
     def send(self, text):
         if not self.deflater:
             return super().send(text)
-        text = text if isinstance(text, bytes) else text.encode() + b"\r\n"
-        self.sock.sendall(self.deflater.compress(text) + self.deflater.flush(zlib.Z_SYNC_FLUSH))
+        self.sock.sendall(self.packed(text if isinstance(text, bytes) else text.encode() + b"\r\n"))
+
+    def packed(self, text):
+        return self.deflater.compress(text) + self.deflater.flush(zlib.Z_SYNC_FLUSH)
 
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice", "bob"), params={"imap_hibernate_timeout": "1s"})
+    return make_instance(users=("alice", "bob"), params={"imap_hibernate_timeout": "1s", "imap_compress_ratio_limit": "10"})
 
 
 def both(suite, user):
@@ -112,3 +114,24 @@ def test_damaged_compressed_input_ends_the_connection(suite):
         assert client.line() == ""
     close(*clients)
     wait_until(lambda: suite.log_lines("compressed input of a client is refused: it is damaged"), 10, "the log line")
+
+
+def test_input_that_expands_too_much_ends_the_connection(suite):
+    clients = both(suite, "alice")
+    for client in clients:
+        client.compress()
+        bomb = client.packed(bytes(16 << 20))
+
+        def refused():
+            try:
+                client.sock.sendall(bomb)
+            except OSError:
+                return True
+
+        wait_until(refused, 60, "the end of the connection")
+        other = Client(suite, "alice")
+        other.ok("NOOP")
+        other.close()
+    close(*clients)
+    wait_until(lambda: len(suite.log_lines("compressed input of a client is refused: it expands too much")) == 2, 20,
+               "the log lines")

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What survives parking, what a parked client finds that the world has done to its mailbox, and unlucky moments."""
+import random
+import re
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+
+from instance import SLOW
+from test_compress import Deflated
+from test_parking import close, deliver, parked
+
+USERS = ("ann", "ben", "cat", "dan", "eve", "fay")
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance):
+    return make_instance(users=USERS, params={"imap_hibernate_timeout": "1s"})
+
+
+class StartTls(Deflated):
+    """STARTTLS instead of TLS from the first byte."""
+
+    def ok(self, command):
+        if command.startswith("LOGIN "):
+            super().ok("STARTTLS")
+            context = ssl.create_default_context(cafile=self.suite.certificate[1])
+            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
+            self.file = self.sock.makefile("rb")
+        return super().ok(command)
+
+
+def with_every_layer(suite, user):
+    """A client in the clear, with STARTTLS, with TLS; and both again with COMPRESS."""
+    clients = [Deflated(suite, user), StartTls(suite, user), Deflated(suite, user, tls=True), Deflated(suite, user),
+               StartTls(suite, user)]
+    for client in clients[3:]:
+        client.compress()
+    return clients
+
+
+def test_all_that_was_enabled_and_saved_is_there_after_each_parking(suite):
+    clients, other = with_every_layer(suite, "ann"), Deflated(suite, "ann")
+    other.ok("CREATE &BDE-")
+    other.append(4, "&BDE-")
+    for client in clients:
+        client.ok("ENABLE QRESYNC UTF8=ACCEPT")
+        client.ok('SELECT "\u0431"')
+        client.ok("SEARCH RETURN (SAVE) UID 2:3")
+    for _ in range(2):
+        parked(suite)
+        for client in clients:
+            assert [re.sub(r" MODSEQ \(\d+\)", "", line) for line in client.ok("FETCH $ (UID)")] == [
+                "* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)"]
+            assert '* LIST (\\HasNoChildren) "/" "\u0431"' in client.ok('LIST "" "\u0431"')
+    other.ok("SELECT &BDE-")
+    other.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
+    other.ok("EXPUNGE")
+    parked(suite)
+    for client in clients:      # each hears VANISHED, not EXPUNGE, and "$" has lost what is gone
+        assert "* VANISHED 3" in client.ok("NOOP")
+        assert [re.sub(r" MODSEQ \(\d+\)", "", line) for line in client.ok("FETCH $ (UID)")] == ["* 2 FETCH (UID 2)"]
+    close(*clients, other)
+
+
+BYE = ["* BYE [UNAVAILABLE] The selected mailbox is gone.", ""]
+STILL_THERE = ["* 1 FETCH (UID 1)", "* 2 FETCH (UID 2)", "a1 OK Fetch completed."]
+MOVED = [
+    # what another client does to a mailbox of two messages while ours is parked, and what ours hears; no other mailbox takes its place
+    (["DELETE {box}"], BYE),
+    (["DELETE {box}", "CREATE {box}", "APPEND {box}"], BYE),
+    (["RENAME {box} {box}-away"], STILL_THERE),
+    (["RENAME {box} {box}-away", "CREATE {box}", "APPEND {box}"], STILL_THERE),
+]
+
+
+def test_a_parked_client_keeps_its_mailbox_whatever_becomes_of_its_name(suite):
+    other, waiting = Deflated(suite, "ben"), []
+    for n, (_, heard) in enumerate(MOVED):
+        other.ok(f"CREATE box{n}")
+        other.append(2, f"box{n}")
+        for client in (Deflated(suite, "ben"), Deflated(suite, "ben", tls=True)):
+            client.ok(f"SELECT box{n}")
+            waiting.append((client, n, heard))
+    parked(suite)
+    for n, (commands, _) in enumerate(MOVED):
+        for command in commands:
+            if command.startswith("APPEND"):
+                other.append(3, f"box{n}")
+            else:
+                other.ok(command.format(box=f"box{n}"))
+    for client, n, heard in waiting:
+        client.send("a1 FETCH 1:* (UID)")
+        assert [client.line() for _ in heard] == heard, MOVED[n]
+    close(other, *(client for client, _, _ in waiting))
+
+
+def test_a_keyword_that_no_file_name_can_carry_reaches_a_parked_client_in_idle(suite):
+    clients, other = [Deflated(suite, "cat"), Deflated(suite, "cat", tls=True)], Deflated(suite, "cat")
+    other.append(1)
+    other.ok("SELECT INBOX")
+    for n in range(30):
+        other.ok(f"STORE 1 +FLAGS.SILENT (word{n})")
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
+    for sign in "-+":
+        parked(suite)
+        other.ok(f"STORE 1 {sign}FLAGS.SILENT (word29)")
+        for client in clients:
+            line = client.line()
+            assert line.startswith("* 1 FETCH (FLAGS (") and ("word29" in line) == (sign == "+")
+    close(*clients, other)
+
+
+def halves(data):
+    return data[:len(data) // 2], data[len(data) // 2:]
+
+
+def test_half_a_command_half_a_tls_record_and_half_a_compressed_block_wait_for_their_other_half(suite):
+    plain, packed, tls = Deflated(suite, "dan"), Deflated(suite, "dan"), Deflated(suite, "dan", tls=True)
+    packed.compress()
+    for client in (plain, packed, tls):
+        client.ok("SELECT INBOX")
+    parked(suite)
+    # A record made by hand: the bytes that this client's TLS would send, in two pieces.
+    sent = []
+    raw = RawTls(suite, "dan")
+    parked(suite)
+    record = raw.record("r1 NOOP\r\n")
+    for client, data in ((plain.sock, b"p1 NOOP\r\n"), (packed.sock, packed.packed(b"q1 NOOP\r\n")), (raw.sock, record)):
+        first, second = halves(data)
+        client.sendall(first)
+        sent.append((client, second))
+    tls.send(b"t1 NO")
+    sent.append((tls.sock, b"OP\r\n"))
+    time.sleep(1.5)     # longer than a client is waited for that says nothing
+    for client, second in sent:
+        client.sendall(second)
+    assert plain.until("p1")[1].startswith("OK")
+    assert packed.until("q1")[1].startswith("OK")
+    assert tls.until("t1")[1].startswith("OK")
+    assert raw.until("r1 OK")
+    for client in (plain, packed, tls):
+        client.ok("NOOP")
+    close(plain, packed, tls)
+    raw.sock.close()
+
+
+class RawTls:
+    """TLS whose records can be cut."""
+
+    def __init__(self, suite, user):
+        self.sock = socket.create_connection(("127.0.0.1", suite.port["imaps"]), 60)
+        self.inward, self.outward = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=suite.certificate[1])
+        self.tls = context.wrap_bio(self.inward, self.outward, server_hostname="localhost")
+        self.text = b""
+        self.turn(self.tls.do_handshake)
+        self.until("* OK")
+        self.sock.sendall(self.record(f'l1 LOGIN {suite.address(user)} "{suite.password}"\r\n'))
+        self.until("l1 OK")
+
+    def turn(self, act):
+        while True:
+            try:
+                return act()
+            except ssl.SSLWantReadError:
+                self.sock.sendall(self.outward.read())
+                self.inward.write(self.sock.recv(65536))
+            finally:
+                if pending := self.outward.read():
+                    self.sock.sendall(pending)
+
+    def record(self, text):
+        self.tls.write(text.encode())
+        return self.outward.read()
+
+    def until(self, prefix):
+        while not re.search(rb"(?m)^" + re.escape(prefix.encode()), self.text):
+            got = self.turn(lambda: self.tls.read(65536))
+            assert got, self.text
+            self.text += got
+        return True
+
+
+def test_done_and_commands_in_one_packet_wake_a_compressed_client_once(suite):
+    clients = with_every_layer(suite, "eve")
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
+    parked(suite)
+    for client in clients:
+        client.send("DONE\r\na1 NOOP\r\na2 IDLE")
+        assert client.until("i1")[1].startswith("OK") and client.until("a1")[1].startswith("OK")
+        assert client.line() == "+ idling"
+    parked(suite)
+    for client in clients:
+        client.send("DONE")
+        assert client.until("a2")[1].startswith("OK")
+    close(*clients)
+
+
+def test_nothing_is_lost_that_happens_while_a_session_parks(suite):
+    """Deliveries at random moments around those at which six sessions park and wake."""
+    clients, rng, n = with_every_layer(suite, "fay") + [Deflated(suite, "fay")], random.Random(1), 25
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
+
+    def deliver_some():
+        for _ in range(n):
+            time.sleep(rng.choice((0.01, 0.2, rng.uniform(0.9, 1.1))) * SLOW ** 0.5)
+            deliver(suite, "fay")
+
+    sender = threading.Thread(target=deliver_some)
+    sender.start()
+    for client in clients:
+        heard = []
+        while f"* {n} EXISTS" not in heard:
+            heard.append(client.line())
+            assert heard[-1].startswith("* "), heard
+        counts = [int(line.split()[1]) for line in heard if line.endswith("EXISTS")]
+        assert counts == sorted(set(counts))
+    sender.join()
+    parked(suite)
+    for client in clients:
+        client.done()
+        assert len(client.ok("FETCH 1:* (UID)")) == n
+    close(*clients)
