@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a script of imap_sessions/ cannot say of the extensions: mailboxes that are too large for it."""
+"""What a script of imap_sessions/ cannot say of the extensions: mailboxes that are too large for it, crashes."""
+import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -12,7 +15,7 @@ COPIES = 32768
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice",))
+    return make_instance(users=("alice", "bob"))
 
 
 def code(lines, name):
@@ -57,3 +60,27 @@ def test_a_client_that_was_away_for_more_expunges_than_are_remembered_hears_of_a
     assert not any("VANISHED" in line for line in lines)
     for client in (away, there, other):
         client.close()
+
+
+def test_a_replace_that_is_killed_at_any_moment_loses_neither_message(suite):
+    for n in range(24):
+        client = Client(suite, "bob")
+        pid = int(suite.wait_log(r"imap-login: Login: user=<bob@.*mpid=(\d+)", count=2 * n + 1)[1])
+        lines, _ = client.ok("SELECT INBOX")
+        while "* 0 EXISTS" in lines or "* 1 EXISTS" not in lines:      # as many as the last crash has left: one to begin with
+            if "* 0 EXISTS" in lines:
+                client.append("Subject: draft 0\r\n\r\n")
+            else:
+                client.ok("STORE 2:* +FLAGS.SILENT (\\Deleted)")
+                client.ok("EXPUNGE")
+            lines, _ = client.ok("SELECT INBOX")
+        message = f"Subject: draft {n + 1}\r\n\r\n".encode()
+        client.sock.sendall(b"x REPLACE 1 INBOX {%d+}\r\n%s\r\n" % (len(message), message))
+        time.sleep(n / 4000)            # anywhere between before and after
+        os.kill(pid, signal.SIGKILL)
+        client.close()
+        after = Client(suite, "bob")
+        after.ok("SELECT INBOX")
+        subjects = [line for line in after.ok("FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]")[0] if "Subject: draft" in line]
+        assert 1 <= len(subjects) <= 2, subjects
+        after.close()
