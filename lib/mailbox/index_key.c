@@ -65,6 +65,8 @@ int index_errno(int rc)
         return -ENOSPC;
     case MDB_READERS_FULL:
         return -EAGAIN;
+    case MDB_PANIC: /* its last commit could not be written; what is on the disk is whole, and good for others */
+        return -EIO;
     default:
         return rc > 0 ? -rc : -EBADMSG;
     }
