@@ -498,17 +498,24 @@ def run(session, account):
 
 # ---- what scripts cover ----
 
+def commands(sessions):
+    """(command, all that is sent with its tag) of each; "UID" is a part of the command, "UID FETCH"."""
+    for s in sessions:
+        for step in s.steps:
+            text = step.text if step.kind == ":" else f"tag {step.text}" if step.kind == "repeats" else ""
+            for line in text.split("<0x0d><0x0a>"):
+                if m := re.match(r"\S+ ((?:UID )?[A-Za-z]+)(?=$| )", line):
+                    yield m[1].upper(), line
+
+
 def said(sessions):
-    """{(command, how it was answered)}: OK, NO, BAD, "+" or "" when the script does not say."""
-    found = set()
+    """{(command, how it was answered)}: OK, NO, BAD, or "" for all that are given."""
+    found = {(command, "") for command, line in commands(sessions)}
     for s in sessions:
         open_tags = {}
         for step in s.steps:
             if step.kind == ":" and (m := re.match(r"(\S+) (?:UID (?=[A-Z]))?([A-Za-z]+)(?=$| |\\r)", step.text)):
                 open_tags[step.who, m[1]] = m[2].upper()
-                if re.match(r"\S+ UID ", step.text):
-                    found.add(("UID", ""))
-                found.add((m[2].upper(), ""))
             elif step.kind in ("<", "<~") and (m := re.match(r"(\S+) (OK|NO|BAD)\b", step.text)):
                 if (step.who, m[1]) in open_tags:
                     found.add((open_tags[step.who, m[1]], m[2]))

@@ -155,5 +155,5 @@ def test_set_up_lines_reach_the_account_with_messages_as_bytes():
 def test_what_scripts_say_and_hear_is_counted():
     sessions = imap_script.parse("x.txt", HEAD + "A: a1 UID FETCH 1 FLAGS\nA< * 1 FETCH (FLAGS ())\nA< a1 OK [X-Y] ...\n"
                                  "A: a2 frob\nA< + ...\nA<! * 3 EXPUNGE\nA< a2 BAD ...\n")
-    assert imap_script.said(sessions) == {("UID", ""), ("FETCH", ""), ("FETCH", "OK"), ("FROB", ""), ("FROB", "BAD")}
+    assert imap_script.said(sessions) == {("UID FETCH", ""), ("FETCH", "OK"), ("FROB", ""), ("FROB", "BAD")}
     assert imap_script.told(sessions) == {"FETCH", "OK", "[X-Y", "+", "BAD"}

@@ -155,11 +155,12 @@ SAID, TOLD = imap_script.said(SESSIONS), imap_script.told(SESSIONS)
 RESPONSES = ("+ OK NO BAD BYE CAPABILITY ENABLED FLAGS EXISTS RECENT EXPUNGE VANISHED FETCH LIST LSUB STATUS SEARCH ESEARCH "
              "NAMESPACE ID SORT THREAD QUOTA QUOTAROOT").split()
 
-# RFC 3501 and RFC 9051, both section 7.1
+# RFC 3501 and RFC 9051, both section 7.1; those of the extensions that the server has
 CODES = ("ALERT ALREADYEXISTS APPENDUID AUTHENTICATIONFAILED AUTHORIZATIONFAILED BADCHARSET CANNOT CAPABILITY CLIENTBUG CLOSED "
          "CONTACTADMIN COPYUID CORRUPTION EXPIRED EXPUNGEISSUED HASCHILDREN INUSE LIMIT NONEXISTENT NOPERM OVERQUOTA PARSE "
          "PERMANENTFLAGS PRIVACYREQUIRED READ-ONLY READ-WRITE SERVERBUG TRYCREATE UIDNEXT UIDNOTSTICKY UIDVALIDITY UNAVAILABLE "
-         "UNKNOWN-CTE UNSEEN").split()
+         "UNKNOWN-CTE UNSEEN COMPRESSIONACTIVE HIGHESTMODSEQ INPROGRESS MAILBOXID MODIFIED NOMODSEQ NOTSAVED TOOBIG "
+         "USEATTR").split()
 
 NEVER_SENT = {
     "ALERT": "nothing that an operator has to tell every user at once passes through the server",
@@ -170,6 +171,8 @@ NEVER_SENT = {
     "EXPIRED": "passwords do not expire",
     "HASCHILDREN": "a mailbox with inferiors can be deleted: it stays, empty",
     "INUSE": "mailboxes are renamed and deleted under the sessions that have them open, which follow or end",
+    "NOMODSEQ": "every mailbox keeps modification sequences",
+    "NOTSAVED": "there is no limit to refuse a result that was found",
     "PARSE": "a message that cannot be parsed is given as far as it can be, without a warning",
     "UIDNOTSTICKY": "UIDs are kept",
 }
@@ -198,6 +201,34 @@ def test_every_command_of_the_source_is_given_well_and_badly_by_a_script():
     assert {"LOGIN", "SELECT", "IDLE"} <= commands
     missing = {f"{c}-{how}" for c in commands for how in ("NO" if c in NEVER_OK else "OK", "BAD") if (c, how) not in SAID}
     assert missing == set()
+
+
+def test_every_command_that_takes_uids_is_given_them_by_a_script():
+    commands = source(r'^ *\{ SPAN\("([A-Z]+)"\), +\w+, +MAY_UID,', "imapd/command.c")
+    assert {"FETCH", "MOVE"} <= commands
+    assert {c for c in commands if (f"UID {c}", "") not in SAID} == set()
+
+
+WORDS = [
+    # commands that take them, where the source has the table, a row of it
+    (("SEARCH", "UID SEARCH"), "imapd/search_parse.c", r'^ *\{ "([A-Z]+)", +SEARCH_'),
+    (("SEARCH", "UID SEARCH"), "imapd/search_return.c", r'\{ "([A-Z]+)", RETURN_'),
+    (("FETCH", "UID FETCH"), "imapd/fetch_item.c", r'^ *\{ "([A-Z0-9.]+)", '),
+    (("FETCH", "UID FETCH"), "imapd/fetch_parse.c", r'^ *\{ "([A-Z]+)", '),
+    (("STATUS",), "imapd/status.c", r'\[[A-Z_]+\] = "([A-Z-]+)"'),
+    (("SORT", "UID SORT"), "imapd/sort.c", r'\[[A-Z]+\] = \{ "([A-Z]+)"'),
+    (("LIST",), "imapd/list.c", r'\{ "([A-Z-]+)", (?:SELECT|RETURN)_'),
+    (("ENABLE",), "imapd/misc.c", r'^ *\{ "(\S+)", [A-Z_0-9]+ \},'),
+]
+
+
+@pytest.mark.parametrize("commands, place, pattern", WORDS, ids=[w[1] for w in WORDS])
+def test_every_word_of_a_table_is_used_by_a_script(commands, place, pattern):
+    words = source(pattern, place)
+    assert len(words) > 2
+    lines = [line.upper() for command, line in imap_script.commands(SESSIONS) if command in commands]
+    unused = {w for w in words if not any(re.search(rf"(?<![\w.-]){re.escape(w.upper())}(?![\w.-])", line) for line in lines)}
+    assert unused == set()
 
 
 def test_every_capability_is_named_by_a_script():
