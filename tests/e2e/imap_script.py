@@ -329,8 +329,7 @@ class Run:
     def send(self, who, text):
         c = self.client(who)
         c.forbidden = []
-        word = text.split(" ")[0]
-        c.tags.add(word.encode())
+        c.tags.update(line.split(" ")[0].encode() for line in text.split("<0x0d><0x0a>"))
         pieces = self.to_send(text)
         c.send(pieces[0])
         for piece in pieces[1:]:
