@@ -210,10 +210,18 @@ static void wake_due(void)
     fiber_yield();
 }
 
+static void say_bye_to_all(void)
+{
+    while (!list_empty(&lot.parked)) {
+        for (int n = 0; n < BATCH && !list_empty(&lot.parked); n++)
+            wake(LIST_FIRST(&lot.parked, struct held, link), run_bye);
+        fiber_yield();
+    }
+}
+
 static void keep_time(void *arg)
 {
     struct heap_node *first;
-    struct held *h;
     int r = 0;
 
     (void)arg;
@@ -222,8 +230,7 @@ static void keep_time(void *arg)
         if (r == 0)
             wake_due();
     }
-    LIST_FOREACH(h, &lot.parked, struct held, link)
-        wake(h, run_bye);
+    say_bye_to_all();
     lot.keeper = NULL;
 }
 

@@ -2,6 +2,7 @@
 """What survives parking, what a parked client finds that the world has done to its mailbox, and unlucky moments."""
 import random
 import re
+import shutil
 import socket
 import ssl
 import threading
@@ -13,7 +14,7 @@ from instance import SLOW
 from test_compress import Deflated
 from test_parking import close, deliver, parked
 
-USERS = ("ann", "ben", "cat", "dan", "eve", "fay")
+USERS = ("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,24 @@ def test_a_parked_client_keeps_its_mailbox_whatever_becomes_of_its_name(suite):
         client.send("a1 FETCH 1:* (UID)")
         assert [client.line() for _ in heard] == heard, MOVED[n]
     close(other, *(client for client, _, _ in waiting))
+
+
+def test_a_parked_client_whose_uids_are_void_is_told(suite):
+    """The index is lost: what is rebuilt has another UIDVALIDITY."""
+    clients = [Deflated(suite, "hal"), Deflated(suite, "hal", tls=True)]
+    clients[0].append(3)
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.ok("SEARCH RETURN (SAVE) ALL")
+    parked(suite)
+    shutil.rmtree(suite.maildir("hal") / "postern.index")
+    for client in clients:
+        client.send("a1 FETCH $ (UID)")
+        assert [client.line(), client.line()] == BYE
+    again = Deflated(suite, "hal")
+    again.ok("SELECT INBOX")
+    assert len(again.ok("FETCH 1:* (UID)")) == 3
+    close(again, *clients)
 
 
 def test_a_keyword_that_no_file_name_can_carry_reaches_a_parked_client_in_idle(suite):
@@ -231,3 +250,28 @@ def test_nothing_is_lost_that_happens_while_a_session_parks(suite):
         client.done()
         assert len(client.ok("FETCH 1:* (UID)")) == n
     close(*clients)
+
+
+def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
+    """Those that wait for their turn may leave or speak meanwhile, and more may happen."""
+    clients = [Deflated(suite, "gus") for _ in range(80)]
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
+    parked(suite)
+    deliver(suite, "gus")
+    for client in clients[60:70]:
+        client.close()
+    for client in clients[70:]:
+        client.send("DONE")
+    deliver(suite, "gus")
+    for client in clients[:60]:
+        while client.line() != "* 2 EXISTS":
+            pass
+    for client in clients[70:]:
+        assert client.until("i1")[1].startswith("OK")
+        assert len(client.ok("FETCH 1:* (UID)")) == 2
+    parked(suite)
+    for client in clients[:60]:
+        assert not any("EXISTS" in line for line in client.done()[0])
+    close(*clients[:60], *clients[70:])
