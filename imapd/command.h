@@ -17,9 +17,6 @@ MAY_WAIT int command_idle_again(struct imap *s);
 /* Wait for DONE and set the answer (idle.c). */
 MAY_WAIT int idle_wait(struct imap *s);
 
-/* The capabilities of a signed-in client, "IMAP4rev1 ...", appended. */
-void command_capabilities(const struct imap *s, struct str *out);
-
 /*
  * A handler gets what follows the command's name (with its blank), parses all of it, does it,
  * sends untagged data and sets the answer with reply_...(). Returns 0, or negative when the session

@@ -17,6 +17,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "auto_mailboxes.h"
+#include "capability.h"
 #include "mailbox/account.h"
 #include "mailbox/quota.h"
 #include "sasl/session.h"
@@ -47,19 +49,15 @@ static void set_quota(struct session_client *c)
         log_warn_errno(r, "imap(%s): the quota rule has no effect", str_cstr(&c->user.user));
 }
 
-/* Some that are common have their special use by their name (RFC 6154). */
-static void make_mailboxes(const struct server *sv, struct session_client *c, struct account *account)
+/* What a new session has that one woken up has already */
+static void begin(struct imap *s, const struct session_client *c)
 {
-    struct span names = span_of(sv->params->imap_auto_mailboxes), name;
+    int r = auto_mailboxes(s->account, span_of(s->params->imap_auto_mailboxes));
 
-    while (span_word(&names, ", \t\r\n", &name)) {
-        int r = account_create(account, name);
-
-        if (r == 0)
-            r = account_subscribe(account, name, true);
-        if (r < 0 && r != -EEXIST)
-            log_warn_errno(r, "imap(%s): cannot make the mailbox %.*s", str_cstr(&c->user.user), SPAN_ARG(name));
-    }
+    if (r < 0)
+        log_warn_errno(r, "%s: cannot create a mailbox of imap_auto_mailboxes", s->log_name);
+    capability_hide_for_account(s, str_span(&c->user.user));
+    capability_hide_for_client(s, span_of(c->start.client_name));
 }
 
 /* Open the user's mail and serve; a failure is told to the client, which has been promised a
@@ -72,10 +70,8 @@ static void serve(const struct server *sv, struct session_client *c)
     make_log_name(c, &log_name);
     int r = account_open(maildir, &account, &err);
 
-    if (r == 0 && c->start.state.len == 0) {
+    if (r == 0 && c->start.state.len == 0)
         set_quota(c);
-        make_mailboxes(sv, c, account);
-    }
     if (r == 0 && chdir(maildir) < 0) /* where APPEND has its temporary files */
         r = -errno;
     if (r < 0) {
@@ -89,14 +85,16 @@ static void serve(const struct server *sv, struct session_client *c)
     }
 
     struct imap s = { .params = sv->params, .client = c->stream, .account = account, .front = c->front,
-                      .pass = str_span(&c->user.pass), .log_name = str_cstr(&log_name),
+                      .pass = str_span(&c->user.pass), .masks = sv->state, .log_name = str_cstr(&log_name),
                       .relayed = c->start.tls || c->start.compressed, .compressed = c->start.compressed,
                       .heard_ms = clock_ms() - c->start.silent_ms, .linger_ms = c->start.linger_ms };
 
-    if (c->start.state.len > 0)
+    if (c->start.state.len > 0) {
         imap_serve_again(&s, str_span(&c->start.state), &reason);
-    else
+    } else {
+        begin(&s, c);
         imap_serve(&s, span_of(c->start.tag), &reason);
+    }
     if (reason)
         log_end(&s, reason);
     imap_done(&s);
@@ -114,8 +112,15 @@ static void session(struct server *sv, struct stream *front, const struct peer *
 
 static int start(struct server *sv)
 {
+    static struct capability_masks masks;
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = capability_masks_open(sv->params, &masks, &err);
+
+    if (r < 0)
+        log_error("%s", str_cstr(&err));
+    sv->state = &masks;
     daemon_keep_waiting(sv, (size_t)sv->params->imap_process_min_avail);
-    return 0;
+    return r;
 }
 
 int main(int argc, char **argv)

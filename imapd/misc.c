@@ -6,6 +6,7 @@
  * Runs in: imapd (input is hostile).
  */
 #include "base/mem.h"
+#include "capability.h"
 #include "command.h"
 #include "reply.h"
 #include "untagged.h"
@@ -13,29 +14,13 @@
 /* RFC 2971 section 3.3 */
 #define ID_PAIRS_MAX 30
 
-static const char *const capabilities[] = {
-#define CAPABILITY(name, where) name,
-#include "imapd/capability.def"
-#undef CAPABILITY
-};
-
-void command_capabilities(const struct imap *s, struct str *out)
-{
-    for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
-        str_addf(out, "%s%s", i > 0 ? " " : "", capabilities[i]);
-    if (s->front && !s->compressed)
-        str_add_str(out, " COMPRESS=DEFLATE");
-    if (s->params->message_size_limit > 0)
-        str_addf(out, " APPENDLIMIT=%lld", (long long)s->params->message_size_limit);
-}
-
 int cmd_capability(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str list = STR_INIT;
 
     if (!parse_end(p))
         return reply_bad(s, "CAPABILITY takes no arguments.");
-    command_capabilities(s, &list);
+    capability_put(s, &list);
     imap_printf(s, "* CAPABILITY %s\r\n", str_cstr(&list));
     return reply_ok(s, "Capability completed.");
 }
@@ -65,8 +50,8 @@ int cmd_namespace(struct imap *s, struct parse *p)
     return reply_ok(s, "Namespace completed.");
 }
 
-/* id_params_list = "(" *(string SP nstring) ")" / nil */
-static bool parse_id(struct parse *p)
+/* id_params_list = "(" *(string SP nstring) ")" / nil; *ret_name: the value of "name" */
+static bool parse_id(struct parse *p, struct span *ret_name)
 {
     struct span field, value;
 
@@ -80,6 +65,8 @@ static bool parse_id(struct parse *p)
         if (n == ID_PAIRS_MAX || !parse_string(p, &field) || !parse_sp(p) ||
             !parse_nstring(p, &value))
             return false;
+        if (span_eq_nocase_str(field, "name"))
+            *ret_name = value;
         parse_sp(p); /* between two pairs; some clients leave one at the end as well */
     }
     return parse_end(p);
@@ -88,11 +75,12 @@ static bool parse_id(struct parse *p)
 int cmd_id(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str line = STR_INIT;
-    struct span pairs = span_of(s->params->imap_id_send), word;
+    struct span pairs = span_of(s->params->imap_id_send), name = SPAN_NULL, word;
     bool first = true;
 
-    if (!parse_id(p))
+    if (!parse_id(p, &name))
         return reply_bad(s, "ID takes a list of at most %d pairs, or NIL.", ID_PAIRS_MAX);
+    capability_hide_for_client(s, name);
     str_add_str(&line, "* ID ");
     while (span_word(&pairs, " \t,", &word)) {
         str_add_str(&line, first ? "(" : " ");

@@ -167,6 +167,7 @@ int park_resume(struct imap *s, struct span state, bool *ret_idling)
     s->modseq_held = p.modseq_held;
     s->keywords_told = p.keywords_told;
     s->bad_commands = p.bad_commands;
+    s->hidden = p.hidden;
     s->stats = p.stats;
     str_set(&s->tag, p.tag);
     *ret_idling = p.idling;

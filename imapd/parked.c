@@ -2,7 +2,7 @@
 /*
  * parked.c - what a session is made of between two commands, as bytes
  *
- *     sum u64  version u8  flags u8  keywords u32  bad commands u32  counters u64...  length u8, tag
+ *     sum u64  version u8  flags u8  keywords u32  bad commands u32  hidden u64  counters u64...  length u8, tag
  *     number u32, { from u32, to u32 }... of "$"  snapshot
  *
  * Numbers are little-endian; the snapshot has a form of its own (mailbox/snapshot.c). The sum finds accidents. A
@@ -17,7 +17,7 @@
 
 #include "base/mem.h"
 
-enum { VERSION = 1, SUM_SIZE = 8, TAG_MAX = 255 };
+enum { VERSION = 2, SUM_SIZE = 8, TAG_MAX = 255 };
 enum flag { IDLING = 1, SELECTED = 2, CONDSTORE = 4, QRESYNC = 8, REV2 = 16, UTF8 = 32, HELD = 64, ALL_FLAGS = 127 };
 
 /* The counters in the order in which they stand */
@@ -64,6 +64,7 @@ void parked_encode(const struct imap *s, bool idling, struct str *ret)
     str_add_char(ret, (char)flags);
     put_u32(ret, (uint32_t)s->keywords_told);
     put_u32(ret, s->bad_commands);
+    put_u64(ret, s->hidden);
     for (size_t i = 0; i < ARRAY_LEN(counters); i++)
         put_u64(ret, *(const uint64_t *)(const void *)((const char *)&s->stats + counters[i]));
     str_add_char(ret, (char)tag.len);
@@ -124,7 +125,7 @@ static bool take_rest(struct span bytes, size_t tag_len, struct parked *p)
 
 int parked_decode(struct span bytes, struct parked *ret)
 {
-    const size_t fixed = SUM_SIZE + 2 + 2 * 4 + ARRAY_LEN(counters) * 8 + 1;
+    const size_t fixed = SUM_SIZE + 2 + 2 * 4 + 8 + ARRAY_LEN(counters) * 8 + 1;
     struct parked p = { .saved = SEQSET_INIT };
 
     if (bytes.len < fixed)
@@ -144,6 +145,7 @@ int parked_decode(struct span bytes, struct parked *ret)
     p.modseq_held = flags & HELD;
     p.keywords_told = (uint32_t)take(&bytes, 4);
     p.bad_commands = (uint32_t)take(&bytes, 4);
+    p.hidden = take(&bytes, 8);
     for (size_t i = 0; i < ARRAY_LEN(counters); i++)
         *(uint64_t *)(void *)((char *)&p.stats + counters[i]) = take(&bytes, 8);
     size_t tag_len = (size_t)take(&bytes, 1);

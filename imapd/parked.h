@@ -15,6 +15,7 @@ struct parked {
     bool selected;
     bool condstore, qresync, rev2, utf8, modseq_held;
     uint32_t keywords_told, bad_commands;
+    uint64_t hidden;
     struct imap_stats stats;
     struct span tag;
     struct seqset saved;        /* the caller's: seqset_done() */

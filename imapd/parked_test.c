@@ -14,7 +14,7 @@
 static void encode(struct str *bytes)
 {
     struct seqrange saved[] = { { 3, 5 }, { 9, 9 } };
-    struct imap s = { .condstore = true, .utf8 = true, .saved = { .items = saved, .len = 2, .cap = 2 }, .keywords_told = 3, .bad_commands = 2 };
+    struct imap s = { .condstore = true, .utf8 = true, .saved = { .items = saved, .len = 2, .cap = 2 }, .keywords_told = 3, .bad_commands = 2, .hidden = 1ull << 41 };
 
     s.stats.in = 1;
     s.stats.body_bytes = UINT64_MAX;
@@ -34,6 +34,7 @@ static void test_every_part_comes_back(void **state)
     assert_true(p.idling && p.condstore && p.utf8 && !p.rev2 && !p.qresync && !p.selected);
     assert_int_equal(p.keywords_told, 3);
     assert_int_equal(p.bad_commands, 2);
+    assert_true(p.hidden == 1ull << 41);
     assert_int_equal(p.stats.in, 1);
     assert_int_equal(p.stats.out, 0);
     assert_true(p.stats.body_bytes == UINT64_MAX);

@@ -17,6 +17,7 @@
 #include "command.h"
 #include "compress.h"
 #include "input.h"
+#include "capability.h"
 #include "park.h"
 #include "reply.h"
 #include "select.h"
@@ -41,7 +42,7 @@ static void welcome(struct imap *s, struct span tag)
         return;
     str_add(&line, tag);
     str_add_str(&line, " OK [CAPABILITY ");
-    command_capabilities(s, &line);
+    capability_put(s, &line);
     str_add_str(&line, "] Logged in\r\n");
     imap_write(s, str_span(&line));
 }

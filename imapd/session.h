@@ -51,6 +51,8 @@ struct imap {
     bool modseq_held;               /* told a HIGHESTMODSEQ before that of an expunge not told yet (RFC 7162 section 6) */
     bool rev2;                      /* ... IMAP4rev2 (RFC 9051) */
     bool utf8;                      /* ... UTF8=ACCEPT (RFC 6855) */
+    const struct capability_masks *masks;   /* whose tables are asked (capability.h); NULL: none */
+    uint64_t hidden;                /* capabilities that this client is not told of */
     struct seqset saved;            /* UIDs of the result that "$" stands for (RFC 5182) */
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 

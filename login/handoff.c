@@ -326,6 +326,7 @@ int login_hand_off(struct login *l, const char *ticket, struct span tag)
 
     snprintf(m.ticket, sizeof m.ticket, "%s", ticket);
     snprintf(m.tag, sizeof m.tag, SPAN_FMT, SPAN_ARG(tag));
+    snprintf(m.client_name, sizeof m.client_name, "%s", l->client_name);
     int r = begin(h, &m, &res);
     str_free(&m.input);
     if (r < 0) {

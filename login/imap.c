@@ -14,9 +14,10 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "login/id.h"
 #include "sasl/offer.h"
 
-enum { TAG_MAX = 200 };
+enum { TAG_MAX = 200, ID_PAIRS_MAX = 30 };
 
 struct imap_line {
     struct login *l;
@@ -36,11 +37,21 @@ static const struct {
 #undef CAPABILITY
 };
 
+static bool is_hidden(const struct login *l, const char *capability)
+{
+    struct span list = span_of(l->sv->params->imap_discard_capabilities), name;
+
+    while (span_word(&list, " ,\t\r\n", &name))
+        if (span_eq_nocase_str(name, capability))
+            return true;
+    return false;
+}
+
 static void put_capabilities(struct login *l)
 {
     stream_puts(l->client, "CAPABILITY");
     for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
-        if (capabilities[i].where == EVERYWHERE)
+        if (capabilities[i].where == EVERYWHERE && !is_hidden(l, capabilities[i].name))
             stream_printf(l->client, " %s", capabilities[i].name);
     if (l->server->tls && !l->tls)
         stream_puts(l->client, " STARTTLS");
@@ -308,20 +319,52 @@ static int cmd_logout(struct imap_line *c)
     return 0;
 }
 
-/* RFC 2971: the client's pairs are not needed before sign-in; literals in them are. */
+/* string SP nstring; 1, or 0: there is none. A missing value leaves *value empty. */
+static int id_pair(struct imap_line *c, struct str *field, struct str *value)
+{
+    str_reset(field);
+    str_reset(value);
+    c->rest = span_skip_ws(c->rest);
+    if (c->rest.len == 0 || c->rest.ptr[0] == ')')
+        return 0;
+    int r = argument(c, field);
+
+    c->rest = span_skip_ws(c->rest);
+    if (r == 0 && span_starts_nocase(c->rest, (struct span)SPAN("NIL")))
+        c->rest = span_from(c->rest, 3);
+    else if (r == 0)
+        r = argument(c, value);
+    return r < 0 ? r : 1;
+}
+
+/* id_params_list = "(" *(string SP nstring) ")" / nil. 1, or 0: it is none; negative: as argument(). */
+static int id_list(struct imap_line *c)
+{
+    _cleanup_(str_free) struct str field = STR_INIT, value = STR_INIT;
+    int r = 1;
+
+    c->rest = span_trim(c->rest);
+    if (span_eq_nocase_str(c->rest, "NIL"))
+        return 1;
+    if (!span_take(&c->rest, '('))
+        return 0;
+    for (size_t n = 0; n <= ID_PAIRS_MAX && (r = id_pair(c, &field, &value)) > 0; n++)
+        login_id_field(c->l, str_span(&field), str_span(&value));
+    return r < 0 ? r : r == 0 && span_eq_str(span_trim(c->rest), ")");
+}
+
+/* RFC 2971 */
 static int cmd_id(struct imap_line *c)
 {
-    struct announcement a;
-    int r = 0;
+    int r = id_list(c);
 
-    while (r == 0 && is_announced(c->rest, &a)) {
-        _cleanup_(str_free) struct str skipped = STR_INIT;
-        c->rest = span_from(c->rest, a.at);
-        r = literal_argument(c, &skipped);
-    }
     if (r < 0)
         return refuse_argument(c, r);
-    stream_puts(c->l->client, "* ID (\"name\" \"Postern\")\r\n");
+    if (r == 0) {
+        bad(c, "ID takes a list of at most 30 pairs, or NIL");
+        return 0;
+    }
+    login_id_answer(c->l);
     answer(c, "OK ID completed.");
     return 0;
 }

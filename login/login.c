@@ -106,7 +106,8 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
         return -EINVAL;
     }
     if (open_tls(sv, s, &err) < 0 ||
-        match_list_open(sv->params->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok, &err) < 0) {
+        match_list_open(sv->params->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok, &err) < 0 ||
+        match_list_open(sv->params->imap_trusted_networks, MATCH_HOST_ADDR, &s->trusted, &err) < 0) {
         log_error("%s", str_cstr(&err));
         return -1;
     }
@@ -227,6 +228,7 @@ void login_session(struct server *sv, struct stream *client, const struct peer *
     }
     l.plaintext_ok =
         match_list_has_client(l.server->plaintext_ok, span_of("unknown"), span_of(l.remote)) > 0;
+    l.trusted = match_list_has_client(l.server->trusted, span_of("unknown"), span_of(l.remote)) > 0;
     stream_set_deadline(client, clock_deadline_ms(sv->params->imap_login_timeout * 1000));
     if (!l.server->wrapper || login_start_tls(&l) == 0)
         talk(&l);

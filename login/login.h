@@ -4,6 +4,7 @@
  *
  *     main_imap.c, main_pop3.c   what each process is
  *     imap.c, pop3.c             the few commands before sign-in
+ *     id.c                       what ID says before sign-in
  *     authenticate.c             one SASL exchange with auth
  *     handoff.c and held.h       the connection goes to a session process; TLS stays here, and parked sessions
  */
@@ -12,6 +13,7 @@
 
 #include "daemon/daemon.h"
 #include "ipc/msg_auth.h"
+#include "ipc/msg_session.h"
 #include "table/table.h"
 #include "tls/server.h"
 
@@ -27,6 +29,7 @@ struct login_server {
     bool wrapper;                   /* TLS from the first byte */
     bool behind_proxy;              /* imap_upstream_proxy_protocol */
     struct match_list *plaintext_ok;
+    struct match_list *trusted;     /* imap_trusted_networks */
     struct ipc_pool *auth;
 };
 
@@ -41,6 +44,8 @@ struct login {
     unsigned remote_port, local_port;
     char session_id[40];
     bool tls, plaintext_ok, done;
+    bool trusted;                   /* it may say for whom it speaks (id.c) */
+    char client_name[SESSION_CLIENT_NAME_MAX];  /* as ID says; "" before */
     int failures, bad_commands;
     char method[32];                /* last mechanism tried */
     struct str user;                /* last user tried, escaped for the log */

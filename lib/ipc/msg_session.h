@@ -36,6 +36,7 @@
 #include "ipc/msg_auth.h"
 
 #define SESSION_STATE_MAX 65536
+#define SESSION_CLIENT_NAME_MAX 104
 enum { SESSION_WATCHED = 2 };   /* directories */
 enum { SESSION_LINGER_MAX_MS = 24 * 60 * 60 * 1000 };
 
@@ -49,6 +50,7 @@ struct session_start {
     uint32_t tls, compressed;
     uint64_t silent_ms;         /* of a parked session, and this: */
     uint32_t linger_ms;
+    char client_name[SESSION_CLIENT_NAME_MAX];      /* what ID has said before sign-in; "" for parked ones */
     char tag[256];              /* IMAP tag of LOGIN/AUTHENTICATE; empty for POP3 */
     struct str input;           /* bytes the front had read already */
 };
@@ -58,7 +60,7 @@ IPC_SHAPE(session_start, IPC_STR(session_start, ticket), IPC_DYN(session_start, 
     IPC_U32(session_start, client_port, 65535), IPC_U32(session_start, local_port, 65535),
     IPC_U32(session_start, tls, 1), IPC_U32(session_start, compressed, 1),
     IPC_U64(session_start, silent_ms, INT64_MAX), IPC_U32(session_start, linger_ms, SESSION_LINGER_MAX_MS),
-    IPC_STR(session_start, tag),
+    IPC_STR(session_start, client_name), IPC_STR(session_start, tag),
     IPC_DYN(session_start, input, 65536),);
 
 struct session_started {

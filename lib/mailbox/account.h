@@ -47,6 +47,10 @@ int account_delete(struct account *a, struct span name);
 int account_set_special_use(struct account *a, struct span name, struct span use);
 int account_rename(struct account *a, struct span from, struct span to);
 int account_subscribe(struct account *a, struct span name, bool on);
+/* Is there a mailbox of this name? One look at the directory. */
+bool account_has(const struct account *a, struct span name);
+/* The use that a mailbox of this name has if no other was given it, as in struct mailbox_info; NULL: none */
+const char *account_use_of_name(struct span name);
 
 struct mailbox_status {
     uint32_t messages, recent, unseen, uidnext, uidvalidity;

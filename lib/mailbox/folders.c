@@ -321,6 +321,21 @@ void account_list_free(struct mailbox_info *l, size_t len)
     free(l);
 }
 
+const char *account_use_of_name(struct span name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(special_uses); i++)
+        if (span_eq_str(name, special_uses[i].name))
+            return find_use(span_of(special_uses[i].use));
+    return NULL;
+}
+
+bool account_has(const struct account *a, struct span name)
+{
+    _cleanup_(str_free) struct str dir = STR_INIT;
+
+    return maildir_folder_dir(name, &dir) == 0 && folder_exists(a, str_span(&dir));
+}
+
 /* ---- create, delete, rename ---- */
 
 int account_create(struct account *a, struct span name)

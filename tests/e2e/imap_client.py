@@ -7,13 +7,15 @@ import socket
 class Client:
     """One IMAP connection: what is sent, what comes back, byte for byte; literals stay in their lines."""
 
-    def __init__(self, suite, user):
+    def __init__(self, suite, user, early=()):      # early: commands before it signs in
         self.sock = socket.create_connection(("127.0.0.1", suite.port["imap"]), 60)
         self.file = self.sock.makefile("rb")
         self.tags = 0
         self.greeting = self.file.readline()
         assert self.greeting.startswith(b"* OK")
-        self.ok(f'LOGIN {suite.address(user)} "{suite.password}"')
+        for command in early:
+            self.ok(command)
+        _, self.welcome = self.ok(f'LOGIN {suite.address(user)} "{suite.password}"')
 
     def line(self):
         """A line with the literals in it, without its end."""

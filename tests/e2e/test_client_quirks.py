@@ -4,6 +4,7 @@ import imaplib
 import poplib
 import re
 import shutil
+import socket
 import ssl
 import threading
 import time
@@ -16,8 +17,16 @@ from instance import SLOW, wait_until
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi",
-                                *(name.lower() for name in LIBRARIES)))
+    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "ken",
+                                *(name.lower() for name in LIBRARIES)),
+                         params={
+        "imap_auto_mailboxes": "Drafts, Sent, Junk, Trash, Archive",
+        "imap_trusted_networks": "127.0.0.9/32",
+        "imap_hibernate_timeout": "1s",
+        "imap_discard_capabilities": "THREAD=ORDEREDSUBJECT, LITERAL+",
+        "imap_discard_capability_maps": "inline:{ { heidi@a.test = COMPRESS=DEFLATE, condstore QRESYNC } { @b.test = IDLE } }",
+        "imap_discard_capability_id_maps": "inline:{ { outlook = IDLE MOVE APPENDLIMIT UNKNOWN } }",
+    })
 
 
 @pytest.fixture
@@ -51,13 +60,12 @@ def test_thunderbird_sees_flags_in_lsub_and_may_write_a_separator_behind_a_name(
         ("A", 'SUBSCRIBE "Lists/"', r"OK"),
         ("A", "SUBSCRIBE Lists/c", r"OK"),
         ("A", "SUBSCRIBE Gone/away", r"OK"),
-        ("A", "CREATE Trash", r"OK"),
-        ("A", "SUBSCRIBE Trash", r"OK"),
         ("A", 'LIST "" "Lists/"', r'\* LIST \(\\HasChildren\) "/" Lists$', r"OK"),
         ("A", 'LIST "Lists/" %', r'\* LIST \(\\HasNoChildren\) "/" Lists/c$', r"OK"),
         ("A", 'LSUB "" *', r'\* LSUB \(\\Noselect\) "/" Gone/away$', r'\* LSUB \(\\HasChildren\) "/" Lists$',
          r'\* LSUB \(\\HasNoChildren\) "/" Lists/c$', r'\* LSUB \(\\HasNoChildren \\Trash\) "/" Trash$', r"OK"),
-        ("A", 'LSUB "" %', r'\* LSUB \(\\Noselect\) "/" Gone$', r'\* LSUB \(\\HasChildren\) "/" Lists$', r"OK"),
+        ("A", 'LSUB "" %', r'\* LSUB \(\\Noselect\) "/" Gone$', r'\* LSUB \(\\HasNoChildren \\Junk\) "/" Junk$',
+         r'\* LSUB \(\\HasChildren\) "/" Lists$', r"OK"),
         ("A", 'SELECT "Lists/"', r"OK"),
         ("A", 'STATUS "Lists/" (MESSAGES)', r"\* STATUS Lists \(MESSAGES 0\)", r"OK"),
         ("A", 'UNSUBSCRIBE "Lists/"', r"OK"),
@@ -173,8 +181,6 @@ def test_pop3_unique_ids_are_never_used_again(suite, connect):
 def test_apple_mail_may_have_many_connections_at_once(suite, connect):
     names = ("Archive", "Drafts", "Junk", "Sent", "Trash")
     first = connect("erin")
-    for name in names:
-        first.run(f"CREATE {name}")
     clients = [connect("erin") for _ in range(24)]
     for i, client in enumerate(clients):
         client.ok(f"SELECT {('INBOX', *names)[i % 6]}")
@@ -249,6 +255,94 @@ def test_mbsync_may_send_500_commands_in_one_burst(suite, connect, service):
     assert bodies == sum(b"BODY" in t.encode() for t in burst)
     assert c.status(mailbox, "(MESSAGES)")[1][0].endswith(b"(MESSAGES %d)" % (1 + sum("APPEND" in t for t in burst)))
     c.logout()
+
+
+def test_apple_mail_finds_the_five_folders_it_would_make_otherwise(suite, connect):
+    """Subscribed, with their uses; not twice, and not where another mailbox has the use."""
+    uses = {"Archive": "\\Archive", "Drafts": "\\Drafts", "Junk": "\\Junk", "Sent": "\\Sent", "Trash": "\\Trash"}
+    a = connect("ivan")
+    for command in ('LIST (SPECIAL-USE) "" * RETURN (SUBSCRIBED)', 'LSUB "" *'):
+        lines, _ = a.ok(command)
+        assert [line.rpartition(" ")[2] for line in lines] == list(uses)
+        assert all(use in line for line, use in zip(lines, uses.values()))
+    # What the user did away with comes back only if nothing else has its use.
+    for command in ("DELETE Junk", "RENAME Sent Posted", "CREATE Outbox (USE (\\Sent))", "UNSUBSCRIBE Drafts"):
+        a.ok(command)
+    a = connect("ivan")
+    names = [line.rpartition(" ")[2] for line in a.ok('LIST "" *')[0]]
+    assert sorted(names) == ["Archive", "Drafts", "INBOX", "Junk", "Outbox", "Posted", "Trash"]
+    assert '* LSUB (\\HasNoChildren \\Drafts) "/" Drafts' not in a.ok('LSUB "" *')[0]
+
+
+def test_web_mail_says_for_whom_it_signs_in_and_nobody_else_may(suite):
+    def sign_in(source, identity, password):
+        with socket.create_connection(("127.0.0.1", suite.port["imap"]), 60, source_address=(source, 0)) as sock, sock.makefile("rwb") as file:
+            file.readline()
+            file.write(f'a ID {identity}\r\nb LOGIN judy@a.test {password}\r\n'.encode())
+            file.flush()
+            said = []
+            while not (line := file.readline()).startswith(b"b "):
+                assert line, said
+                said.append(line)
+            return said
+
+    pairs = '("x-originating-ip" "%s" "name" "Roundcube" "x-originating-port" "4711" "x-connected-ip" NIL)'
+    assert sign_in("127.0.0.9", pairs % "192.0.2.7", suite.password)[-1] == b"a OK ID completed.\r\n"
+    suite.wait_log(r"imap-login: Login: user=<judy@a.test>, method=\S+, rip=192\.0\.2\.7, lip=127\.0\.0\.1")
+    sign_in("127.0.0.9", pairs % "2001:db8::7", suite.password)
+    suite.wait_log(r"imap-login: Login: user=<judy@a.test>, method=\S+, rip=2001:db8::7, lip=")
+    # A literal, as some libraries send all strings
+    sign_in("127.0.0.9", '("x-originating-ip" {9+}\r\n192.0.2.8)', suite.password)
+    suite.wait_log(r"Login: user=<judy@a.test>, method=\S+, rip=192\.0\.2\.8,")
+    sign_in("127.0.0.9", pairs % "not an address", suite.password)
+    suite.wait_log(r"127\.0\.0\.9: x-originating-ip is no address")
+    suite.wait_log(r"Login: user=<judy@a.test>, method=\S+, rip=127\.0\.0\.9,")
+    sign_in("127.0.0.8", pairs % "192.0.2.66", suite.password)
+    suite.wait_log(r"Login: user=<judy@a.test>, method=\S+, rip=127\.0\.0\.8,")
+    # The delays and lock-outs are those of the one who tries, not of the web mail.
+    sign_in("127.0.0.9", pairs % "192.0.2.9", "wrong")
+    suite.wait_log(r"auth failed, 1 attempts in \d+ secs\): user=<judy@a.test>, method=\S+, rip=192\.0\.2\.9,")
+    assert "192.0.2.66" not in suite.log()
+
+
+@pytest.mark.parametrize("identity", ["(", "()x", '("name")', '("name" "x"', '("name" "x") y', "foo", '("a" {3}', '("a" foo)',
+                                      "(" + '"a" "b" ' * 31 + ")"])
+def test_an_id_that_is_none_is_refused_before_and_after_sign_in(suite, connect, identity):
+    with socket.create_connection(("127.0.0.1", suite.port["imap"]), 60) as sock, sock.makefile("rwb") as file:
+        file.readline()
+        file.write(f"a ID {identity}\r\n".encode() + b"b NOOP\r\n")
+        file.flush()
+        lines = [file.readline(), file.readline()]
+        assert lines[0].startswith((b"a BAD", b"+ ")), lines
+    if "{" not in identity:
+        assert connect("ken").run(f"ID {identity}")[1].startswith("BAD")
+
+
+def test_an_operator_hides_capabilities_by_account_and_by_the_client_s_name(suite, connect):
+    def capabilities(client):
+        (line,), _ = client.ok("CAPABILITY")
+        return set(line.split()[2:])
+
+    everybody = capabilities(connect("ken"))
+    assert {"IDLE", "MOVE", "CONDSTORE", "QRESYNC", "COMPRESS=DEFLATE"} < everybody and "THREAD=ORDEREDSUBJECT" not in everybody
+    assert "THREAD=REFERENCES" in everybody and "LITERAL+" not in everybody
+    assert "LITERAL+" not in connect("ken").greeting.decode()
+    a = connect("heidi")
+    assert everybody - capabilities(a) == {"COMPRESS=DEFLATE", "CONDSTORE", "QRESYNC"} and capabilities(a) < everybody
+    a.ok("SELECT INBOX (CONDSTORE)")         # hidden, not switched off
+    limit = {c for c in everybody if c.startswith("APPENDLIMIT=")}
+    assert limit
+    # By the name, also of one who says it before the sign-in, and after the session has slept.
+    early = Client(suite, "ken", early=['ID ("vendor" "Microsoft" "name" "Outlook")'])
+    late = connect("ken")
+    assert " IDLE " not in early.welcome and " IDLE " in late.welcome
+    late.ok('ID ("name" "OUTLOOK" "version" NIL)')
+    for client in (early, late):
+        assert everybody - capabilities(client) == {"IDLE", "MOVE"} | limit
+    time.sleep(1.5)     # longer than imap_hibernate_timeout
+    for client in (early, late):
+        assert everybody - capabilities(client) == {"IDLE", "MOVE"} | limit
+    early.close()
 
 
 # Conversations as the libraries have them that other programs are made of
