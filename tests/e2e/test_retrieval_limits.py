@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -373,3 +374,12 @@ def test_limits_of_pop3_are_named_and_the_connection_lives(raw, suite):
         assert p.ask("X\r\n").startswith("-ERR Unknown")
     assert p.line() == "-ERR Too many bad commands."
     assert p.line() == ""
+
+
+def test_the_manual_names_each_limit_with_its_default(suite):
+    page = (Path(__file__).resolve().parents[2] / "docs/limits.md").read_text()
+    named = dict(re.findall(r"`((?:imap|pop3|mime|header|message)_[a-z_0-9]+)`(?: (\w+))?", page))
+    assert len(named) > 20
+    defaults = dict(line.split(" = ") for line in suite.tool("postconf", "-d", *named).splitlines())
+    for name, default in named.items():
+        assert not re.match(r"\d", default) or defaults[name] == default, name
