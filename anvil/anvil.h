@@ -6,11 +6,13 @@
 #define ANVIL_ANVIL_H
 
 #include "anvil/counters.h"
+#include "anvil/places.h"
 #include "daemon/daemon.h"
 #include "table/cache.h"
 
 struct anvil {
     struct counters *counters;
+    struct places *places;      /* of live mailbox sessions */
     struct cache *passed;       /* clients that have passed their tests; NULL: cannot be kept */
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * main.c - anvil: counts what each client does to all server processes together
+ * main.c - anvil: counts what each client does to all server processes together, and live mailbox sessions
  *
  * One process counts for all, so that a limit is exact however many processes serve; and it keeps the list of the
  * clients that have passed the tests before the greeting. Counts live in memory and end with it. It
@@ -112,6 +112,7 @@ static int start(struct server *sv)
 {
     struct anvil *a = mem_new(struct anvil);
 
+    a->places = places_new();
     a->counters = counters_new((uint64_t)sv->params->anvil_rate_time_unit * 1000);
     sv->state = a;
     tzset(); /* reads a file, which is out of reach later */

@@ -52,7 +52,9 @@ int compress_begin(struct imap *s)
     if (s->relayed)
         shutdown(stream_fd(s->client), SHUT_WR); /* so that the front knows where the plain text ends */
     ipc_send(s->front, &session_compress_shape, &ask);
-    r = ipc_recv(s->front, &session_compressed_shape, &answer);
+    r = session_front_skip(s->front);
+    if (r == 0)
+        r = ipc_recv(s->front, &session_compressed_shape, &answer);
     if (r == 0)
         r = ipc_recv_fd(s->front, &fd);
     if (r < 0)

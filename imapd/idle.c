@@ -130,9 +130,9 @@ static int wait_for_line(struct imap *s, struct span *ret)
     watcher_start(&w, s);
     int r = untagged_sync(s, UNTAGGED_EXPUNGE);
     if (r == 0) {
-        fiber_set_idle(true);
+        imap_set_idle(s, true);
         r = stream_getline(s->client, DONE_LIMIT, ret);
-        fiber_set_idle(false);
+        imap_set_idle(s, false);
     }
     watcher_stop(&w);
     return r;

@@ -193,9 +193,9 @@ int input_command(struct imap *s, struct span *ret)
     bool sync;
 
     s->literal.pending = false;
-    fiber_set_idle(true); /* between two commands the session can be ended without harm */
+    imap_set_idle(s, true); /* between two commands the session can be ended without harm */
     int r = stream_peek(s->client, &line);
-    fiber_set_idle(false);
+    imap_set_idle(s, false);
 
     if (r < 0)
         return r;

@@ -84,7 +84,9 @@ static void serve(const struct server *sv, struct session_client *c)
         return;
     }
 
-    struct imap s = { .params = sv->params, .client = c->stream, .account = account, .front = c->front,
+    _cleanup_(session_front_done) struct session_front heard;
+    session_front_begin(&heard, c->front);
+    struct imap s = { .params = sv->params, .client = c->stream, .account = account, .front = c->front, .heard = &heard,
                       .pass = str_span(&c->user.pass), .masks = sv->state, .log_name = str_cstr(&log_name),
                       .relayed = c->start.tls || c->start.compressed, .compressed = c->start.compressed,
                       .heard_ms = clock_ms() - c->start.silent_ms, .linger_ms = c->start.linger_ms };

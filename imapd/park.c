@@ -51,7 +51,9 @@ static int hold(struct imap *s, bool watch)
     if (watch && send_directories(s) < 0)
         return -ENOENT;
     ipc_send(s->front, &session_hold_shape, &ask);
-    int r = ipc_recv(s->front, &session_held_shape, &answer);
+    int r = session_front_skip(s->front);
+    if (r == 0)
+        r = ipc_recv(s->front, &session_held_shape, &answer);
     return r < 0 ? r : !watch || answer.watched;
 }
 
@@ -82,7 +84,7 @@ int park_leave(struct imap *s, bool idling)
     stream_set_deadline(ipc_stream(s->front), clock_deadline_ms(FRONT_TIMEOUT_MS));
     int held = hold(s, idling && s->mb);
     if (held < 0) {
-        s->front = NULL; /* its end of the conversation is not known any more; main.c closes it */
+        imap_lose_front(s); /* its end of the conversation is not known any more; main.c closes it */
         return held == -ECANCELED ? held : 0;
     }
     int r = idling ? untagged_sync(s, UNTAGGED_EXPUNGE) : 0;
@@ -108,7 +110,7 @@ int park_hold_input(struct imap *s)
     stream_set_deadline(ipc_stream(s->front), clock_deadline_ms(FRONT_TIMEOUT_MS));
     int r = hold(s, false);
     if (r < 0) {
-        s->front = NULL;
+        imap_lose_front(s);
         return r;
     }
     if (!input_waits(s))
@@ -140,9 +142,9 @@ int park_pause(struct imap *s)
 {
     if (!can_park(s) || stream_buffered(s->client) > 0 || stream_flush(s->client) < 0)
         return 1;
-    fiber_set_idle(true);
+    imap_set_idle(s, true);
     int r = stream_wait_input(s->client, clock_deadline_ms(s->linger_ms));
-    fiber_set_idle(false);
+    imap_set_idle(s, false);
     return r;
 }
 

@@ -67,6 +67,30 @@ static void discard_input(const struct imap *s)
         continue;
 }
 
+void imap_set_idle(struct imap *s, bool idle)
+{
+    fiber_set_idle(idle);
+    if (s->heard)
+        session_front_idle(s->heard, idle);
+}
+
+void imap_lose_front(struct imap *s)
+{
+    s->front = NULL;
+    if (s->heard)
+        s->heard->ipc = NULL;
+}
+
+static const char *end_of_cancelled(const struct imap *s)
+{
+    if (s->heard && s->heard->word == FRONT_WANTS_ROOM) {
+        say_bye(s, "* BYE [LIMIT] Too many sessions of this user from this address: the idle ones end.\r\n");
+        return "Too many sessions of this user from this address";
+    }
+    say_bye(s, "* BYE [UNAVAILABLE] Server shutting down.\r\n");
+    return "Server shutting down";
+}
+
 static const char *end(struct imap *s, int r)
 {
     switch (r) {
@@ -74,8 +98,7 @@ static const char *end(struct imap *s, int r)
         say_bye(s, "* BYE Disconnected for inactivity.\r\n");
         return "Disconnected for inactivity";
     case -ECANCELED:
-        say_bye(s, "* BYE [UNAVAILABLE] Server shutting down.\r\n");
-        return "Server shutting down";
+        return end_of_cancelled(s);
     case -ESHUTDOWN:
         return NULL;
     case 0:

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "io/stream.h"
 #include "mailbox/account.h"
+#include "sasl/session_front.h"
 #include "seqset.h"
 
 enum imap_state {
@@ -35,6 +36,7 @@ struct imap {
     struct stream *client;
     struct account *account;
     struct ipc *front;              /* where it can be parked (park.h); NULL: nowhere */
+    struct session_front *heard;    /* what it says unasked; NULL: nothing */
     struct span pass;               /* with which it can be woken */
     const char *log_name;           /* "imap(user)<pid><session>" */
     bool relayed;                   /* client is a socket pair to the front */
@@ -77,6 +79,11 @@ struct imap {
 MAY_WAIT void imap_serve(struct imap *s, struct span sign_in_tag, const char **ret_reason);
 /* The same for one that was parked, as it was then. Without a reason it has parked. */
 MAY_WAIT void imap_serve_again(struct imap *s, struct span state, const char **ret_reason);
+
+/* It waits for its client from now on, and may be ended without harm; or it has work. */
+void imap_set_idle(struct imap *s, bool idle);
+/* The conversation with the front is out of step: the session cannot be parked any more. */
+void imap_lose_front(struct imap *s);
 
 /* The counters, as they stand at the end of the line in the log. */
 void imap_log_tally(const struct imap *s, struct str *out);

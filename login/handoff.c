@@ -306,6 +306,7 @@ static struct held *held_new(const struct login *l)
 
 void held_free(struct held *h)
 {
+    places_leave(h);
     watch_end(h);
     if (h->client && h->tls)
         stream_close_write(h->client);
@@ -318,9 +319,9 @@ void held_free(struct held *h)
     free(h);
 }
 
-int login_hand_off(struct login *l, const char *ticket, struct span tag)
+/* Begin a session for the client, which has a place. */
+static int begin_first(struct login *l, struct held *h, const char *ticket, struct span tag)
 {
-    struct held *h = held_new(l);
     struct session_start m = { .input = STR_INIT };
     struct session_started res;
 
@@ -329,14 +330,28 @@ int login_hand_off(struct login *l, const char *ticket, struct span tag)
     snprintf(m.client_name, sizeof m.client_name, "%s", l->client_name);
     int r = begin(h, &m, &res);
     str_free(&m.input);
-    if (r < 0) {
+    if (r < 0)
         log_warn("%s-login: no session for user %s: %s", l->server->protocol->name, str_cstr(&l->user),
                  res.text[0] ? res.text : strerror(-r));
+    else
+        login_log_success(l, res.pid);
+    return r;
+}
+
+int login_hand_off(struct login *l, const struct auth_result *who, struct span tag)
+{
+    struct held *h = held_new(l);
+    int r = places_take(h, str_span(&who->user));
+
+    if (r == 0)
+        r = begin_first(l, h, who->ticket, tag);
+    else
+        login_log_limit(l);
+    if (r < 0) {
         h->client = NULL;   /* it is still waiting for its answer */
         held_free(h);
         return r;
     }
-    login_log_success(l, res.pid);
     l->client = NULL;
     l->held = h;
     return 0;

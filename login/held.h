@@ -7,6 +7,8 @@
  *     lot.c       where parked ones wait for their client, their mailbox or their time
  *     deflate.c   COMPRESS=DEFLATE
  *     watch.c     tells of changes in directories that sessions have handed over
+ *     places.c    counts them with all others of their user, at anvil
+ *     idle.c      which of a user's sessions is idle, when there are too many
  *
  *     login ---> LIVE ---session_park---> PARKED ---client, mailbox, time---> LIVE ...
  *                  '--- the session ends, or the connection: gone ---'
@@ -16,18 +18,30 @@
 #ifndef LOGIN_HELD_H
 #define LOGIN_HELD_H
 
+#include "base/hash.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "ipc/msg_place.h"
 #include "ipc/msg_session.h"
 #include "login/login.h"
 
 struct deflate;
 struct relay;
 
+/* Its place among the sessions of its user (places.c). */
+struct place {
+    struct hash_node node;
+    uint64_t id;
+    char *user;                     /* NULL: it is not counted */
+    enum place_state { PLACE_ASKED, PLACE_REFUSED, PLACE_TAKEN } state;
+    uint64_t busy_until;            /* asked to end it was busy; not asked again before */
+};
+
 struct held {
     struct server *sv;
     struct stream *client;
     struct ipc *session;            /* NULL: parked */
+    struct place place;
     struct deflate *deflate;        /* NULL: not compressed */
     struct relay *relay;            /* NULL: the session has the client's own socket */
     bool tls, idling;
@@ -55,8 +69,18 @@ MAY_WAIT void held_live(struct held *h);
 MAY_WAIT int held_resume(struct held *h);
 void held_free(struct held *h);
 
+/* places.c. A place for it: 0, or -EUSERS. places_leave() gives it back; harmless if it has none. */
+MAY_WAIT int places_take(struct held *h, struct span user);
+void places_leave(struct held *h);
+/* idle.c. May it be ended to make room for another of its user, and how long has its client said nothing? */
+enum place_rank idle_judge(const struct held *h, uint64_t *ret_silent_ms);
+/* End it. If it has a process that lives, that is asked to, and does so by `until` if it is idle. */
+void idle_end(struct held *h, uint64_t until);
+
 /* lot.c: it is parked from now on; its fiber ends. */
 void lot_park(struct held *h);
+/* A parked one ends, to make room for another of its user. */
+void lot_evict(struct held *h);
 /* Something has changed in its mailbox. */
 void lot_changed(struct held *h);
 /* What it was woken for has been done, or costs nobody else's time: the next one's turn. Harmless if it was not woken. */

@@ -246,12 +246,17 @@ static void answer_result(struct imap_line *c, const struct auth_result *res)
         [AUTH_NO_MECHANISM] = "NO Unsupported authentication mechanism.",
     };
 
-    if (res->status == AUTH_OK && login_hand_off(c->l, res->ticket, c->tag) == 0) {
+    int r = res->status == AUTH_OK ? login_hand_off(c->l, res, c->tag) : -EACCES;
+
+    if (r == 0) {
         c->l->done = true;
         c->l->failures = 0;
-        return;
+    } else if (r == -EUSERS) {
+        stream_printf(c->l->client, SPAN_FMT " NO [LIMIT] " LOGIN_LIMIT_TEXT "\r\n", SPAN_ARG(c->tag),
+                      (long long)login_limit(c->l));
+    } else {
+        answer(c, answers[res->status]);
     }
-    answer(c, answers[res->status]);
 }
 
 static int cmd_login(struct imap_line *c)

@@ -14,6 +14,7 @@
 #include "base/rand.h"
 #include "io/haproxy.h"
 #include "login/held.h"
+#include "login/places.h"
 
 enum { USER_LOG_MAX = 128, POOL_IDLE = 100 };
 
@@ -93,7 +94,7 @@ int login_reread(struct server *sv)
     return r;
 }
 
-int login_start(struct server *sv, const struct login_protocol *protocol)
+int login_start(struct server *sv, const struct login_protocol *protocol, int64_t limit)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     struct login_server *s = mem_new(struct login_server);
@@ -114,6 +115,7 @@ int login_start(struct server *sv, const struct login_protocol *protocol)
     int r = watch_open();
     if (r < 0)
         log_warn_errno(r, "mailboxes cannot be watched: sessions in IDLE are not parked");
+    s->places = places_new(protocol->name, limit);
     s->auth = ipc_pool_new("auth", sv->params->ipc_idle * 1000, POOL_IDLE);
     sv->state = s;
     return 0;
@@ -124,6 +126,18 @@ const char *login_patience_ends(const struct login *l)
     if (l->failures >= l->sv->params->imap_login_failure_limit)
         return "Too many failed sign-ins.";
     return l->bad_commands >= l->sv->params->imap_bad_command_limit ? "Too many invalid commands." : NULL;
+}
+
+void login_stop(struct server *sv)
+{
+    struct login_server *s = sv->state;
+
+    places_drain(s->places);
+}
+
+int64_t login_limit(const struct login *l)
+{
+    return places_limit(l->server->places);
 }
 
 bool login_may_sign_in(const struct login *l)
@@ -163,12 +177,23 @@ void login_log_success(const struct login *l, unsigned session_pid)
              session_pid, l->tls ? ", TLS" : "", l->session_id);
 }
 
+/* No failure of the sign-in, which log watchers would count. */
+void login_log_limit(struct login *l)
+{
+    l->limited = true;
+    log_info("%s-login: " LOGIN_LIMIT_TEXT ": user=<%s>, method=%s, rip=%s, lip=%s%s, session=<%s>",
+             l->server->protocol->name, (long long)login_limit(l), str_cstr(&l->user), l->method, l->remote,
+             l->local, l->tls ? ", TLS" : "", l->session_id);
+}
+
 /* The 2.3 form of Dovecot, which published filters of log watchers match. */
 void login_log_failure(const struct login *l, const char *reason)
 {
     const char *name = l->server->protocol->name;
     unsigned secs = (unsigned)((clock_ms() - l->started_ms) / 1000);
 
+    if (l->failures == 0 && l->limited)
+        return;     /* that has been said */
     if (l->failures > 0)
         log_info("%s-login: Disconnected (auth failed, %d attempts in %u secs): user=<%s>, method=%s, "
                  "rip=%s, lip=%s%s, session=<%s>", name, l->failures, secs, str_cstr((struct str *)&l->user),

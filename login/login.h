@@ -6,6 +6,7 @@
  *     imap.c, pop3.c             the few commands before sign-in
  *     id.c                       what ID says before sign-in
  *     authenticate.c             one SASL exchange with auth
+ *     places.c, idle.c           how many sessions a user has, and which of them ends when there are too many
  *     handoff.c and held.h       the connection goes to a session process; TLS stays here, and parked sessions
  */
 #ifndef LOGIN_LOGIN_H
@@ -31,6 +32,7 @@ struct login_server {
     struct match_list *plaintext_ok;
     struct match_list *trusted;     /* imap_trusted_networks */
     struct ipc_pool *auth;
+    struct places *places;          /* how many sessions each user has */
 };
 
 struct held;
@@ -46,6 +48,7 @@ struct login {
     bool tls, plaintext_ok, done;
     bool trusted;                   /* it may say for whom it speaks (id.c) */
     char client_name[SESSION_CLIENT_NAME_MAX];  /* as ID says; "" before */
+    bool limited;                   /* the last sign-in was right, and one too many */
     int failures, bad_commands;
     char method[32];                /* last mechanism tried */
     struct str user;                /* last user tried, escaped for the log */
@@ -54,9 +57,11 @@ struct login {
 };
 
 /* start() of both programs. */
-int login_start(struct server *sv, const struct login_protocol *protocol);
+int login_start(struct server *sv, const struct login_protocol *protocol, int64_t limit);
 /* A certificate has changed: struct daemon's reread. */
 MAY_WAIT int login_reread(struct server *sv);
+/* Draining has begun: struct daemon's stop. */
+void login_stop(struct server *sv);
 
 /* Accept a client: addresses, TLS in wrapper mode. talk() then speaks the protocol until l->done. */
 MAY_WAIT void login_session(struct server *sv, struct stream *client, const struct peer *peer,
@@ -85,11 +90,16 @@ MAY_WAIT void login_password(struct login *l, struct span user, struct span pass
 /*
  * Hand the signed-in client to a session process. tag: of the sign-in command, "" for POP3. 0: the session has it,
  * and answers; login_session() goes on with l->held when talk() has ended, and with it what was left of the
- * sign-in. Negative: no session could be had, the client still waits for its answer.
+ * sign-in. Negative: no session could be had (-EUSERS: the user has as many as are allowed, none of them idle), the
+ * client still waits for its answer.
  */
-MAY_WAIT int login_hand_off(struct login *l, const char *ticket, struct span tag);
+MAY_WAIT int login_hand_off(struct login *l, const struct auth_result *who, struct span tag);
+
+#define LOGIN_LIMIT_TEXT "Maximum number of connections from user+IP exceeded (mail_max_userip_connections=%lld)"
+int64_t login_limit(const struct login *l);
 
 void login_log_success(const struct login *l, unsigned session_pid);
+void login_log_limit(struct login *l);
 void login_log_failure(const struct login *l, const char *reason);
 
 #endif

@@ -167,6 +167,20 @@ static void wake_next(void)
     }
 }
 
+static void run_evicted(void *arg)
+{
+    struct held *h = arg;
+
+    places_leave(h);    /* before the goodbye, which a client that is not there any more may make long */
+    end(h, "* BYE [LIMIT] Too many sessions of this user from this address: the idle ones end.\r\n",
+        "Too many sessions of this user from this address");
+}
+
+void lot_evict(struct held *h)
+{
+    wake(h, run_evicted);
+}
+
 void lot_changed(struct held *h)
 {
     if (!h->in_lot || h->waits_turn)

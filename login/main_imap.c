@@ -12,7 +12,7 @@ static int start(struct server *sv)
 {
     static const struct login_protocol imap = { "imap", "imapd" };
 
-    return login_start(sv, &imap);
+    return login_start(sv, &imap, sv->params->imap_max_userip_connections);
 }
 
 static void session(struct server *sv, struct stream *client, const struct peer *peer)
@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         .session = session,
         .session_fds = 4,   /* in IDLE over TLS: the client, its process, the pair between; or two directories */
         .reread = login_reread,
+        .stop = login_stop,
     };
     return daemon_main(&imapd_login, argc, argv);
 }

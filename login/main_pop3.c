@@ -13,7 +13,7 @@ static int start(struct server *sv)
 {
     static const struct login_protocol pop3 = { "pop3", "pop3d" };
 
-    return login_start(sv, &pop3);
+    return login_start(sv, &pop3, sv->params->pop3_max_userip_connections);
 }
 
 static void session(struct server *sv, struct stream *client, const struct peer *peer)
@@ -29,6 +29,7 @@ int main(int argc, char **argv)
         .start = start,
         .session = session,
         .reread = login_reread,
+        .stop = login_stop,
     };
     return daemon_main(&pop3d_login, argc, argv);
 }

@@ -39,12 +39,16 @@ static void answer_result(struct pop3 *c, const struct auth_result *res)
         [AUTH_NO_MECHANISM] = "-ERR Unsupported authentication mechanism.",
     };
 
-    if (res->status == AUTH_OK && login_hand_off(c->l, res->ticket, SPAN_NULL) == 0) {
+    int r = res->status == AUTH_OK ? login_hand_off(c->l, res, SPAN_NULL) : -EACCES;
+
+    if (r == 0) {
         c->l->done = true;
         c->l->failures = 0;
-        return;
+    } else if (r == -EUSERS) {
+        stream_printf(c->l->client, "-ERR [IN-USE] " LOGIN_LIMIT_TEXT "\r\n", (long long)login_limit(c->l));
+    } else {
+        answer(c, answers[res->status]);
     }
-    answer(c, answers[res->status]);
 }
 
 static int cmd_user(struct pop3 *c, struct span args)

@@ -31,6 +31,7 @@ static void log_end(const struct session_client *c, const struct pop3 *s, const 
 static void session(struct server *sv, struct stream *front, const struct peer *peer)
 {
     _cleanup_(session_client_done) struct session_client c = SESSION_CLIENT_INIT;
+    _cleanup_(session_front_done) struct session_front heard = SESSION_FRONT_INIT;
     _cleanup_(pop3_done) struct pop3 s = { .client = NULL };
     const char *why;
 
@@ -39,7 +40,9 @@ static void session(struct server *sv, struct stream *front, const struct peer *
         return;
     if (quota_set_rule(str_cstr(&c.user.maildir), span_of(c.user.quota)) == -EINVAL)
         log_warn("pop3(%s): the quota rule cannot be understood", str_cstr(&c.user.user));
+    session_front_begin(&heard, c.front);
     s.client = c.stream;
+    s.heard = &heard;
     s.uidl_format = sv->params->pop3_uidl_format;
     s.line_limit = (size_t)sv->params->pop3_line_limit;
     s.bad_limit = (unsigned)sv->params->imap_bad_command_limit;

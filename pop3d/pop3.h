@@ -15,6 +15,7 @@
 #include "io/stream.h"
 #include "mailbox/account.h"
 #include "mailbox/saved_uidl.h"
+#include "sasl/session_front.h"
 
 /* ---- maildrop.c ---- */
 
@@ -53,6 +54,7 @@ int maildrop_update(struct maildrop *d);
 
 struct pop3 {
     struct stream *client;
+    struct session_front *heard;    /* what its front says unasked; NULL: nothing */
     const char *uidl_format;    /* pop3_uidl_format */
     bool keep_flags;            /* pop3_no_flag_updates */
     size_t line_limit;          /* pop3_line_limit */

@@ -52,11 +52,26 @@ static const char *end_of_input(struct pop3 *s, int r)
         stream_puts(s->client, "-ERR Disconnected for inactivity.\r\n");
         return "Disconnected for inactivity";
     case -ECANCELED:
+        if (s->heard && s->heard->word == FRONT_WANTS_ROOM) {
+            stream_puts(s->client, "-ERR [SYS/TEMP] Too many sessions of this user from this address.\r\n");
+            return "Too many sessions of this user from this address";
+        }
         stream_puts(s->client, "-ERR [SYS/TEMP] Server shutting down.\r\n");
         return "Server shutting down";
     default:
         return "Connection closed";
     }
+}
+
+/* Between two commands the front may end the session (a reload does not: it lets the client finish). */
+static int next_line(struct pop3 *s, struct span *ret)
+{
+    if (s->heard)
+        session_front_idle(s->heard, true);
+    int r = stream_getline(s->client, s->line_limit, ret);
+    if (s->heard)
+        session_front_idle(s->heard, false);
+    return r;
 }
 
 void pop3_serve(struct pop3 *s, const char *maildir, const char **why)
@@ -70,7 +85,7 @@ void pop3_serve(struct pop3 *s, const char *maildir, const char **why)
     }
     *why = NULL;
     while (!s->quit && !s->failed) {
-        int r = stream_getline(s->client, s->line_limit, &line);
+        int r = next_line(s, &line);
 
         if (r == 0) {
             pop3_command(s, line);

@@ -167,8 +167,6 @@ int fiber_yield(void)
 
     if (!f)
         return 0;
-    if (f->cancelled)
-        return -ECANCELED;
     f->state = FIBER_READY;
     f->result = 0;
     list_push_back(&l->ready, &f->link);

@@ -67,7 +67,7 @@ int poll_fd_watch(struct poll_fd *p, unsigned events);         /* 0: none for no
 
 /* Sleep until the deadline: 0, or -ECANCELED. */
 MAY_WAIT int fiber_sleep_until(uint64_t deadline);
-/* Let the others run once. */
+/* Let the others run once; also a cancelled fiber does, so that it can wait for what another one is to finish. */
 MAY_WAIT int fiber_yield(void);
 
 /*

@@ -168,6 +168,32 @@ static void test_a_cancel_ends_this_and_all_later_waits(void **state)
     assert_string_equal(trace.data, "xx");
 }
 
+static bool other_done;
+
+static void finishes_later(void *arg)
+{
+    (void)arg;
+    fiber_yield();
+    other_done = true;
+}
+
+static void waits_for_other(void *arg)
+{
+    (void)arg;
+    while (!other_done)
+        assert_int_equal(fiber_yield(), -ECANCELED);
+    str_add_char(&trace, 'o');
+}
+
+static void test_a_cancelled_fiber_that_yields_lets_the_others_run(void **state)
+{
+    (void)state;
+    fiber_cancel(fiber_start(waits_for_other, NULL));
+    fiber_start(finishes_later, NULL);
+    run();
+    assert_string_equal(trace.data, "o");
+}
+
 static int idle_pipe[2];
 
 /* served - a fiber that waits idle for a byte, then works */
@@ -587,6 +613,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_gate_lets_no_more_in_than_its_limit_and_nobody_overtakes,
                                reset_trace),
         cmocka_unit_test_setup(test_a_cancel_ends_this_and_all_later_waits, reset_trace),
+        cmocka_unit_test_setup(test_a_cancelled_fiber_that_yields_lets_the_others_run, reset_trace),
         cmocka_unit_test_setup(test_draining_ends_who_is_idle_and_lets_work_end, reset_trace),
         cmocka_unit_test_setup(test_two_fibers_wait_for_the_two_directions_of_a_descriptor,
                                reset_trace),

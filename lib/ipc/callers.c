@@ -26,7 +26,7 @@ const struct caller_row caller_table[] = {
     { "error",      { "qmgr" },                                                          false },
     { "discard",    { "qmgr" },                                                          false },
     { "bounce",     { "qmgr" },                                                          false },
-    { "anvil",      { "smtpd" },                                                         false },
+    { "anvil",      { "smtpd", "imapd-login", "pop3d-login" },                           false },
     { "verify",     { "smtpd", "qmgr" },                                                 false },
     { "tlsmgr",     { "smtpd", "imapd-login", "pop3d-login" },                           false },
     { "proxymap",   { "smtpd", "cleanup", "qmgr", "smtp", "lmtp", "local", "virtual", "auth" },  false },

@@ -15,6 +15,8 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "ipc/internal.h"
@@ -79,6 +81,20 @@ void ipc_send(struct ipc *c, const struct ipc_shape *shape, const void *msg)
     net = htonl((uint32_t)(c->out.len - sizeof net));
     memcpy(c->out.data, &net, sizeof net);
     stream_write(c->st, str_span(&c->out));
+}
+
+int ipc_send_now(struct ipc *c, const struct ipc_shape *shape, const void *msg)
+{
+    struct pollfd p = { .fd = stream_fd(c->st), .events = POLLOUT };
+
+    /* A Unix socket is writable while most of its buffer is free: a message goes into the rest. */
+    if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT)) {
+        ipc_send(c, shape, msg);
+        return ipc_flush(c);
+    }
+    stream_fail(c->st, -EPIPE);
+    shutdown(p.fd, SHUT_RDWR);      /* the fiber that reads finds out */
+    return -EPIPE;
 }
 
 void ipc_send_fd(struct ipc *c, int fd)

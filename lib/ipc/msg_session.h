@@ -25,6 +25,12 @@
  * `silent_ms` is how long the client has said nothing; imap_timeout counts across parkings. `linger_ms`: how long the woken
  * session waits for the client before it parks again; 0 if others wait to be woken.
  *
+ * At any time, to a session that may be idle, to make room for another one of its user:
+ *
+ *     session_yield                         ->    if it waits for its client it says goodbye and ends; there is no answer
+ *
+ * When the connection ends, so does a session that waits for its client: its front is gone.
+ *
  * The descriptors are the directories new/ and cur/ of the mailbox in which the client waits for news
  * (IDLE): what the front may watch it is handed, and it can do nothing else with them. To wake the session
  * it sends a session_start with `state` and `pass` to a new process; `pass` takes the ticket's place.
@@ -87,6 +93,9 @@ struct session_park {
 };
 IPC_SHAPE(session_park, IPC_DYN(session_park, pass, AUTH_PASS_MAX), IPC_DYN(session_park, state, SESSION_STATE_MAX),
     IPC_U32(session_park, idling, 1), IPC_U64(session_park, silent_ms, INT64_MAX), IPC_DYN(session_park, who, 1024), IPC_DYN(session_park, tally, 1024),);
+
+struct session_yield { uint64_t until; };       /* clock_ms(): later it means nothing any more */
+IPC_SHAPE(session_yield, IPC_U64(session_yield, until, UINT64_MAX),);
 
 struct session_compress { uint32_t unused; };
 IPC_SHAPE(session_compress, IPC_U32(session_compress, unused, 0),);

@@ -246,6 +246,17 @@ class Instance:
     def pids(self, program):
         return [pid for pid, name in self.processes().items() if name == program]
 
+    def parent_pid(self, pid):
+        try:
+            return int(re.search(r"^PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+        except OSError:
+            return 0
+
+    def sessions(self, *programs):
+        """Processes of these programs that serve a client: neither their parents nor those that wait."""
+        return {pid for pid, name in self.processes().items()
+                if name in (programs or ("imapd", "pop3d")) and self.parent_pid(pid) not in (self.pid, 0)}
+
     # ---- log ----
 
     def log(self):

@@ -61,7 +61,7 @@ def status(pid, field):
 
 
 def parent_of(suite, program):
-    return next((pid for pid in suite.pids(program) if int(status(pid, "PPid")) == suite.pid), None)
+    return next((pid for pid in suite.pids(program) if suite.parent_pid(pid) == suite.pid), None)
 
 
 def waiting(suite, program, n=KEPT):
@@ -70,10 +70,6 @@ def waiting(suite, program, n=KEPT):
         found = set(suite.pids(program + "-waiting"))
         return [found] if len(found) == n else None
     return wait_until(look, 20, f"{n} waiting {program}")[0]
-
-
-def sessions(suite, program):
-    return set(suite.pids(program)) - {parent_of(suite, program)}
 
 
 def last_pid(suite):
@@ -97,12 +93,12 @@ def suite(make_instance):
 def test_a_client_is_served_by_a_process_that_waited_and_that_is_replaced(suite, program):
     before = waiting(suite, program)
     client = OPEN[program](suite, "bob")
-    wait_until(lambda: len(sessions(suite, program)) == 1, 10, "the session")
+    wait_until(lambda: len(suite.sessions(program)) == 1, 10, "the session")
     assert last_pid(suite) in before
     after = waiting(suite, program)
     assert len(before & after) == KEPT - 1
     client.close()
-    wait_until(lambda: not sessions(suite, program), 10, "the end of the session")
+    wait_until(lambda: not suite.sessions(program), 10, "the end of the session")
     assert waiting(suite, program) == after
 
 
@@ -128,7 +124,7 @@ def test_waiting_and_serving_processes_together_stay_within_the_limit(suite):
     late = Line(suite, "imap")
     late.send(f"a LOGIN {suite.address('bob')} {suite.password}")
     suite.wait_log('service "imapd" .* has reached its process limit "5"')
-    assert len(sessions(suite, "imapd")) == 5
+    assert len(suite.sessions("imapd")) == 5
     clients.pop().close()       # and one that waits for a session gets it
     assert late.line().startswith("a OK")
     clients.append(late)
