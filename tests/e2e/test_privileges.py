@@ -170,8 +170,8 @@ FRONTS = {"smtpd": "smtp", "imapd-login": "imap", "pop3d-login": "pop3"}
 OWN_TABLES = {"smtpd": ("vmailbox", "transport")}
 SERVICES = ("pickup", "cleanup", "qmgr", "auth", "bounce", "verify", "error", "retry", "discard", "local", "virtual",
             "smtp", "relay", "lmtp", "imapd", "pop3d", "proxymap", "anvil", "tlsmgr")
-MAY_CALL = {"smtpd": {"cleanup", "qmgr", "auth", "verify", "anvil", "proxymap", "tlsmgr"}, "imapd-login": {"auth", "imapd", "tlsmgr"},
-            "pop3d-login": {"auth", "pop3d", "tlsmgr"}}
+MAY_CALL = {"smtpd": {"cleanup", "qmgr", "auth", "verify", "anvil", "proxymap", "tlsmgr"}, "imapd-login": {"anvil", "auth", "imapd", "tlsmgr"},
+            "pop3d-login": {"anvil", "auth", "pop3d", "tlsmgr"}}
 
 each_front = pytest.mark.parametrize("program", FRONTS)
 
