@@ -14,6 +14,7 @@
 
 #include "base/chars.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 void parse_init(struct parse *p, struct span command)
 {
@@ -159,7 +160,7 @@ static bool parse_quoted(struct parse *p, struct span *ret)
 
     struct span raw = take(p, n);
 
-    if (!parse_char(p, '"'))
+    if (!parse_char(p, '"') || (p->utf8 && !utf8_valid(raw))) /* RFC 6855 section 3 */
         return false;
     *ret = escaped ? unescape(p, raw) : raw;
     return true;

@@ -17,7 +17,7 @@
 
 struct parse {
     struct span in;         /* what is left */
-    bool utf8;              /* mailbox names are UTF-8, not modified UTF-7 */
+    bool utf8;              /* mailbox names are UTF-8, not modified UTF-7, and what is quoted has to be */
     char **owned;           /* strings that needed unescaping */
     size_t n_owned, cap_owned;
 };

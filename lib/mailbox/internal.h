@@ -110,7 +110,7 @@ struct mailbox {
     uint64_t keyword_mask;      /* bits that have a name */
     struct mail_entry *entries; /* by UID */
     uint32_t len, cap, n_expunged;
-    uint64_t first_untold;      /* the least modseq of those n_expunged; 0: none, or not known */
+    uint64_t first_untold;      /* the least modseq of those n_expunged; 0: none */
     struct index_txn txn;       /* until it is complete: the moment of which the entries are read */
     uint32_t promised, unseen, in_new; /* counters of that moment */
     struct uid_list recent;     /* taken from new/ when it was opened; until it is complete */

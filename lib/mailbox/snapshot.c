@@ -2,7 +2,7 @@
 /*
  * snapshot.c - an open mailbox as a few bytes, and open again as if it had never been closed
  *
- *     flags u8  id  UIDVALIDITY  UIDNEXT  HIGHESTMODSEQ  length of the name, name
+ *     flags u8  id  UIDVALIDITY  UIDNEXT  HIGHESTMODSEQ  least modseq of an expunge not told  length of the name, name
  *     number of ranges, { gap, length }...     UIDs that the client has sequence numbers for
  *     number of ranges, { gap, length }...     those that are \Recent in this session
  *
@@ -69,6 +69,7 @@ void mailbox_snapshot(const struct mailbox *mb, struct str *ret)
     put(ret, mb->uidvalidity);
     put(ret, mb->uidnext);
     put(ret, mb->highestmodseq);
+    put(ret, mb->first_untold);
     put(ret, mb->name.len);
     str_add(ret, str_span(&mb->name));
     put_ranges(mb, always, ret);
@@ -144,7 +145,8 @@ int snapshot_parse(struct span bytes, struct snapshot *ret)
 
     if (!take(&bytes, 1, &read_only) || !take(&bytes, UINT64_MAX, &s.id) ||
         !take(&bytes, UINT32_MAX, &uidvalidity) || !take(&bytes, UINT32_MAX, &uidnext) ||
-        !take(&bytes, UINT64_MAX, &s.highestmodseq) || !take(&bytes, bytes.len, &name_len) || name_len > bytes.len)
+        !take(&bytes, UINT64_MAX, &s.highestmodseq) || !take(&bytes, UINT64_MAX, &s.first_untold) ||
+        !take(&bytes, bytes.len, &name_len) || name_len > bytes.len)
         return -EBADMSG;
     s.read_only = read_only;
     s.uidvalidity = (uint32_t)uidvalidity;
@@ -257,6 +259,7 @@ int mailbox_resume(struct account *a, const struct snapshot *s, struct mailbox *
         return r;
     mb->uidnext = s->uidnext;
     mb->highestmodseq = s->highestmodseq;
+    mb->first_untold = s->first_untold > 0 || mb->n_expunged == 0 ? s->first_untold : s->highestmodseq + 1;
     mark(mb, s);
     *ret = TAKE_PTR(mb);
     return 0;

@@ -17,7 +17,7 @@ struct snapshot {
     bool read_only;
     uint64_t id;
     uint32_t uidvalidity, uidnext;
-    uint64_t highestmodseq;
+    uint64_t highestmodseq, first_untold;
     struct span name;           /* of the mailbox when it was selected */
     struct span uids, recent;   /* lists of ranges, checked */
 };

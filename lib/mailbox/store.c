@@ -206,11 +206,12 @@ static int store_message(struct change *c, struct mail_entry *e, const struct in
     return 0;
 }
 
-/* Has anything been changed since the snapshot that s does not touch? Who knows the snapshot (unchanged_since) may store. */
+/* Has nothing been changed since the snapshot that s touches? Who knows the snapshot (unchanged_since) may store. What a
+ * client knew before its session was parked (modseq 0) is not known here. */
 static bool only_others_changed(const struct mail_entry *e, const struct index_message *now, const struct store *s,
                                 uint64_t unchanged_since)
 {
-    return s->mode != FLAGS_SET && e->modseq <= unchanged_since && ((e->flags ^ now->flags) & s->flags) == 0 &&
+    return s->mode != FLAGS_SET && e->modseq > 0 && e->modseq <= unchanged_since && ((e->flags ^ now->flags) & s->flags) == 0 &&
            ((e->keywords ^ now->keywords) & s->keywords) == 0;
 }
 
