@@ -275,3 +275,22 @@ def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
     for client in clients[:60]:
         assert not any("EXISTS" in line for line in client.done()[0])
     close(*clients[:60], *clients[70:])
+
+
+def test_fronts_take_no_more_sessions_than_they_have_descriptors_for(make_instance):
+    """In IDLE each needs three; with 300 a process, 150 sessions are spread over several fronts, and nobody is refused."""
+    suite = make_instance(users=("ann",), params={"imap_hibernate_timeout": "1s"}, start=False)
+    suite.prefix = ("prlimit", "--nofile=300:300")
+    suite.start()
+    suite.prefix = ()
+    clients = [Deflated(suite, "ann") for _ in range(150)]
+    for client in clients:
+        client.ok("SELECT INBOX")
+        client.idle()
+    parked(suite)
+    deliver(suite, "ann")
+    for client in clients:
+        assert client.line() == "* 1 EXISTS"
+    assert len(suite.pids("imapd-login")) > 2
+    assert not suite.log_lines("cannot accept|Too many open files")
+    close(*clients)
