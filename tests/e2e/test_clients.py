@@ -4,6 +4,7 @@
 """
 import email
 import imaplib
+import itertools
 import re
 import shutil
 import smtplib
@@ -48,7 +49,7 @@ def send(suite, to, n, what="message"):
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan"))
+    return make_instance(users=("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy"))
 
 
 # ---- mbsync ----
@@ -144,17 +145,48 @@ def test_mbsync_mirrors_2000_messages_and_changes_on_both_sides_converge(suite, 
     client.logout()
 
 
-def test_mbsync_makes_and_fills_folders_on_the_side_that_lacks_them(suite, mbsync):
+def move_file(path, mailbox):
+    """As a program does that moves a message within the Maildir: a new name, that no mark of the old place goes along."""
+    flags = path.name.partition(":2,")[2]
+    path.rename(mailbox / "cur" / f"{next(fresh)}.x.near:2,{flags}")
+
+
+fresh = itertools.count(1700100000)
+
+
+def uidvalidities(client, names):
+    return {name: re.search(rb"UIDVALIDITY (\d+)", ok(client.status(name, "(UIDVALIDITY)"))[0])[1] for name in names}
+
+
+def test_mbsync_makes_folders_on_the_side_that_lacks_them_and_follows_moves(suite, mbsync):
     client = imap(suite, "alice")
     ok(client.create("Far/Deep"))
-    ok(client.append("Far/Deep", None, None, b"Subject: number 1\r\n\r\none\r\n"))
+    for n in (1, 3, 4, 5):
+        ok(client.append("Far/Deep", "(\\Flagged)", None, f"Subject: number {n}\r\n\r\n{n}\r\n".encode()))
     for sub in ("tmp", "new", "cur"):
         (mbsync.mirror / "Near" / sub).mkdir(parents=True)
     (mbsync.mirror / "Near/new/1700000002.x.near").write_text("Subject: number 2\n\ntwo\n")
     mbsync()
-    assert len(list((mbsync.mirror / "Far/Deep/new").iterdir())) == 1
+    deep, near = mbsync.mirror / "Far/Deep", mbsync.mirror / "Near"
+    assert sorted(mirrored(deep)) == [1, 3, 4, 5]
     ok(client.select("Near"))
     assert list(served(client)) == [2]
+
+    # Each side moves messages while it hears nothing of the other, and one is moved there and deleted here.
+    before = uidvalidities(client, ("INBOX", "Far/Deep", "Near"))
+    ok(client.select("Far/Deep"))
+    far = served(client)
+    ok(client.uid("MOVE", f"{far[3][0]},{far[5][0]}", "Near"))
+    files = {n: path for n, (path, _) in mirrored(deep).items()}
+    move_file(files[4], near)
+    add_flag(files[5], "T")
+    mbsync()
+    mbsync()
+    for name, folder, numbers in (("Far/Deep", deep, [1]), ("Near", near, [2, 3, 4, 5])):
+        ok(client.select(name))
+        assert sorted(served(client)) == sorted(mirrored(folder)) == numbers
+        assert all("\\Flagged" in flags for n, (_, flags) in served(client).items() if n != 2)
+    assert uidvalidities(client, before) == before
     client.logout()
 
 
@@ -219,6 +251,24 @@ def test_offlineimap_mirrors_and_changes_on_both_sides_converge(suite, tmp_path)
     before = sorted(p.name for p in (inbox / "cur").iterdir())
     sync()
     assert sorted(p.name for p in (inbox / "cur").iterdir()) == before
+
+    # A folder that is new here, moves on both sides, and a keyword that it does not know and must not lose
+    validity = uidvalidities(client, ("INBOX", "Far"))
+    ok(client.uid("STORE", far[20][0], "+FLAGS", "($Label1)"))
+    ok(client.uid("MOVE", far[21][0], "Far"))
+    for sub in ("tmp", "new", "cur"):
+        (tmp_path / "mirror/Near" / sub).mkdir(parents=True)
+    move_file(mirrored(inbox)[22][0], tmp_path / "mirror/Near")
+    sync()
+    sync()
+    for name, numbers in (("Far", [1, 21]), ("Near", [22])):
+        ok(client.select(name))
+        assert sorted(served(client)) == sorted(mirrored(tmp_path / "mirror" / name)) == numbers
+    ok(client.select())
+    found = served(client)
+    assert sorted(found) == sorted(mirrored(inbox)) == sorted(set(expected) - {21, 22})
+    assert found[20] == (far[20][0], {"$Label1"})
+    assert uidvalidities(client, validity) == validity
     client.logout()
 
 
@@ -319,6 +369,57 @@ poll localhost proto pop3 port {suite.port["pop3s"]} uidl
     assert len(suite.messages("erin")) == 4
 
 
+def test_fetchmail_fetches_from_folders_by_imap_with_starttls(suite, tmp_path):
+    client = imap(suite, "erin")
+    ok(client.create("Lists"))
+    for n in range(3):
+        ok(client.append("Lists", "(\\Seen)" if n == 0 else None, None, f"From: x@b.test\r\nSubject: listed {n}\r\n\r\ntext {n}\r\n".encode()))
+    rc = f"""\
+poll localhost proto imap port {suite.port["imap"]}
+    user "erin@a.test" password "{suite.password}" sslproto "TLS1.2+" sslcertck sslcertfile "{suite.certificate[1]}"
+    folder Lists mda "cat >> {tmp_path}/fetched" keep
+"""
+    assert fetchmail(tmp_path, rc).returncode == 0
+    assert fetchmail(tmp_path, rc).returncode == 1          # what it has fetched is read
+    assert re.findall(r"^Subject: (.*)$", (tmp_path / "fetched").read_text(), re.M) == ["listed 1", "listed 2"]
+    ok(client.select("Lists"))
+    assert ok(client.search(None, "UNSEEN")) == [b""]
+    client.logout()
+
+
+# ---- curl ----
+
+def test_curl_stores_lists_searches_flags_and_removes(suite, tmp_path):
+    def curl(url, *more):
+        return run("curl", "-sS", "--cacert", suite.certificate[1], "--user", f"judy@a.test:{suite.password}", *more, url).stdout
+
+    message = "From: x@b.test\r\nSubject: stored by curl\r\n\r\nHello\r\n.\r\n"
+    (tmp_path / "message").write_text(message, newline="")
+    box = f"imaps://localhost:{suite.port['imaps']}/"
+    curl(box, "-X", "CREATE Kept")
+    curl(f"{box}Kept", "-T", tmp_path / "message")
+    assert '* LIST (\\HasNoChildren) "/" Kept' in curl(box)
+    assert "* STATUS Kept (MESSAGES 1 UNSEEN 0)" in curl(box, "-X", "STATUS Kept (MESSAGES UNSEEN)")
+    assert curl(f"{box}Kept;UID=1").replace("\r\n", "\n") == message.replace("\r\n", "\n")
+    assert curl(f"{box}Kept;MAILINDEX=1;SECTION=TEXT").split() == ["Hello", "."]
+    assert curl(f"{box}Kept?SUBJECT%20curl").strip() == "* SEARCH 1"
+    assert "\\Flagged" in curl(f"{box}Kept", "-X", "STORE 1 +FLAGS (\\Flagged \\Deleted)")
+    # Without TLS from the start, it has to switch it on.
+    plain = f"imap://localhost:{suite.port['imap']}/"
+    assert "* 1 EXPUNGE" in curl(f"{plain}Kept", "--ssl-reqd", "-X", "EXPUNGE")
+    assert "MESSAGES 0" in curl(plain, "--ssl-reqd", "-X", "STATUS Kept (MESSAGES)")
+
+    curl(f"smtp://localhost:{suite.port['submission']}/client.test", "--ssl-reqd", "--mail-from", "judy@a.test", "--mail-rcpt",
+         "judy@a.test", "-T", tmp_path / "message")
+    suite.wait_messages("judy", 1)
+    pop = f"pop3://localhost:{suite.port['pop3']}/"
+    assert curl(pop, "--ssl-reqd").split()[0] == "1"
+    assert re.fullmatch(r"1 [0-9a-f]{16}\s*", curl(pop, "--ssl-reqd", "-X", "UIDL"))
+    assert curl(f"{pop}1", "--ssl-reqd").replace("\r\n", "\n").endswith("\n\nHello\n.\n")
+    curl(pop, "--ssl-reqd", "--head", "-X", "DELE 1")
+    wait_until(lambda: suite.messages("judy") == [], 10, "the end of the message")
+
+
 # ---- mutt ----
 
 MUTTRC = """\
@@ -396,12 +497,17 @@ def test_mutt_works_offline_and_resynchronises_by_qresync(suite, mutt, tmp_path)
     ok(client.uid("STORE", far[5][0], "+FLAGS", "(\\Deleted)"))
     ok(client.expunge())
     ok(client.append("INBOX", "(\\Flagged)", None, b"From: x@b.test\r\nSubject: number 77\r\n\r\nnew\r\n"))
+    suite.wait_log(r"imap\(ivan@a\.test\).*hdr_count=20 .*body_count=20 ")
+    validity = uidvalidities(client, ("INBOX", "Saved"))
     mutt("ivan", "", more=cached + 'set delete=yes\npush "<tag-pattern>~F<enter><tag-prefix><save-message>=Saved<enter>'
                                                       '<sync-mailbox><exit>"')
     ok(client.select("Saved"))
     assert sorted(served(client)) == [3, 4, 77]
     ok(client.select())
     assert sorted(served(client)) == [n for n in range(20) if n not in (3, 4, 5)]
+    assert uidvalidities(client, validity) == validity
+    # Of 20 messages that it had, no header and no body was fetched again.
+    suite.wait_log(r"imap\(ivan@a\.test\).*expunged=3 .*hdr_count=1 .*body_count=0 ")
     client.logout()
 
 
