@@ -23,8 +23,8 @@ error    unix - - n -  - error
 virtual  unix - n n -  - virtual
 smtp     unix - - n -  - smtp
 relay    unix - - n -  - smtp
-imapd    unix - n n -  - imapd
-pop3d    unix - n n -  - pop3d
+imapd    unix - n n 1000? - imapd
+pop3d    unix - n n 1000? - pop3d
 """
 
 
@@ -70,6 +70,7 @@ class Postern(Peer):
             "virtual_uid_maps": f"static:{uid}",
             "virtual_gid_maps": f"static:{gid}",
             "virtual_minimum_uid": "1",
+            "mail_max_userip_connections": "0",
         }
         if self.tls:
             settings.update(smtpd_tls_security_level="may", smtpd_tls_cert_file=self.certificate,

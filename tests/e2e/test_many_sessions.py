@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""500 SMTP and 500 idle IMAP sessions at once with default configuration, and a slow client beside them."""
+"""500 SMTP and 500 idle IMAP sessions at once, and a slow client beside them; all else is as by default."""
 import resource
 import smtplib
 import socket
@@ -15,6 +15,11 @@ N = 500
 def descriptors():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+
+
+@pytest.fixture(scope="module")
+def suite(make_instance):
+    return make_instance(params={"mail_max_userip_connections": N})
 
 
 class Line:

@@ -19,7 +19,7 @@ USERS = ("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=USERS, params={"imap_hibernate_timeout": "1s"})
+    return make_instance(users=USERS, params={"imap_hibernate_timeout": "1s", "mail_max_userip_connections": 100})
 
 
 class StartTls(Deflated):
