@@ -279,7 +279,8 @@ def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
 
 def test_fronts_take_no_more_sessions_than_they_have_descriptors_for(make_instance):
     """In IDLE each needs three; with 300 a process, 150 sessions are spread over several fronts, and nobody is refused."""
-    suite = make_instance(users=("ann",), params={"imap_hibernate_timeout": "1s"}, start=False)
+    suite = make_instance(users=("ann",), start=False,
+                          params={"imap_hibernate_timeout": "1s", "mail_max_userip_connections": "0"})
     suite.prefix = ("prlimit", "--nofile=300:300")
     suite.start()
     suite.prefix = ()
