@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * clock.c - the two clocks (both answered by the vDSO, without a system call)
+ * clock.c - the clocks (answered by the vDSO, without a system call)
  *
  * Runs in: everything.
  */
@@ -12,7 +12,7 @@ static struct timespec now(clockid_t id)
 {
     struct timespec ts = {0};
 
-    clock_gettime(id, &ts); /* cannot fail for these two clocks */
+    clock_gettime(id, &ts); /* cannot fail for these clocks */
     return ts;
 }
 
@@ -40,6 +40,11 @@ int64_t clock_real_us(void)
 int64_t clock_real(void)
 {
     return now(CLOCK_REALTIME).tv_sec;
+}
+
+int64_t clock_booted(void)
+{
+    return clock_real() - now(CLOCK_BOOTTIME).tv_sec;
 }
 
 uint64_t clock_deadline_ms(int64_t ms)

@@ -404,6 +404,14 @@ static int copy_message(struct copy *c, uint32_t uid, uint32_t *ret_uid)
     return r;
 }
 
+/* The client is told of copies that a power cut does not take back. One flush for all. */
+static int flush_copies(const struct copy *c)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+
+    return spool_flush_directory(maildir_path(&path, c->to.folder.path.data, "cur", NULL));
+}
+
 int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span to, bool move,
                  uint32_t *ret_uidvalidity, uint32_t *ret_uids)
 {
@@ -427,6 +435,8 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
     int room = r == 0 && !move ? quota_check(mb->account->maildir, (int64_t)c.bytes, (int64_t)n) : 1;
     if (room < 0)
         r = room;
+    if (r == 0 && n > 0)
+        r = flush_copies(&c);
     if (r == 0)
         r = target_commit(&c.to);
     if (r < 0)

@@ -12,6 +12,9 @@
  * if the directory stood still meanwhile. A change by another program between ours and the mtime we
  * record for it: cur/ is read again when the mailbox is opened after some minutes.
  *
+ * A power cut may take back the last changes of a directory, and leave it with a time that the index knows: within
+ * one tick of the clock they all had the same. So cur/ is read once after each start of the machine.
+ *
  * Runs in: imapd, pop3d, as the mailbox owner. File names are anybody's.
  */
 #include "mailbox/internal.h"
@@ -534,6 +537,13 @@ static bool is_new_empty(struct folder *f, const struct index_mailbox *rec, uint
     return empty;
 }
 
+/* Is cur/ to be read although its time is the one recorded? */
+static bool is_due(const struct index_mailbox *rec)
+{
+    return rec->scanned < clock_booted() ||
+           (rec->touched && clock_real() - rec->scanned > RESCAN_SECONDS);
+}
+
 int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
@@ -547,7 +557,7 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
     if (r < 0)
         return r;
     folder_follow(a, f, &s.rec);
-    s.full = full && s.rec.touched && clock_real() - s.rec.scanned > RESCAN_SECONDS;
+    s.full = full && is_due(&s.rec);
     if (!s.full && !(take && s.rec.in_new > 0) &&
         (is_unchanged(f, &s.rec, new_stamp, cur_stamp) || is_new_empty(f, &s.rec, new_stamp, cur_stamp)))
         return 0;

@@ -201,7 +201,7 @@ int spool_write(const char *maildir, const struct maildir_save *m, enum spool_so
     return 0;
 }
 
-static int flush_directory(const char *path)
+int spool_flush_directory(const char *path)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -228,7 +228,7 @@ int spool_place(struct spool *s, const char *maildir, const char *sub, const cha
         return -errno;
     str_reset(&s->tmp);
     if (s->fd < 0)
-        return s->flush_dir ? flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
+        return s->flush_dir ? spool_flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
     s->placed = TAKE(to, STR_INIT);
     s->flushing = pthread_create(&s->flusher, NULL, flush_file, s) == 0;
     if (!s->flushing)

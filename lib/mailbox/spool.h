@@ -47,6 +47,9 @@ int spool_place(struct spool *s, const char *maildir, const char *sub, const cha
 /* The message is on disk, with its name. -errno: it is not, and has been removed. */
 int spool_settle(struct spool *s);
 
+/* Names that were made in a directory are on disk. */
+int spool_flush_directory(const char *path);
+
 /* A name that nobody else makes: "time.MusecPpid_n.host"; appended. */
 void maildir_unique(struct str *ret);
 
