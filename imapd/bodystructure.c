@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 
+#include "body_params.h"
 #include "envelope.h"
 #include "mail/header.h"
 #include "reply.h"
@@ -64,30 +65,13 @@ static void put_field(struct str *out, struct span value)
     put_nstring(out, trimmed.len > 0 ? trimmed : SPAN_NULL);
 }
 
-/* body-fld-param = "(" string SP string *(SP string SP string) ")" / nil */
-static void put_params(struct str *out, struct span params)
-{
-    _cleanup_(str_free) struct str value = STR_INIT;
-    struct span name;
-    bool first = true;
-
-    while (mime_param(&params, &name, &value)) {
-        str_add_char(out, first ? '(' : ' ');
-        first = false;
-        put_string(out, name);
-        str_add_char(out, ' ');
-        put_string(out, str_span(&value));
-    }
-    str_add_str(out, first ? "NIL" : ")");
-}
-
 /* Parameters of the Content-Type; plain text by default is US-ASCII (RFC 2045 section 5.2). */
 static void put_type_params(struct str *out, const struct mime_part *p)
 {
     struct span params = p->content_type, type, subtype;
 
     if (params.len > 0 && mime_type(&params, &type, &subtype))
-        put_params(out, params);
+        put_body_params(out, params);
     else if (span_eq_nocase_str(p->type, "text"))
         str_add_str(out, "(\"charset\" \"us-ascii\")");
     else
@@ -106,7 +90,7 @@ static void put_disposition(struct str *out, struct span value)
     str_add_char(out, '(');
     put_string(out, kind);
     str_add_char(out, ' ');
-    put_params(out, value);
+    put_body_params(out, value);
     str_add_char(out, ')');
 }
 

@@ -22,7 +22,7 @@
 #define BOUNDARY_MAX 512
 
 static const struct span text = SPAN("text"), plain = SPAN("plain"), message = SPAN("message"),
-                         rfc822 = SPAN("rfc822"), application = SPAN("application"),
+                         rfc822 = SPAN("rfc822"), global = SPAN("global"), application = SPAN("application"),
                          octet_stream = SPAN("octet-stream");
 
 /* What is known of a part only while it is being read. */
@@ -192,7 +192,7 @@ static void set_type(const struct scan *s, struct mime_part *p, struct span *ret
 
 static bool is_message(const struct mime_part *p)
 {
-    return span_eq_nocase(p->type, message) && span_eq_nocase(p->subtype, rfc822);
+    return span_eq_nocase(p->type, message) && (span_eq_nocase(p->subtype, rfc822) || span_eq_nocase(p->subtype, global));
 }
 
 /* Decide what the part just opened is; true when a message begins at its body. */

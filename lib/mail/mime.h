@@ -16,7 +16,7 @@
 enum mime_kind {
     MIME_LEAF,
     MIME_MULTIPART, /* has at least one child */
-    MIME_MESSAGE,   /* message/rfc822, not transfer-encoded; its only child is the message inside */
+    MIME_MESSAGE,   /* message/rfc822 or message/global (RFC 6532), not transfer-encoded; its only child is the message inside */
 };
 
 #define MIME_NONE UINT32_MAX /* "no part" as an index */
