@@ -302,9 +302,12 @@ static void put_line(struct str *out, const struct listing *l, const struct entr
     put_attributes(out, l, e->info);
     str_add_str(out, ") \"/\" ");
     put_mailbox_name(out, e->name, l->names);
-    if (childinfo) /* RFC 5258 section 4 */
-        str_add_str(out, l->options & SELECT_SUBSCRIBED ? " (\"CHILDINFO\" (\"SUBSCRIBED\"))" :
-                                                          " (\"CHILDINFO\" (\"SPECIAL-USE\"))");
+    if (childinfo) { /* by all criteria (RFC 5258 section 3.5) */
+        bool subscribed = l->options & SELECT_SUBSCRIBED, special_use = l->options & SELECT_SPECIAL_USE;
+
+        str_addf(out, " (\"CHILDINFO\" (%s%s%s))", subscribed ? "\"SUBSCRIBED\"" : "",
+                 subscribed && special_use ? " " : "", special_use ? "\"SPECIAL-USE\"" : "");
+    }
     str_add_str(out, "\r\n");
 }
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a script of imap_sessions/ cannot say of the extensions: mailboxes that are too large for it, crashes."""
+"""What a script of imap_sessions/ cannot say of the extensions: mailboxes that are too large for it, crashes, all
+combinations of options."""
+import itertools
 import os
 import re
 import signal
@@ -15,7 +17,7 @@ COPIES = 32768
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice", "bob"))
+    return make_instance(users=("alice", "bob", "carol"))
 
 
 def code(lines, name):
@@ -84,3 +86,75 @@ def test_a_replace_that_is_killed_at_any_moment_loses_neither_message(suite):
         subjects = [line for line in after.ok("FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]")[0] if "Subject: draft" in line]
         assert 1 <= len(subjects) <= 2, subjects
         after.close()
+
+
+# name: does it exist, is it subscribed, its use
+MAILBOXES = {
+    "INBOX": (True, True, None), "Work": (True, False, None), "Work/a": (True, True, None), "Work/Sent": (True, False, None),
+    "Drafts": (True, True, "\\Drafts"), "Old": (True, False, None), "Old/Archive": (True, True, "\\Archive"),
+    "Gone": (False, False, None), "Gone/x": (False, True, None), "Trash": (True, False, "\\Trash"),
+}
+SELECT_OPTIONS = ("SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE")
+RETURN_OPTIONS = ("SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS (MESSAGES)")
+PATTERNS = {"*": ".*", "%": "[^/]*", "(% Old/%)": "[^/]*|Old/[^/]*"}
+
+
+def below(name):
+    return [other for other in MAILBOXES if other.startswith(name + "/")]
+
+
+def listed(selection, returned, pattern):
+    """What RFC 5258 section 3 and RFC 6154 section 5 say: {name: (attributes, criteria of CHILDINFO, has it a STATUS)}"""
+    def selected(name):
+        exists, subscribed, use = MAILBOXES[name]
+        return ((subscribed if "SUBSCRIBED" in selection else exists) and (use is not None or "SPECIAL-USE" not in selection))
+
+    lines = {}
+    for name, (exists, subscribed, use) in MAILBOXES.items():
+        child = "RECURSIVEMATCH" in selection and any(
+            selected(other) and not re.fullmatch(PATTERNS[pattern], other) for other in below(name))
+        if not re.fullmatch(PATTERNS[pattern], name) or not (selected(name) or child):
+            continue
+        attributes = {use} - {None}
+        if exists:
+            attributes.add("\\HasChildren" if any(MAILBOXES[other][0] for other in below(name)) else "\\HasNoChildren")
+        else:
+            attributes |= {"\\NonExistent", "\\Noselect"}
+        if subscribed and "SUBSCRIBED" in selection + returned:
+            attributes.add("\\Subscribed")
+        criteria = {o for o in selection if o in ("SUBSCRIBED", "SPECIAL-USE")} if child else set()
+        lines[name] = (attributes, criteria, exists and any(o.startswith("STATUS") for o in returned))
+    return lines
+
+
+def subsets(options):
+    return [c for n in range(len(options) + 1) for c in itertools.combinations(options, n)]
+
+
+def test_list_takes_its_options_in_all_combinations(suite):
+    client = Client(suite, "carol")
+    for name, (exists, subscribed, use) in MAILBOXES.items():
+        if exists and name not in ("INBOX", "Drafts", "Trash"):
+            client.ok(f"CREATE {name}" + (f" (USE ({use}))" if use else ""))
+        if subscribed:
+            client.ok(f"SUBSCRIBE {name}")
+    for name in ("Drafts", "Trash"):
+        client.ok(f"CREATE {name}")
+    for selection, returned, pattern in itertools.product(subsets(SELECT_OPTIONS), subsets(RETURN_OPTIONS), PATTERNS):
+        command = f'LIST ({" ".join(selection)}) "" {pattern} RETURN ({" ".join(reversed(returned))})'
+        lines, answer = client.run(command)
+        if "RECURSIVEMATCH" in selection and not {"SUBSCRIBED", "SPECIAL-USE"} & set(selection):
+            assert lines == [] and answer.startswith("BAD "), command
+            client.ok("NOOP")       # so that these are not too many in a row
+            continue
+        got = {}
+        for line in lines:
+            if m := re.fullmatch(r'\* LIST \((.*?)\) "/" (\S+)(?: \("CHILDINFO" \((.*)\)\))?', line):
+                assert m[2] not in got, (command, line)
+                got[m[2]] = (set(m[1].split()), set((m[3] or "").replace('"', "").split()), False)
+            else:
+                m = re.fullmatch(r"\* STATUS (\S+) \(MESSAGES 0\)", line)
+                assert m and m[1] == list(got)[-1], (command, line)
+                got[m[1]] = (*got[m[1]][:2], True)
+        assert answer.startswith("OK ") and got == listed(selection, returned, pattern), command
+    client.close()
