@@ -511,6 +511,8 @@ static bool is_unchanged(const struct folder *f, const struct index_mailbox *rec
 {
     bool once_more = rec->touched == INDEX_UNSETTLED && settled(cur_stamp);
 
+    if (cur_stamp == 0)
+        return false; /* it is gone: what reads it will say so */
     return (new_stamp == rec->new_stamp || new_stamp == f->new_seen) &&
            ((cur_stamp == rec->cur_stamp && !once_more) || cur_stamp == f->cur_seen);
 }

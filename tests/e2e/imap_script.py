@@ -25,7 +25,7 @@ HEAD = re.compile(r"session: (.*\(RFC \d+ section [\w.]+(?:,? (?:and )?[\w.]+)*\
 STEP = re.compile(r"([A-Z])(:|<[~?!]?)(?: (.*)|$)")
 ACTION = re.compile(r"([A-Z]) (connects|connects by TLS|connects signed in|starts TLS|compresses|hangs up)$")
 REPEAT = re.compile(r"([A-Z]) repeats (\S.*) until (\* .*|\S+ OK.*)$")
-SETUP = ("mailbox", "subscribe", "put", "file", "unlink", "loop", "deny", "quota", "check")
+SETUP = ("mailbox", "subscribe", "put", "file", "unlink", "drop", "loop", "deny", "quota", "check")
 NAME = r"[a-z][a-z0-9_]*"
 TOKEN = re.compile(r"\{(?P<text>" + NAME + r")(?P<plus>\+?)\}"
                    r'|\{"(?P<inline>(?:[^"\\]|\\.)*)"(?P<iplus>\+?)\}'

@@ -98,6 +98,10 @@ class Account:
         files = sorted([*(directory / "cur").iterdir(), *(directory / "new").iterdir()], key=lambda p: p.name)
         files[int(number) - 1].unlink()
 
+    def drop(self, mailbox):
+        """The whole mailbox, without its inferiors"""
+        shutil.rmtree(self.directory(mailbox))
+
     def loop(self, mailbox):
         """Something that no server can read: a link to itself in the place of the mailbox"""
         directory = self.directory(mailbox)
