@@ -317,6 +317,14 @@ static int receive_literal(struct imap *s, struct append *a, const struct head *
     return r < 0 ? r : 1;
 }
 
+/* A client that waits for its "+" need not send what will be refused; of REPLACE only the difference counts. */
+static int ask_for_room(struct imap *s, const struct append *a, uint64_t size)
+{
+    if (!s->literal.sync || a->replaced > 0)
+        return 0;
+    return account_room(s->account, a->used + size, a->len + 1);
+}
+
 /* One message after its head. 0; 1: refused, answered, all is read; or the stream's error. */
 static int receive_message(struct imap *s, struct append *a, const struct head *h)
 {
@@ -330,6 +338,8 @@ static int receive_message(struct imap *s, struct append *a, const struct head *
         reply_no(s, "[TOOBIG] A message has at most %" PRIu64 " bytes.", limit);
     else if (a->len == (a->replaced > 0 ? 1 : (size_t)s->params->imap_append_limit))
         reply_no(s, "[LIMIT] This command stores at most %zu messages.", a->len);
+    else if ((r = ask_for_room(s, a, size)) < 0)
+        reply_errno(s, r, "Reading the quota");
     else if ((r = make_room(a, h->is_binary ? size + size / 2 : size)) < 0) /* base64 is longer by a third */
         reply_errno(s, r, "Making a temporary file");
     else

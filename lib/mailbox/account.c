@@ -275,6 +275,13 @@ int account_quota(struct account *a, struct quota *ret)
     return quota_load(a->maildir, ret);
 }
 
+int account_room(struct account *a, uint64_t bytes, uint64_t messages)
+{
+    int r = quota_check(a->maildir, (int64_t)bytes, (int64_t)messages);
+
+    return r < 0 ? r : 0;
+}
+
 void uid_list_done(struct uid_list *l)
 {
     free(l->items);

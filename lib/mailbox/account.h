@@ -64,6 +64,8 @@ int account_status(struct account *a, struct span name, struct mailbox_status *r
 /* Limits and use of all mailboxes (quota.h); -ENOENT: there are no limits. APPEND and COPY are refused with -EDQUOT. */
 struct quota;
 int account_quota(struct account *a, struct quota *ret);
+/* Would so much more be refused? 0 no; -EDQUOT; -errno. */
+int account_room(struct account *a, uint64_t bytes, uint64_t messages);
 
 /* ---- one open mailbox: a snapshot that moves only at mailbox_sync() ---- */
 
