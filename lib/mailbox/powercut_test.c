@@ -377,7 +377,9 @@ static void cut_power_often(unsigned seed)
     snprintf(maildir, sizeof maildir, "%s/P", root);
     for (int i = 0; i < CUTS; i++) {
         unsigned chance = world.seed = world.seed + 1;
-        size_t cut = disk_random(&chance, (unsigned)disk.len + 1);
+        /* Any moment, or the one after an OK */
+        size_t cut = disk_random(&chance, 2) ? disk_random(&chance, (unsigned)disk.len + 1)
+                                             : world.views[disk_random(&chance, (unsigned)world.n_views)].at;
 
         make_empty_account();
         disk_after_power_cut(maildir, cut, &chance);

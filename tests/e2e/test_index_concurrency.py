@@ -4,8 +4,10 @@
 Each message has a number in its Subject, and the remainder of the number by 4 says who may do what with it:
 
     0, 1   sessions change \\Answered and a keyword; the other program changes the letter F of the file's name
-    2      is expunged some day
+    2      is expunged some day, or its file is removed by the other program
     3      is moved between the two mailboxes
+
+One client keeps a cache and asks for changes only (QRESYNC); what it has must be what is there.
 """
 import imaplib
 import os
@@ -26,6 +28,8 @@ SECONDS = float(os.environ.get("POSTERN_TEST_LONG", "12"))
 ACCOUNT = "alice"
 BOXES = ("INBOX", "Box")
 FETCHED = re.compile(rb"UID (\d+) MODSEQ \((\d+)\) FLAGS \(([^)]*)\) BODY\[HEADER.FIELDS \(SUBJECT\)\] \{")
+STATE = re.compile(rb"UID (\d+) MODSEQ \((\d+)\) FLAGS \(([^)]*)\)")
+CHANGED = re.compile(rb"UID (\d+) MODSEQ \(\d+\) FLAGS \(([^)]*)\)")
 NUMBER = re.compile(rb"number (\d+)")
 GONE = (OSError, imaplib.IMAP4.abort)           # the session was killed
 KEYWORD, ANSWERED, FLAGGED = "$Mine", "\\Answered", "\\Flagged"
@@ -37,13 +41,15 @@ class World:
     def __init__(self, suite):
         self.suite, self.lock = suite, threading.Lock()
         self.number, self.end = 0, time.time() + SECONDS
-        self.accepted, self.doomed = set(), set()
+        self.accepted, self.doomed, self.gone = set(), set(), set()     # gone: expunged, and the client heard OK
         self.flags = defaultdict(dict)          # number: {flag: on, None when nobody can know}
         self.by_uid = {}                        # (box, uid): number
         self.modseq = {}                        # (box, uid): the greatest seen
         self.highest = defaultdict(int)         # box: the greatest HIGHESTMODSEQ of a finished SELECT
         self.validity = {}
         self.wrong, self.done = [], defaultdict(int)
+        self.cache, self.cached = {}, None      # of the client that asks for changes: {uid: flags}, (UIDVALIDITY, HIGHESTMODSEQ)
+        self.suspect = set()                    # UIDs that it has and did not find: it has to hear VANISHED next time
 
     def running(self):
         return time.time() < self.end and not self.wrong
@@ -215,6 +221,8 @@ def expunge(world, session):
     uids = ",".join(str(m[0]) for m in some)
     session.ok(session.client.uid("STORE", uids, "+FLAGS.SILENT", "(\\Deleted)"))
     session.ok(session.client.uid("EXPUNGE", uids))
+    with world.lock:
+        world.gone |= {m[3] for m in some}
 
 
 def watch(world, session):
@@ -227,6 +235,66 @@ def watch(world, session):
         world.check(modseq >= before.get((box, uid), 0), f"{box} UID {uid}: modseq {modseq} after {before.get((box, uid))}")
         with world.lock:
             world.modseq[box, uid] = max(modseq, world.modseq.get((box, uid), 0))
+
+
+def apply_changes(world, client):
+    """What the untagged answers to a SELECT say to the cache"""
+    changed = {}
+    for line in client.response("VANISHED")[1] or []:
+        for uid in expand(line.split()[-1]) if line else []:
+            world.cache.pop(uid, None)
+            world.suspect.discard(uid)
+    for line in client.response("FETCH")[1] or []:
+        if line and (found := CHANGED.search(line)):
+            changed[int(found[1])] = set(found[2].decode().split()) - {"\\Recent"}
+    world.cache.update(changed)
+
+
+def follow(world, session):
+    """A client with a cache: whatever it is not told of has not changed."""
+    try:
+        session.select("Box")                   # signs in; and leaves INBOX
+        client = session.client
+        client.state = "AUTH"
+        session.ok(client._simple_command("ENABLE", "QRESYNC"))
+        for name in ("FETCH", "VANISHED", "HIGHESTMODSEQ", "UIDVALIDITY"):
+            client.response(name)
+        since = f"(QRESYNC ({world.cached[0]} {world.cached[1]}))" if world.cached else "(CONDSTORE)"
+        session.ok(client._simple_command("SELECT", "INBOX", since))
+        client.state = "SELECTED"
+        highest, validity = int(client.response("HIGHESTMODSEQ")[1][-1]), int(client.response("UIDVALIDITY")[1][-1])
+        if world.cached:
+            world.check(validity == world.cached[0], f"UIDVALIDITY {validity} after {world.cached[0]}")
+            apply_changes(world, client)
+            world.check(not world.suspect, f"never VANISHED: {sorted(world.suspect)[:5]}")
+        there, gone = {}, set()
+        for line in session.ok(client.uid("FETCH", "1:*", "(MODSEQ FLAGS)")):
+            if line and (found := STATE.search(line)):
+                there[int(found[1])] = int(found[2]), set(found[3].decode().split()) - {"\\Recent"}
+        for uid, (modseq, flags) in there.items():
+            if world.cached and modseq <= highest:
+                world.check(world.cache.get(uid) == flags,
+                            f"UID {uid}, modseq {modseq} of {highest}: the cache has {world.cache.get(uid)}, there is {flags}")
+            elif not world.cached:
+                world.cache[uid] = flags
+        world.suspect = set(world.cache) - set(there) if world.cached else set()
+        world.cached = validity, highest
+    finally:
+        session.drop()
+
+
+def remove(world, session):
+    """Another program removes files."""
+    for box in (world.suite.maildir(ACCOUNT), world.suite.maildir(ACCOUNT) / ".Box"):
+        for path in random.sample(found := list((box / "cur").iterdir()) + list((box / "new").iterdir()), min(len(found), 4)):
+            try:
+                number = int(NUMBER.search(path.read_bytes())[1])
+                if number % 4 == 2:
+                    with world.lock:
+                        world.doomed.add(number)
+                    path.unlink()
+            except FileNotFoundError:
+                continue
 
 
 def rename(world, session):
@@ -260,7 +328,7 @@ def kill(world, session):
 
 
 ACTORS = [(send, 0.08), (drop_into_new, 0.08), (append, 0.02), (append, 0.02), (store, 0.01), (store, 0.01), (move, 0.02),
-          (expunge, 0.05), (watch, 0.02), (rename, 0.02), (kill, 0.4)]
+          (expunge, 0.05), (watch, 0.02), (follow, 0.02), (rename, 0.02), (remove, 0.1), (kill, 0.4)]
 
 
 def act(world, step, pause):
@@ -328,6 +396,10 @@ def test_nothing_is_lost_and_no_uid_is_given_twice_while_everybody_changes_every
     found = final(world)
     lost = world.accepted - world.doomed - set(found)
     assert not lost, f"{len(lost)} lost, such as {sorted(lost)[:5]}"
+    twice = [number for number, copies in found.items() if len(copies) > 1 and number % 4 != 3]   # those may be copied
+    assert not twice, f"{len(twice)} are there more than once, such as {sorted(twice)[:5]}"
+    back = [number for number in world.gone if number in found]
+    assert not back, f"{len(back)} were expunged and are there, such as {sorted(back)[:5]}"
     assert not world.wrong, "\n".join(world.wrong[:10])
 
 
