@@ -253,7 +253,7 @@ static void test_whatever_the_disk_refuses_the_client_hears_the_truth(void **sta
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_whatever_the_disk_refuses_the_client_hears_the_truth, disk_setup, teardown),
+        cmocka_unit_test_setup_teardown(test_whatever_the_disk_refuses_the_client_hears_the_truth, setup_in_memory, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

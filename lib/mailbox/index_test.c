@@ -2,6 +2,10 @@
 /* index_test.c - what becomes of an account whose index is lost or damaged, and what the index forgets */
 #include "mailbox/test_account.h"
 
+#include <sched.h>
+#include <sys/mount.h>
+
+#include "base/mem.h"
 #include "base/rand.h"
 #include "mailbox/internal.h"
 
@@ -182,43 +186,151 @@ static struct sight look_in_child(void)
     return ret;
 }
 
-/* A session may fail, and the index be made anew; what is never seen is the same numbering with other content. */
-static void test_a_flipped_bit_is_never_believed(void **state)
+/* An index file as it was, to be put back before each damage */
+struct whole {
+    char path[200];
+    char *bytes;
+    size_t len;
+    struct sight sight;
+};
+
+static struct whole make_whole(unsigned files)
 {
-    enum { FILES = 40, FLIPS = 120 };
-    char data[200], copy[200], command[800];
+    struct whole w = { .len = 0 };
+    struct account *a = open_account();
     struct stat st;
 
-    (void)state;
-    snprintf(data, sizeof data, "%s/" INDEX_DIRECTORY "/data.mdb", maildir);
-    snprintf(copy, sizeof copy, "%s/whole", root);
-    struct account *a = open_account();
-    for (unsigned i = 0; i < FILES; i++)
+    for (unsigned i = 0; i < files; i++)
         append(a, "INBOX", "a: 1\r\n", i % 64);
     account_close(a);
-    struct sight whole = look_in_child();
-    assert_true(whole.seen != 0);
-    assert_int_equal(stat(data, &st), 0);
-    snprintf(command, sizeof command, "cp %s %s", data, copy);
-    assert_int_equal(system(command), 0);
-    for (int i = 0; i < FLIPS; i++) {
-        uint32_t random;
-        char byte;
+    w.sight = look_in_child();
+    assert_true(w.sight.seen != 0);
+    snprintf(w.path, sizeof w.path, "%s/" INDEX_DIRECTORY "/data.mdb", maildir);
+    int fd = open(w.path, O_RDONLY);
+    assert_int_equal(fstat(fd, &st), 0);
+    w.len = (size_t)st.st_size;
+    w.bytes = mem_calloc(w.len, 1);
+    assert_int_equal(read(fd, w.bytes, w.len), w.len);
+    close(fd);
+    return w;
+}
 
-        snprintf(command, sizeof command, "rm -rf %s/" INDEX_DIRECTORY "*; mkdir -m 700 %s/" INDEX_DIRECTORY " && cp %s %s",
-                 maildir, maildir, copy, data);
-        assert_int_equal(system(command), 0);
-        rand_bytes(&random, sizeof random);
-        off_t at = (off_t)(random % (uint64_t)st.st_size);
-        int fd = open(data, O_RDWR);
-        assert_int_equal(pread(fd, &byte, 1, at), 1);
-        byte = (char)(byte ^ 1 << (random >> 29));
-        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-        close(fd);
-        struct sight now = look_in_child();
-        if (now.seen != 0 && now.seen != whole.seen && now.validity == whole.validity)
-            fail_msg("bit %u of byte %lld was believed", random >> 29, (long long)at);
+/* The file with n bytes from `at` on replaced; a session may fail, and the index be made anew; what is never seen is the same numbering
+ * with other content. */
+static void assert_not_believed(const struct whole *w, size_t at, const char *bytes, size_t n)
+{
+    char path[200];
+
+    snprintf(path, sizeof path, "%s/" INDEX_DIRECTORY, maildir);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/" INDEX_DIRECTORY "/lock.mdb", maildir);
+    unlink(path);
+    int fd = open(w->path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_int_equal(write(fd, w->bytes, w->len), w->len);
+    assert_int_equal(pwrite(fd, bytes, n, (off_t)at), n);
+    close(fd);
+    struct sight now = look_in_child();
+    if (now.seen != 0 && now.seen != w->sight.seen && now.validity == w->sight.validity)
+        fail_msg("%zu bytes of %02x at %zu were believed", n, (unsigned char)bytes[0], at);
+}
+
+static uint32_t any_number(void)
+{
+    uint32_t n;
+
+    rand_bytes(&n, sizeof n);
+    return n;
+}
+
+/* POSTERN_TEST_LONG: each byte of the file, instead of some. */
+static void test_a_flipped_bit_is_never_believed(void **state)
+{
+    enum { FLIPS = 120 };
+    struct whole w = make_whole(40);
+    size_t n = getenv("POSTERN_TEST_LONG") ? w.len : FLIPS;
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t random = any_number();
+        size_t at = n == w.len ? i : random % w.len;
+        char byte = (char)(w.bytes[at] ^ 1 << (random >> 29));
+
+        assert_not_believed(&w, at, &byte, 1);
     }
+    free(w.bytes);
+}
+
+/* What disks do besides: zeros, noise, or another sector's content, in pieces of any size */
+static void test_a_damaged_piece_is_never_believed(void **state)
+{
+    static const size_t sizes[] = { 4, 8, 64, 512, 4096, 8192 };
+    struct whole w = make_whole(40);
+    size_t n = getenv("POSTERN_TEST_LONG") ? 20000 : 60;
+    char *piece = mem_calloc(8192, 1);
+
+    (void)state;
+    for (size_t i = 0; i < n; i++) {
+        size_t size = sizes[i % (sizeof sizes / sizeof *sizes)], at = any_number() % (w.len / size) * size;
+
+        memset(piece, 0, size);
+        if (i % 3 == 1)
+            rand_bytes(piece, size);
+        if (i % 3 == 2)
+            memcpy(piece, w.bytes + any_number() % (w.len / size) * size, size);
+        assert_not_believed(&w, at, piece, size);
+    }
+    free(piece);
+    free(w.bytes);
+}
+
+/* ---- what is no damage ---- */
+
+/* The Maildir where nothing can be written: the error is that, and the index stays as it is. */
+static int try_read_only(void)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    struct account *a;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount(maildir, maildir, NULL, MS_BIND, NULL) < 0 || mount(NULL, maildir, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) < 0)
+        return 77; /* only root may */
+    int r = account_open(maildir, &a, &err);
+    return r == -EROFS && strstr(str_cstr(&err), strerror(EROFS)) ? 0 : 1;
+}
+
+static void test_a_read_only_file_system_is_an_error_and_no_damage(void **state)
+{
+    int status;
+
+    (void)state;
+    struct account *a = open_account();
+    append(a, "INBOX", "a: 1\r\n", 0);
+    account_close(a);
+    struct sight before = look_in_child();
+    if (fork() == 0)
+        _exit(try_read_only());
+    wait(&status);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip();
+    assert_int_equal(status, 0);
+    struct sight after = look_in_child();
+    assert_int_equal(after.validity, before.validity);
+    assert_true(after.seen == before.seen);
+}
+
+static void test_an_index_that_cannot_be_made_is_an_error_that_names_the_account(void **state)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    char path[200];
+    struct account *a;
+
+    (void)state;
+    assert_int_equal(maildir_create(maildir), 0);
+    snprintf(path, sizeof path, "%s/" INDEX_DIRECTORY, maildir);
+    close(open(path, O_CREAT | O_WRONLY, 0600)); /* a file in its place */
+    assert_int_equal(account_open(maildir, &a, &err), -ENOTDIR);
+    assert_non_null(strstr(str_cstr(&err), maildir));
+    assert_non_null(strstr(str_cstr(&err), strerror(ENOTDIR)));
 }
 
 /* ---- the memory of expunges ---- */
@@ -284,7 +396,7 @@ static void test_who_was_away_longer_than_expunges_are_remembered_hears_of_all_t
     account_close(a);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup_in_memory, teardown)
 
 int main(void)
 {
@@ -293,6 +405,9 @@ int main(void)
         TEST(test_an_index_of_another_version_is_rebuilt),
         TEST(test_a_damaged_page_harms_few_sessions),
         TEST(test_a_flipped_bit_is_never_believed),
+        TEST(test_a_damaged_piece_is_never_believed),
+        TEST(test_a_read_only_file_system_is_an_error_and_no_damage),
+        TEST(test_an_index_that_cannot_be_made_is_an_error_that_names_the_account),
         TEST(test_who_was_away_longer_than_expunges_are_remembered_hears_of_all_that_is_not_there),
     };
 

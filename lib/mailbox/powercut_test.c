@@ -406,7 +406,7 @@ static void test_after_a_power_cut_every_uid_means_what_the_client_was_told(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_after_a_power_cut_every_uid_means_what_the_client_was_told, disk_setup, teardown),
+        cmocka_unit_test_setup_teardown(test_after_a_power_cut_every_uid_means_what_the_client_was_told, setup_in_memory, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

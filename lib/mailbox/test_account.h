@@ -29,14 +29,26 @@
 
 static char root[64], maildir[80];
 
-UNUSED static int setup(void **state)
+static int setup_below(const char *directory)
 {
-    (void)state;
-    snprintf(root, sizeof root, "/tmp/account_test.XXXXXX");
+    snprintf(root, sizeof root, "%s/account_test.XXXXXX", directory);
     if (!mkdtemp(root))
         return -1;
     snprintf(maildir, sizeof maildir, "%s/M", root);
     return 0;
+}
+
+UNUSED static int setup(void **state)
+{
+    (void)state;
+    return setup_below("/tmp");
+}
+
+/* Where files are kept in memory, for tests that would wait for the disk very often */
+UNUSED static int setup_in_memory(void **state)
+{
+    (void)state;
+    return setup_below(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 UNUSED static int teardown(void **state)

@@ -307,18 +307,6 @@ int disk_as_unlinkat(int fd, const char *path, int flags)
 }
 
 
-/* setup() of test_account.h where the kernel keeps files in memory, since each O_DSYNC would wait for a disk. */
-UNUSED static int disk_setup(void **state)
-{
-    if (access("/dev/shm", W_OK) < 0)
-        return setup(state);
-    snprintf(root, sizeof root, "/dev/shm/account_test.XXXXXX");
-    if (!mkdtemp(root))
-        return -1;
-    snprintf(maildir, sizeof maildir, "%s/M", root);
-    return 0;
-}
-
 /* ---- a power cut ---- */
 
 struct disk_names {
