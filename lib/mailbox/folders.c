@@ -413,6 +413,8 @@ int account_delete(struct account *a, struct span name)
     str_addf(&aside, "%s/postern.deleted.%016llx", a->maildir, (unsigned long long)f.id);
     if (rename(f.path.data, aside.data) < 0)
         return -errno;
+    str_set(&f.path, str_span(&aside));
+    folder_announce(&f);
     if (has_inferiors(a, str_span(&f.dir))) {
         r = make_folder(a, str_span(&f.dir));
         if (r < 0)

@@ -51,12 +51,16 @@ def test_all_that_was_enabled_and_saved_is_there_after_each_parking(suite):
         client.ok("ENABLE QRESYNC UTF8=ACCEPT")
         client.ok('SELECT "\u0431"')
         client.ok("SEARCH RETURN (SAVE) UID 2:3")
+    times = []
     for _ in range(2):
         parked(suite)
         for client in clients:
+            began = time.monotonic()
             assert [re.sub(r" MODSEQ \(\d+\)", "", line) for line in client.ok("FETCH $ (UID)")] == [
                 "* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)"]
+            times.append(time.monotonic() - began)
             assert '* LIST (\\HasNoChildren) "/" "\u0431"' in client.ok('LIST "" "\u0431"')
+    assert min(times) < 0.1 * SLOW, times
     other.ok("SELECT &BDE-")
     other.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
     other.ok("EXPUNGE")
@@ -97,6 +101,19 @@ def test_a_parked_client_keeps_its_mailbox_whatever_becomes_of_its_name(suite):
         client.send("a1 FETCH 1:* (UID)")
         assert [client.line() for _ in heard] == heard, MOVED[n]
     close(other, *(client for client, _, _ in waiting))
+
+
+def test_a_parked_client_in_idle_hears_at_once_that_its_empty_mailbox_was_deleted(suite):
+    clients, other = [Deflated(suite, "ben"), Deflated(suite, "ben", tls=True)], Deflated(suite, "ben")
+    other.ok("CREATE void")
+    for client in clients:
+        client.ok("SELECT void")
+        client.idle()
+    parked(suite)
+    other.ok("DELETE void")
+    for client in clients:
+        assert [client.line(), client.line()] == BYE
+    close(*clients, other)
 
 
 def test_a_parked_client_whose_uids_are_void_is_told(suite):
