@@ -72,7 +72,9 @@ def plus(text):
 
 # ---- before sign-in ----
 
-@pytest.mark.parametrize("data,answer", [
+LITERAL = re.compile(r"\{\d+\+?\}\r\n")
+
+BEFORE = [
     ("a NOOP" + " " * 1994 + "\r\n", "a OK"),
     ("a NOOP" + " " * 1995 + "\r\n", "* BAD command line longer than 2000 bytes"),
     ("a NOOP" + " " * 200_000 + "\r\n", "* BAD command line longer than 2000 bytes"),
@@ -87,9 +89,18 @@ def plus(text):
     ("a AUTHENTICATE PLAIN " + "A" * 1979 + "\r\n", "a BAD"),
     ("a AUTHENTICATE PLAIN " + "A" * 1980 + "\r\n", "* BAD command line longer than 2000 bytes"),
     ("a ID (" + " ".join(plus("x") + " NIL" for _ in range(30)) + ")\r\n", "* ID"),
-    ("a ID (" + " ".join(plus("x") + " NIL" for _ in range(300)) + ")\r\n", "* BYE command longer than 2000 bytes"),
+    ("a ID (" + " ".join(plus("x") + " NIL" for _ in range(31)) + ")\r\n", "a BAD ID takes a list of at most 30 pairs"),
+    ("a ID (" + " ".join(plus("x") + " NIL" for _ in range(300)) + ")\r\n", "a BAD ID takes a list of at most 30 pairs"),
+    ("a LOGIN " + plus("x") + ' "' + "y" * 2000 + '"\r\n', "* BYE command longer than 2000 bytes"),
     ("a SELECT INBOX\r\n", "a BAD unknown command before sign-in"),
-])
+]
+
+
+def label(data):
+    return f"{LITERAL.sub('{}', data)[:40].strip()} {len(data)}"
+
+
+@pytest.mark.parametrize("data,answer", BEFORE, ids=[label(data) for data, _ in BEFORE])
 def test_limits_before_sign_in_are_named_and_the_connection_lives(raw, data, answer):
     r = raw()
     got = r.ask(data)
@@ -158,8 +169,6 @@ def nested(depth):
 
 
 MESSAGE = "Subject: x\r\n\r\ny\r\n"
-LITERAL = re.compile(r"\{\d+\+?\}\r\n")
-
 CASES = [
     # a line; the literals of a command together; literals that announce more than there is
     ("NOOP" + " " * 2990, "OK"),
@@ -264,7 +273,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("command,answer", CASES, ids=[LITERAL.sub("{}", c)[:40] + f" {len(c)}" for c, _ in CASES])
+@pytest.mark.parametrize("command,answer", CASES, ids=[label(c) for c, _ in CASES])
 def test_limits_after_sign_in_are_named_and_the_connection_lives(client, command, answer):
     client.ok("NOOP")
     begun = time.monotonic()

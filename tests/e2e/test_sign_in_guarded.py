@@ -150,7 +150,7 @@ def strict(make_instance, suite):
 
     def start(**params):
         strict = make(make_instance, {"alice": "{PLAIN}" + PASSWORD, "bob": STORED["sha512-crypt"], "carol": STORED["scram"],
-                                      "slow": "{SHA512-CRYPT}" + crypt.crypt(PASSWORD, "$6$rounds=200000$saltsalt$")},
+                                      "slow": "{SHA512-CRYPT}" + crypt.crypt(PASSWORD, "$6$rounds=100000$saltsalt$")},
                       **{"auth_failure_delay": "0s", "auth_user_failure_limit": "4", "auth_network_failure_limit": "0", **params})
         made.append(strict.start())
         return strict
