@@ -116,7 +116,7 @@ def check_body(b, extended):
     need(isinstance(b[5], String) and b[5] != "", "encoding")
     need(isinstance(b[6], int), "octets")
     name, rest = f"{b[0]}/{b[1]}".lower(), b[7:]
-    if name == "message/rfc822":     # message/global has an envelope in IMAP4rev2 only
+    if name in ("message/rfc822", "message/global"):     # RFC 9051 section 9: both are media-message
         need(len(rest) >= 3 and isinstance(rest[2], int), "message")
         check_envelope(rest[0])
         name += f"({check_body(rest[1], extended)})"
