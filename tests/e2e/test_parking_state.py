@@ -294,14 +294,15 @@ def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
     close(*clients[:60], *clients[70:])
 
 
-def test_fronts_take_no_more_sessions_than_they_have_descriptors_for(make_instance):
-    """In IDLE each needs three; with 300 a process, 150 sessions are spread over several fronts, and nobody is refused."""
+def test_more_sessions_than_a_front_has_descriptors_for_and_more_than_may_be_awake(make_instance):
+    """In IDLE each needs three; with 220 a process, 100 sessions are spread over several fronts, and nobody is refused. When all
+    clients speak at once, and 60 may be served, the others wait until those say nothing."""
     suite = make_instance(users=("ann",), start=False,
-                          params={"imap_hibernate_timeout": "1s", "mail_max_userip_connections": "0"})
-    suite.prefix = ("prlimit", "--nofile=300:300")
+                          params={"imap_hibernate_timeout": "1s", "mail_max_userip_connections": "0", "imap_process_limit": 60})
+    suite.prefix = ("prlimit", "--nofile=220:220")
     suite.start()
     suite.prefix = ()
-    clients = [Deflated(suite, "ann") for _ in range(150)]
+    clients = [Deflated(suite, "ann") for _ in range(100)]
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
@@ -310,5 +311,10 @@ def test_fronts_take_no_more_sessions_than_they_have_descriptors_for(make_instan
     for client in clients:
         assert client.line() == "* 1 EXISTS"
     assert len(suite.pids("imapd-login")) > 2
-    assert not suite.log_lines("cannot accept|Too many open files")
+    parked(suite)
+    for client in clients:
+        client.send("DONE")
+    for client in clients:
+        assert client.until("i1")[1].startswith("OK")
+    assert not suite.log_lines("cannot accept|Too many open files|cannot be woken")
     close(*clients)
