@@ -202,7 +202,8 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
 int mailbox_replace(struct mailbox *mb, uint32_t uid, struct span to, const struct append_message *message,
                     uint32_t *ret_uidvalidity, uint32_t *ret_uid);
 /* Copy (hard links where possible) messages of mb to another mailbox; all or nothing. ret_uids[i] is the new UID of
- * seqs[i]. move: also expunge here. -ENOENT: no such mailbox. */
+ * seqs[i]. move: also expunge here, in the same step; a crash leaves at worst both. -ENOENT: no such mailbox; -ESTALE: a
+ * message is gone. */
 int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span to, bool move,
                  uint32_t *ret_uidvalidity, uint32_t *ret_uids);
 

@@ -214,41 +214,58 @@ int account_append(struct account *a, struct span mailbox, const struct maildir_
     return account_append_all(a, mailbox, &message, 1, ret_uidvalidity, ret_uid);
 }
 
-/* ---- REPLACE ---- */
+/* ---- what goes in the transaction in which its successor came ---- */
 
-/* In the transaction in which the new message came */
-static int remove_replaced(struct target *t, const struct folder *f, uint32_t uid)
+struct removal {
+    const uint32_t *uids;
+    size_t n, done;
+};
+
+static int expunge_all(struct target *t, const struct folder *f, struct index_mailbox *rec, uint64_t modseq,
+                       struct removal *what)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    _cleanup_close_ int cur_fd = open(maildir_path(&path, f->path.data, "cur", NULL), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int r = 0;
+
+    for (; what->done < what->n && r == 0; what->done += r == 0)
+        r = folder_expunge(&t->txn, f, cur_fd, rec, modseq, what->uids[what->done]);
+    return r;
+}
+
+static int remove_messages(struct target *t, const struct folder *f, struct removal *what)
 {
     _cleanup_(str_free) struct str dir = STR_INIT;
     struct index_mailbox rec;
 
     if (f->id == t->folder.id)
-        return folder_expunge(&t->txn, f, &t->rec, t->modseq, uid);
+        return expunge_all(t, f, &t->rec, t->modseq, what);
     int r = index_mailbox_get(&t->txn, f->id, &rec);
     if (r < 0)
         return r;
     str_set(&dir, rec.dir);
     rec.dir = str_span(&dir);
     struct touch touch = folder_touch_begin(f, &rec);
-    r = folder_expunge(&t->txn, f, &rec, rec.highestmodseq + 1, uid);
+    r = expunge_all(t, f, &rec, rec.highestmodseq + 1, what);
     folder_touch_end(f, touch, &rec);
     return r < 0 ? r : index_mailbox_put(&t->txn, f->id, &rec);
 }
+
+/* ---- REPLACE ---- */
 
 /* The new message is on disk, with its name, before the old one goes; and then it stays, whatever fails. */
 static int exchange(struct appending *p, const struct append_message *message, const struct folder *from, uint32_t uid,
                     uint32_t *ret_uid)
 {
+    struct removal old = { &uid, 1, 0 };
     int r = place(p, &p->items[0], message, ret_uid);
 
     if (r == 0)
         r = spool_settle(&p->items[0].spool);
     if (r == 0)
-        r = remove_replaced(&p->to, from, uid);
-    if (r < 0)
-        return r;
-    p->done = true;
-    return target_commit(&p->to);
+        r = remove_messages(&p->to, from, &old);
+    p->done = old.done > 0;
+    return r < 0 ? r : target_commit(&p->to);
 }
 
 int mailbox_replace(struct mailbox *mb, uint32_t uid, struct span to, const struct append_message *message,
@@ -417,6 +434,7 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
 {
     _cleanup_(copy_done) struct copy c = { .from = mb, .to = TARGET_INIT };
     _cleanup_free_ uint32_t *uids = mem_calloc(n + 1, sizeof *uids);
+    struct removal moved = { uids, n, 0 };
     int r = folder_open(mb->account, to, &c.to.folder);
 
     if (r < 0)
@@ -437,13 +455,17 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
         r = room;
     if (r == 0 && n > 0)
         r = flush_copies(&c);
+    /* The copies are on disk, and from the first that goes on they stay: a crash leaves both, never none. */
+    if (r == 0 && move)
+        r = remove_messages(&c.to, &mb->folder, &moved);
+    c.done = moved.done > 0;
     if (r == 0)
         r = target_commit(&c.to);
     if (r < 0)
         return account_check(mb->account, r);
     c.done = true;
-    quota_add(mb->account->maildir, (int64_t)c.bytes, (int64_t)n); /* after a move they are taken off again */
+    if (!move)
+        quota_add(mb->account->maildir, (int64_t)c.bytes, (int64_t)n);
     *ret_uidvalidity = c.to.rec.uidvalidity;
-    /* Only now: a crash before leaves both, never none. */
-    return move ? mailbox_remove(mb, uids, n) : 0;
+    return 0;
 }

@@ -135,8 +135,10 @@ void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent);
 int folder_add_message(struct index_txn *t, uint64_t id, struct index_mailbox *rec, uint64_t modseq,
                        struct index_message *m);
 
-/* Remove a message within a write transaction: its file, and its place in the index. -ENOENT: it is gone already. */
-int folder_expunge(struct index_txn *t, const struct folder *f, struct index_mailbox *rec, uint64_t modseq, uint32_t uid);
+/* Remove a message within a write transaction: its file, and its place in the index. cur_fd: the directory cur/, by which
+ * that is faster; -1: not open. -ENOENT: it is gone already. */
+int folder_expunge(struct index_txn *t, const struct folder *f, int cur_fd, struct index_mailbox *rec, uint64_t modseq,
+                   uint32_t uid);
 /* The size of one, as a quota counts it */
 int folder_message_size(struct index_txn *t, const struct folder *f, uint32_t uid, uint64_t *ret);
 

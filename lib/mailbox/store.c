@@ -338,7 +338,8 @@ int folder_message_size(struct index_txn *t, const struct folder *f, uint32_t ui
     return r;
 }
 
-int folder_expunge(struct index_txn *t, const struct folder *f, struct index_mailbox *rec, uint64_t modseq, uint32_t uid)
+int folder_expunge(struct index_txn *t, const struct folder *f, int cur_fd, struct index_mailbox *rec, uint64_t modseq,
+                   uint32_t uid)
 {
     _cleanup_(str_free) struct str file = STR_INIT;
     struct index_message m;
@@ -348,7 +349,7 @@ int folder_expunge(struct index_txn *t, const struct folder *f, struct index_mai
         return r;
     str_set(&file, m.file);
     m.file = str_span(&file);
-    r = remove_file(f, -1, &m);
+    r = remove_file(f, cur_fd, &m);
     if (r < 0)
         return r;
     rec->highestmodseq = modseq;

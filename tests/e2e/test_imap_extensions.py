@@ -88,6 +88,36 @@ def test_a_replace_that_is_killed_at_any_moment_loses_neither_message(suite):
         after.close()
 
 
+def test_of_two_clients_that_move_the_same_messages_at_once_one_has_them_and_the_other_is_told(suite):
+    a, b = Client(suite, "bob"), Client(suite, "bob")
+    for name in ("source", "one", "two"):
+        a.ok(f"CREATE {name}")
+    for _ in range(5):
+        a.append("Subject: a\r\n\r\nb\r\n", "source")
+        a.ok("SELECT source")
+        for _ in range(6):
+            a.ok("COPY 1:* source")
+        lines, _ = b.ok("SELECT source")
+        assert "* 64 EXISTS" in lines
+        for client, name in ((a, "one"), (b, "two")):
+            client.sock.sendall(f"x MOVE 1:* {name}\r\n".encode())
+        answers = []
+        for client in (a, b):
+            while not (line := client.line()).startswith("x "):
+                pass
+            answers.append(line[2:])
+        assert sorted(answer.split()[0] for answer in answers) == ["NO", "OK"], answers
+        assert any(answer.startswith("NO [EXPUNGEISSUED]") for answer in answers)
+        kept, empty = ("one", "two") if answers[0].startswith("OK") else ("two", "one")
+        assert a.ok(f"STATUS {empty} (MESSAGES)")[0][-1] == f"* STATUS {empty} (MESSAGES 0)"
+        assert a.ok(f"STATUS {kept} (MESSAGES)")[0][-1] == f"* STATUS {kept} (MESSAGES 64)"
+        a.ok(f"SELECT {kept}")
+        a.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+        a.ok("CLOSE")
+    a.close()
+    b.close()
+
+
 # name: does it exist, is it subscribed, its use
 MAILBOXES = {
     "INBOX": (True, True, None), "Work": (True, False, None), "Work/a": (True, True, None), "Work/Sent": (True, False, None),
