@@ -262,6 +262,23 @@ CASES = [
     ("APPEND INBOX (" + "f" * 3000 + ") " + plus(MESSAGE), r"BAD \[TOOBIG\] A command line has at most 3000 bytes"),
     ("APPEND " + plus("n" * 1501) + " " + plus(MESSAGE), r"BAD \[TOOBIG\] The literals of a command have at most 1500"),
     ("APPEND INBOX {0+}\r\n", "NO A message has at least one byte"),
+    # lists within lists where none belong
+    ('LIST ' + "(" * 500 + ")" * 500 + ' "" *', "BAD"),
+    ('LIST "" ' + "(" * 500 + "*" + ")" * 500, "BAD"),
+    ('LIST "" * RETURN ' + "(" * 500 + ")" * 500, "BAD"),
+    ("STATUS INBOX " + "(" * 500 + "MESSAGES" + ")" * 500, "BAD"),
+    ("STORE 1 +FLAGS " + "(" * 500 + "x" + ")" * 500, "BAD"),
+    ("ID " + "(" * 500 + ")" * 500, "BAD"),
+    ("SORT " + "(" * 500 + "DATE" + ")" * 500 + " UTF-8 ALL", "BAD"),
+    ("SEARCH RETURN " + "(" * 500 + ")" * 500 + " ALL", "BAD"),
+    ("SELECT INBOX " + "(" * 500 + "CONDSTORE" + ")" * 500, "BAD"),
+    ("NOOP", "OK"),
+    ("SELECT INBOX", "OK"),
+    ("CREATE x " + "(" * 500 + "USE" + ")" * 500, "BAD"),
+    ("APPEND INBOX " + "(" * 500 + "x" + ")" * 500 + " " + plus(MESSAGE), "BAD"),
+    ("FETCH 1 (BODY.PEEK[HEADER.FIELDS " + "(" * 500 + "a" + ")" * 500 + "])", "BAD"),
+    ("SETQUOTA x " + "(" * 500 + ")" * 500, "BAD|NO"),
+    ("ENABLE " + "X " * 1000 + "X", "OK"),
     # strange numbers elsewhere
     ("SELECT INBOX (QRESYNC (4294967296 1))", "BAD"),
     ("EXAMINE INBOX", "OK"),
@@ -351,14 +368,21 @@ def test_limits_as_they_come_take_thousands_of_pieces(wide):
     c = Client(wide, "alice")
     c.append("Subject: one\r\n\r\ntext\r\n")
     c.ok("SELECT INBOX")
-    lines, _ = c.ok("UID FETCH " + ",".join(str(n) for n in range(1, 20_001, 2))[:60_000].rstrip(",") + " FLAGS")
-    assert len(lines) == 1
+    pieces = ",".join(str(n) for n in range(1, 22_000, 2))
+    assert pieces.count(",") > 10_000
+    for command in ["UID FETCH {} FLAGS", "UID SEARCH UID {}", "UID STORE {} +FLAGS.SILENT x", "UID COPY {} INBOX", "UID EXPUNGE {}",
+                    "SELECT INBOX (QRESYNC (1 1 {}))", "SEARCH {}"]:
+        _, answer = c.run(command.format(pieces))
+        assert answer.startswith("BAD" if "QRESYNC" in command else "OK"), (command, answer)
+        c.ok("SELECT INBOX")
+    lines, _ = c.ok("UID FETCH " + ",".join(["1:*", "*:1"] * 5000) + " FLAGS")
+    assert len(lines) == 2
     lines, _ = c.ok("FETCH 1 (" + " ".join(["BODY.PEEK[HEADER]"] * 1000) + ")")
     assert lines[0].count("Subject: one") == 1000
     assert c.run("FETCH 1 (" + " ".join(["UID"] * 1001) + ")")[1].startswith("BAD")
     lines, _ = c.ok("SEARCH " + " ".join(["OR SEEN UNSEEN"] * 300))
-    assert lines == ["* SEARCH 1"]
-    lines, _ = c.ok("SEARCH " + nested(50))
+    assert lines == ["* SEARCH 1 2"]
+    c.ok("SEARCH " + nested(50))
     assert c.run("SEARCH " + nested(51))[1].startswith("BAD Search keys are malformed, more than 1000, or nest deeper than 50")
     c.close()
 
