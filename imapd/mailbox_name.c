@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "base/chars.h"
+#include "base/mem.h"
 #include "base/utf8.h"
 #include "mailbox/mutf7.h"
 #include "reply.h"
@@ -62,37 +63,62 @@ void put_mailbox_name(struct str *out, struct span name, enum name_form form)
     put_astring(out, str_span(&wire));
 }
 
+/* The part of a pattern that is done, as the ends of the names that it matches: reach[n] for the first n bytes. */
+struct matching {
+    struct span name;
+    bool *reach;
+    size_t first; /* the least that is reached; behind the name: none */
+    size_t last;  /* none beyond it is */
+};
+
+static void after_star(struct matching *m)
+{
+    for (size_t n = m->first; n <= m->name.len; n++)
+        m->reach[n] = true;
+    m->last = m->name.len;
+}
+
+static void after_percent(struct matching *m)
+{
+    for (size_t n = m->first; n <= m->last && n < m->name.len; n++) {
+        m->reach[n + 1] |= m->reach[n] && m->name.ptr[n] != MAILBOX_SEPARATOR;
+        if (n == m->last && m->reach[n + 1])
+            m->last++;
+    }
+}
+
+static void after_char(struct matching *m, char c)
+{
+    m->last += m->last < m->name.len;
+    for (size_t n = m->last; n > m->first; n--)
+        m->reach[n] = m->reach[n - 1] && m->name.ptr[n - 1] == c;
+    m->reach[m->first] = false;
+    while (m->first <= m->name.len && !m->reach[m->first])
+        m->first++;
+}
+
 /*
- * Greedy matching that goes back only to the last wildcard: after a "*" that is always enough; a
- * "%" can besides be undone for the sake of a "*" before it, so both places are kept.
+ * All places at once, so that no pattern takes longer than the product of both lengths. Going back to wildcards instead
+ * would take its cube where "*" and "%" stand in one pattern. Wildcards in a row are one.
  */
 bool mailbox_name_matches(struct span name, struct span pattern)
 {
-    size_t n = 0, p = 0;
-    size_t star_n = 0, star_p = SIZE_MAX, percent_n = 0, percent_p = SIZE_MAX;
+    _cleanup_free_ bool *reach = mem_calloc(name.len + 1, sizeof *reach);
+    struct matching m = { .name = name, .reach = reach };
+    char last = '\0';
 
-    while (n < name.len || p < pattern.len) {
-        if (p < pattern.len && pattern.ptr[p] == '*') {
-            star_p = ++p;
-            star_n = n;
-            percent_p = SIZE_MAX;
-        } else if (p < pattern.len && pattern.ptr[p] == '%') {
-            percent_p = ++p;
-            percent_n = n;
-        } else if (n < name.len && p < pattern.len && name.ptr[n] == pattern.ptr[p]) {
-            n++;
-            p++;
-        } else if (percent_p != SIZE_MAX && percent_n < name.len &&
-                   name.ptr[percent_n] != MAILBOX_SEPARATOR) {
-            n = ++percent_n;
-            p = percent_p;
-        } else if (star_p != SIZE_MAX && star_n < name.len) {
-            n = ++star_n;
-            p = star_p;
-            percent_p = SIZE_MAX;
-        } else {
-            return false;
-        }
+    reach[0] = true;
+    for (size_t i = 0; i < pattern.len && m.first <= name.len; i++) {
+        char c = pattern.ptr[i];
+
+        if (c == '*' && last != '*')
+            after_star(&m);
+        else if (c == '%' && last != '*' && last != '%')
+            after_percent(&m);
+        else if (c != '*' && c != '%')
+            after_char(&m, c);
+        if (c != '%' || last != '*')
+            last = c;
     }
-    return true;
+    return m.first <= name.len && reach[name.len];
 }

@@ -206,6 +206,53 @@ static void test_list_patterns_match_as_the_wildcards_say(void **state)
             fail_msg("case %zu: %s, %s", i, cases[i].pattern, cases[i].name);
 }
 
+/* RFC 3501 section 6.3.8 word by word */
+static bool matches_slowly(const char *name, const char *pattern)
+{
+    if (*pattern == '*')
+        return matches_slowly(name, pattern + 1) || (*name && matches_slowly(name + 1, pattern));
+    if (*pattern == '%')
+        return matches_slowly(name, pattern + 1) || (*name && *name != '/' && matches_slowly(name + 1, pattern));
+    return *pattern == *name && (!*name || matches_slowly(name + 1, pattern + 1));
+}
+
+static void test_list_patterns_match_as_a_slow_matcher_says(void **state)
+{
+    uint32_t seed = 1;
+
+    (void)state;
+    for (int i = 0; i < 200000; i++) {
+        char name[9] = "", pattern[9] = "";
+
+        for (int k = 0; k < 8; k++) {
+            seed = seed * 1664525 + 1013904223;
+            name[k] = "ab//aab"[seed >> 16 & 7];
+            pattern[k] = "ab/*%*%"[seed >> 20 & 7];
+        }
+        if (mailbox_name_matches(span_of(name), span_of(pattern)) != matches_slowly(name, pattern))
+            fail_msg("%s, %s", name, pattern);
+    }
+}
+
+static void test_no_list_pattern_takes_long(void **state)
+{
+    static const char *const pieces[] = { "*%a", "%a", "*a", "%*", "*", "a%a%*", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa*%" };
+    char name[301];
+
+    (void)state;
+    memset(name, 'a', 300);
+    name[300] = '\0';
+    for (size_t i = 0; i < ARRAY_LEN(pieces); i++) {
+        _cleanup_(str_free) struct str pattern = STR_INIT;
+
+        while (pattern.len < 60000)
+            str_add_str(&pattern, pieces[i]);
+        str_add_char(&pattern, 'b');
+        for (int n = 0; n < 100; n++)
+            assert_false(mailbox_name_matches(span_of(name), str_span(&pattern)));
+    }
+}
+
 static void test_names_are_decoded_at_the_edge(void **state)
 {
     static const struct {
@@ -241,6 +288,8 @@ int main(void)
         cmocka_unit_test(test_sequence_sets_are_ordered_and_merged),
         cmocka_unit_test(test_numbers_are_written_as_a_set),
         cmocka_unit_test(test_list_patterns_match_as_the_wildcards_say),
+        cmocka_unit_test(test_list_patterns_match_as_a_slow_matcher_says),
+        cmocka_unit_test(test_no_list_pattern_takes_long),
         cmocka_unit_test(test_names_are_decoded_at_the_edge),
     };
 
