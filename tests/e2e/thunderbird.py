@@ -126,7 +126,7 @@ class Thunderbird:
             [PROGRAM, "--headless", "--no-remote", "--offline", "--marionette", "--remote-allow-system-access",
              "--profile", self.profile],
             env={"HOME": str(self.dir), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "MOZ_CRASHREPORTER_DISABLE": "1",
-                 "MOZ_LOG": "timestamp,IMAP:5", "MOZ_LOG_FILE": str(self.dir / f"log{self.starts}")},
+                 "MOZ_LOG": "sync,IMAP:5", "MOZ_LOG_FILE": str(self.dir / f"log{self.starts}")},
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         self.sock = wait_until(self.connect, 60, "Thunderbird")
         self.file = self.sock.makefile("rb")
