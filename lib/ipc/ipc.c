@@ -15,7 +15,6 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
 
 #include "base/mem.h"
@@ -65,7 +64,8 @@ static int refuse(struct ipc *c)
     return -EPROTO;
 }
 
-void ipc_send(struct ipc *c, const struct ipc_shape *shape, const void *msg)
+/* encode - the message as it goes on the wire, in c->out */
+static int encode(struct ipc *c, const struct ipc_shape *shape, const void *msg)
 {
     uint32_t net = 0;
 
@@ -76,24 +76,29 @@ void ipc_send(struct ipc *c, const struct ipc_shape *shape, const void *msg)
         r = -EMSGSIZE;
     if (r < 0) {
         stream_fail(c->st, r);
-        return;
+        return r;
     }
     net = htonl((uint32_t)(c->out.len - sizeof net));
     memcpy(c->out.data, &net, sizeof net);
-    stream_write(c->st, str_span(&c->out));
+    return 0;
+}
+
+void ipc_send(struct ipc *c, const struct ipc_shape *shape, const void *msg)
+{
+    if (encode(c, shape, msg) == 0)
+        stream_write(c->st, str_span(&c->out));
 }
 
 int ipc_send_now(struct ipc *c, const struct ipc_shape *shape, const void *msg)
 {
-    struct pollfd p = { .fd = stream_fd(c->st), .events = POLLOUT };
+    int r = encode(c, shape, msg);
 
-    /* A Unix socket is writable while most of its buffer is free: a message goes into the rest. */
-    if (poll(&p, 1, 0) == 1 && (p.revents & POLLOUT)) {
-        ipc_send(c, shape, msg);
-        return ipc_flush(c);
-    }
+    if (r < 0 || stream_error(c->st) < 0)
+        return r < 0 ? r : stream_error(c->st);
+    if (send(stream_fd(c->st), c->out.data, c->out.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)c->out.len)
+        return 0;
     stream_fail(c->st, -EPIPE);
-    shutdown(p.fd, SHUT_RDWR);      /* the fiber that reads finds out */
+    shutdown(stream_fd(c->st), SHUT_RDWR);      /* the fiber that reads finds out */
     return -EPIPE;
 }
 

@@ -73,8 +73,8 @@ struct stream *ipc_stream(struct ipc *c);
 
 /* ---- sending: buffered, errors are sticky in the stream ---- */
 MAY_WAIT void ipc_send(struct ipc *c, const struct ipc_shape *shape, const void *msg);
-/* Send at once and without a wait, so that several fibers may do it while another one reads, if all use only
- * this to send. 0, or negative: a peer that does not read what it is sent is hung up on. */
+/* Send a short message at once and without a wait, so that several fibers may do it while another one reads. What
+ * ipc_send() has still in its buffer comes later. 0, or negative: a peer that does not read what it is sent is hung up on. */
 int ipc_send_now(struct ipc *c, const struct ipc_shape *shape, const void *msg);
 void ipc_send_fd(struct ipc *c, int fd);              /* with the next message; the caller keeps his */
 MAY_WAIT void ipc_send_chunk(struct ipc *c, struct span bytes);  /* empty: end of the run */

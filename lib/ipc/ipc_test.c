@@ -216,6 +216,28 @@ static void test_a_chunk_above_the_limit_is_refused(void **state)
     close(fds[0]);
 }
 
+static void test_what_is_sent_now_arrives_and_a_peer_that_does_not_read_is_hung_up_on(void **state)
+{
+    struct ipc *a, *b;
+    struct note sent = { 42, "hello" }, got;
+    int n = 0, r = 0;
+
+    (void)state;
+    make_pair(&a, &b);
+    for (; r == 0 && n < 1000000; n++)
+        r = ipc_send_now(a, &note_shape, &sent);
+    assert_int_equal(r, -EPIPE);
+    assert_int_equal(ipc_send_now(a, &note_shape, &sent), -EPIPE);
+    assert_true(n > 100);       /* some wait in the socket, and are there yet */
+    for (int i = 1; i < n; i++) {
+        assert_int_equal(ipc_recv(b, &note_shape, &got), 0);
+        assert_string_equal(got.word, "hello");
+    }
+    assert_true(ipc_recv(b, &note_shape, &got) < 0);
+    ipc_free(a);
+    ipc_free(b);
+}
+
 static void test_a_service_that_was_not_handed_over_cannot_be_reached(void **state)
 {
     struct ipc *c;
@@ -240,6 +262,7 @@ int main(void)
         cmocka_unit_test(test_a_connection_that_ends_inside_a_message_is_a_protocol_error),
         cmocka_unit_test(test_hostile_frames_are_refused_and_the_connection_has_failed),
         cmocka_unit_test(test_a_chunk_above_the_limit_is_refused),
+        cmocka_unit_test(test_what_is_sent_now_arrives_and_a_peer_that_does_not_read_is_hung_up_on),
         cmocka_unit_test(test_a_service_that_was_not_handed_over_cannot_be_reached),
     };
 
