@@ -54,8 +54,9 @@ static int pass_challenge(struct login *l, struct ipc *auth)
     return r;
 }
 
+/* *ret_answered: auth has said something, so that this must not be repeated. */
 static int exchange(struct login *l, struct ipc *auth, const struct auth_start *start,
-                    struct auth_result *ret)
+                    struct auth_result *ret, bool *ret_answered)
 {
     struct span type;
 
@@ -64,6 +65,7 @@ static int exchange(struct login *l, struct ipc *auth, const struct auth_start *
         int r = ipc_peek_type(auth, &type);
         if (r < 0)
             return r;
+        *ret_answered = true;
         if (!span_eq_str(type, "auth_challenge"))
             return ipc_recv(auth, &auth_result_shape, ret);
         r = pass_challenge(l, auth);
@@ -86,11 +88,33 @@ static void fill_start(const struct login *l, struct span mechanism, struct auth
     tls_channel_binding(stream_ssl(l->client), &start->channel_binding);
 }
 
+/* A kept connection may have been to an auth that has gone since: once more then, with its successor. */
+static int ask(struct login *l, const struct auth_start *start, struct auth_result *ret)
+{
+    const uint64_t deadline = clock_deadline_ms(AUTH_TIMEOUT_MS);
+    bool again = true;
+    int r = -EPIPE;
+
+    while (r < 0 && again) {
+        _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
+        bool answered = false;
+
+        r = ipc_pool_get(l->server->auth, deadline, &auth);
+        if (r < 0)
+            return r;
+        stream_set_deadline(ipc_stream(auth), deadline);
+        r = exchange(l, auth, start, ret, &answered);
+        again = ipc_was_kept(auth) && !answered && r != -ETIMEDOUT && r != -ECANCELED;
+        if (r == 0)
+            ipc_pool_put(l->server->auth, TAKE_PTR(auth));
+    }
+    return r;
+}
+
 static void authenticate(struct login *l, struct span mechanism, const struct str *initial,
                          struct auth_result *ret)
 {
     struct auth_start start = { .initial = STR_INIT, .channel_binding = STR_INIT };
-    _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
 
     *ret = (struct auth_result){ .status = AUTH_TEMPORARY, .user = STR_INIT };
     if (initial && initial->len > AUTH_DATA_MAX) {
@@ -103,15 +127,7 @@ static void authenticate(struct login *l, struct span mechanism, const struct st
         start.has_initial = 1;
         str_add(&start.initial, str_span(initial));
     }
-    uint64_t deadline = clock_deadline_ms(AUTH_TIMEOUT_MS);
-    int r = ipc_pool_get(l->server->auth, deadline, &auth);
-    if (r == 0) {
-        stream_set_deadline(ipc_stream(auth), deadline);
-        r = exchange(l, auth, &start, ret);
-    }
-    if (r == 0)
-        ipc_pool_put(l->server->auth, TAKE_PTR(auth));
-    else
+    if (ask(l, &start, ret) < 0)
         ret->status = AUTH_TEMPORARY;
     secret_free(&start.initial);
     str_free(&start.channel_binding);

@@ -90,9 +90,8 @@ def test_a_killed_parent_ends_only_sessions_that_have_a_process_and_parked_ones_
 
 def test_a_killed_session_is_noticed_by_its_client_only(suite, people):
     for service, client in people.busy.items():
-        victim = signed_in(suite, service, "alice")
-        last = suite.log_lines(r"imap-login: Login: user=")[-1]
-        kill(int(last.split("mpid=")[1].split(",")[0]))
+        victim, pid = suite.session_of("imapd", lambda: signed_in(suite, service, "alice"))
+        kill(pid)
         assert victim.rest() == ""
         client.end_append()
     assert all(lives(client) for client in people.busy.values())

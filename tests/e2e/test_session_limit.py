@@ -247,8 +247,7 @@ def kill(suite, program, sign=signal.SIGKILL):
 
 def test_a_killed_session_counts_no_more_and_its_neighbours_live_on(suite, open_client):
     clients = busy(open_client, LIMIT - 1)
-    victim = open_client()
-    pid = int(re.findall(r"Login: user=.* mpid=(\d+)", suite.log())[-1])
+    victim, pid = suite.session_of("imapd", open_client)
     victim.begin_append()
     os.kill(pid, signal.SIGKILL)
     assert victim.rest() == ""

@@ -72,12 +72,6 @@ def waiting(suite, program, n=KEPT):
     return wait_until(look, 20, f"{n} waiting {program}")[0]
 
 
-def last_pid(suite):
-    """The process that serves the last one who has signed in."""
-    suite.wait_log("Login: user=")
-    return int(re.findall(r"Login: user=.* mpid=(\d+)", suite.log())[-1])
-
-
 @pytest.fixture(scope="module")
 def suite(make_instance):
     """One that keeps KEPT waiting, with at most five IMAP processes at once."""
@@ -92,9 +86,8 @@ def suite(make_instance):
 @pytest.mark.parametrize("program", OPEN)
 def test_a_client_is_served_by_a_process_that_waited_and_that_is_replaced(suite, program):
     before = waiting(suite, program)
-    client = OPEN[program](suite, "bob")
-    wait_until(lambda: len(suite.sessions(program)) == 1, 10, "the session")
-    assert last_pid(suite) in before
+    client, pid = suite.session_of(program, lambda: OPEN[program](suite, "bob"))
+    assert pid in before
     after = waiting(suite, program)
     assert len(before & after) == KEPT - 1
     client.close()
@@ -109,11 +102,11 @@ def switches(pids):
 def test_a_client_wakes_no_process_but_its_own(suite):
     for _ in range(5):
         before = switches(waiting(suite, "imapd"))
-        imap(suite, "alice").close()
-        pid = last_pid(suite)
+        client, pid = suite.session_of("imapd", lambda: imap(suite, "alice"))
         assert pid in before
         still = {p: n for p, n in before.items() if p != pid}
         assert switches(still) == still
+        client.close()
 
 
 def test_waiting_and_serving_processes_together_stay_within_the_limit(suite):
@@ -159,8 +152,9 @@ def test_a_reload_replaces_those_that_wait_and_a_silent_session_hears_bye(suite)
     for program, pids in old.items():
         assert not pids & waiting(suite, program)   # by themselves: they were in use
     client.close()
-    imap(suite, "bob").close()
-    assert last_pid(suite) not in old["imapd"]
+    client, pid = suite.session_of("imapd", lambda: imap(suite, "bob"))
+    assert pid not in old["imapd"]
+    client.close()
 
 
 def test_nothing_is_left_after_a_stop(suite):
