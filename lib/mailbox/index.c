@@ -8,7 +8,7 @@
  * a write, because a transaction that hits its end would have to be done again.
  *
  * Of a damaged page LMDB notices some things by an assertion, others it runs into. Both would end every
- * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS or an
+ * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS, SIGFPE or an
  * assertion of LMDB within a transaction, the index is put aside, and the next session makes a new one.
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
@@ -16,6 +16,7 @@
 #include "mailbox/index_parts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -33,11 +34,12 @@ struct index {
     MDB_env *env;
     MDB_dbi db;
     ino_t inode;                            /* of data.mdb, 0: not known */
+    bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
     char *path, *data;                      /* the directory and its file */
     char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
 };
 
-/* The index that is in a transaction, for the signal handler. A process serves one account. */
+/* The index that is being opened or in a transaction, for the signal handler. A process serves one account. */
 static struct index *volatile busy;
 
 /* ---- damage ---- */
@@ -76,6 +78,7 @@ static void catch_signals(void)
     sigemptyset(&sa.sa_mask);
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
+    sigaction(SIGFPE, &sa, NULL);
 }
 
 /* ---- transactions ---- */
@@ -94,7 +97,7 @@ static int begin(struct index *x, unsigned flags, struct index_txn *ret)
     }
     if (rc != MDB_SUCCESS) {
         busy = NULL;
-        return index_errno(rc);
+        return rc == MDB_PANIC && x->unwritten ? -EIO : index_errno(rc);
     }
     *ret = (struct index_txn){ .index = x, .txn = txn, .db = x->db };
     return 0;
@@ -137,6 +140,8 @@ int index_commit(struct index_txn *t, bool durable)
     mdb_env_set_flags(t->index->env, MDB_NOMETASYNC, !durable);
     int rc = mdb_txn_commit(TAKE_PTR(t->txn));
     busy = NULL;
+    if (rc != MDB_SUCCESS)
+        t->index->unwritten = true;
     return index_errno(rc);
 }
 
@@ -258,6 +263,27 @@ static int check_header(struct index *x)
     return index_commit(&t, true);
 }
 
+/*
+ * LMDB maps as much as the file's header asks for. A header that asks for more than any address space has is not short of memory
+ * but damaged. Of MDB_meta, behind the head of either of the first two pages: the size of the map, and the last page in use.
+ */
+static bool asks_for_too_much(const struct index *x)
+{
+    static const struct {
+        off_t offset;
+        unsigned bits;
+    } fields[] = { { 32, 46 }, { 136, 34 }, { 4096 + 32, 46 }, { 4096 + 136, 34 } };
+    _cleanup_close_ int fd = open(x->data, O_RDONLY | O_CLOEXEC);
+
+    for (size_t i = 0; fd >= 0 && i < ARRAY_LEN(fields); i++) {
+        uint64_t n;
+
+        if (pread(fd, &n, sizeof n, fields[i].offset) == sizeof n && n >> fields[i].bits)
+            return true;
+    }
+    return false;
+}
+
 static int open_environment(struct index *x)
 {
     int dead, rc = mdb_env_create(&x->env);
@@ -268,7 +294,11 @@ static int open_environment(struct index *x)
     mdb_env_set_maxreaders(x->env, MAX_READERS);
     mdb_env_set_userctx(x->env, x);
     mdb_env_set_assert(x->env, on_assertion);
+    busy = x;
     rc = mdb_env_open(x->env, x->path, MDB_NOTLS, 0600);
+    busy = NULL;
+    if ((rc == ENOMEM || rc == EINVAL) && asks_for_too_much(x))
+        return -EBADMSG;
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
     /* A session that was killed has left its reader slot, which would keep old pages for ever. */

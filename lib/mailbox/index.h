@@ -11,7 +11,7 @@
  *     'b' id:8                   mailbox: UIDVALIDITY, UIDNEXT, HIGHESTMODSEQ, stamps, counters, directory
  *     'c' id:8 modseq:8 page:4   nothing: a page, by the greatest modseq in it
  *     'd' id:8 uid:4             note: what a session has found out about the content of a message (account.h)
- *     'k' id:8                   keywords in the order of their bits, each ended by NUL
+ *     'k' id:8                   keywords in the order of their bits, each ended by NUL; every mailbox has it
  *     'm' id:8 uid:4             the message's file name
  *     'n' id:8 base              uid u32: the message by the base of its file name
  *     'p' id:8 page:4            messages of 32 UIDs: flags, modseq, size, date
@@ -74,7 +74,7 @@ int index_mailbox_put(struct index_txn *t, uint64_t id, const struct index_mailb
 /* Remove all that belongs to a mailbox. */
 int index_mailbox_drop(struct index_txn *t, uint64_t id);
 
-int index_keywords_get(struct index_txn *t, uint64_t id, struct str *ret);  /* empty if none */
+int index_keywords_get(struct index_txn *t, uint64_t id, struct str *ret);
 int index_keywords_put(struct index_txn *t, uint64_t id, struct span names);
 
 int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct index_message *ret);

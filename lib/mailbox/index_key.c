@@ -60,13 +60,12 @@ int index_errno(int rc)
         return -ENOENT;
     case MDB_MAP_FULL:
     case MDB_TXN_FULL:
-    case MDB_CURSOR_FULL:
-    case MDB_PAGE_FULL:
         return -ENOSPC;
     case MDB_READERS_FULL:
         return -EAGAIN;
-    case MDB_PANIC: /* its last commit could not be written; what is on the disk is whole, and good for others */
-        return -EIO;
+    case EINVAL: /* nothing that we ask for is; a page's number may be */
+    case EFBIG:
+        return -EBADMSG;
     default:
         return rc > 0 ? -rc : -EBADMSG;
     }

@@ -72,8 +72,8 @@ int index_keywords_get(struct index_txn *t, uint64_t id, struct str *ret)
 
     if (r == 0)
         r = record_bytes_decode(bytes, &names);
-    if (r < 0 && r != -ENOENT)
-        return r;
+    if (r < 0) /* every mailbox has the record, from the beginning */
+        return r == -ENOENT ? -EBADMSG : r;
     if (names.len > 0 && names.ptr[names.len - 1] != '\0')
         return -EBADMSG;
     str_set(ret, names);

@@ -3,6 +3,7 @@
 #include "mailbox/test_account.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mount.h>
 
 #include "base/mem.h"
@@ -171,11 +172,14 @@ struct sight {
 
 static struct sight look_in_child(void)
 {
+    static const int deadly[] = { SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS, SIGABRT };
     struct sight *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int status;
 
     if (fork() == 0) {
         close(STDERR_FILENO);
+        for (size_t i = 0; i < sizeof deadly / sizeof *deadly; i++)
+            signal(deadly[i], SIG_DFL); /* cmocka would go on with the next test here */
         uint64_t seen = look(&s->validity);
         s->seen = seen; /* after all that may crash */
         _exit(0);
@@ -185,6 +189,10 @@ static struct sight look_in_child(void)
     munmap(s, sizeof *s);
     return ret;
 }
+
+/* Damages after which the index was still there and of no use to four sessions: writing fails, and a full or broken disk
+ * looks the same. An administrator has to remove the directory then. */
+static unsigned stuck;
 
 /* An index file as it was, to be put back before each damage */
 struct whole {
@@ -200,6 +208,7 @@ static struct whole make_whole(unsigned files)
     struct account *a = open_account();
     struct stat st;
 
+    stuck = 0;
     for (unsigned i = 0; i < files; i++)
         append(a, "INBOX", "a: 1\r\n", i % 64);
     account_close(a);
@@ -215,8 +224,8 @@ static struct whole make_whole(unsigned files)
     return w;
 }
 
-/* The file with n bytes from `at` on replaced; a session may fail, and the index be made anew; what is never seen is the same numbering
- * with other content. */
+/* The file with n bytes from `at` on replaced: some sessions may fail until the index is made anew; what is never seen is the same
+ * numbering with other content. */
 static void assert_not_believed(const struct whole *w, size_t at, const char *bytes, size_t n)
 {
     char path[200];
@@ -230,6 +239,9 @@ static void assert_not_believed(const struct whole *w, size_t at, const char *by
     assert_int_equal(pwrite(fd, bytes, n, (off_t)at), n);
     close(fd);
     struct sight now = look_in_child();
+    for (int i = 0; i < 3 && now.seen == 0; i++)
+        now = look_in_child();
+    stuck += now.seen == 0;
     if (now.seen != 0 && now.seen != w->sight.seen && now.validity == w->sight.validity)
         fail_msg("%zu bytes of %02x at %zu were believed", n, (unsigned char)bytes[0], at);
 }
@@ -257,6 +269,8 @@ static void test_a_flipped_bit_is_never_believed(void **state)
 
         assert_not_believed(&w, at, &byte, 1);
     }
+    print_message("%zu tried, %u left the index unusable and in its place\n", n, stuck);
+    assert_true(stuck <= n / 20);
     free(w.bytes);
 }
 
@@ -279,6 +293,7 @@ static void test_a_damaged_piece_is_never_believed(void **state)
             memcpy(piece, w.bytes + any_number() % (w.len / size) * size, size);
         assert_not_believed(&w, at, piece, size);
     }
+    print_message("%zu tried, %u left the index unusable and in its place\n", n, stuck);
     free(piece);
     free(w.bytes);
 }
