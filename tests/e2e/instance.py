@@ -258,18 +258,11 @@ class Instance:
                 if name in (programs or ("imapd", "pop3d")) and self.parent_pid(pid) not in (self.pid, 0)}
 
     def session_of(self, program, sign_in):
-        """The client that sign_in() gives, and the process that serves it."""
-        def settled():          # one that was forked a moment ago does not wear its name yet
-            found = self.sessions(program)
-            time.sleep(0.02)
-            return [found] if found == self.sessions(program) else None
-        before = wait_until(settled, 10, "nothing to change")[0]
+        """The client that sign_in() gives, and the process that serves it, by what the front logs."""
+        line = rf"{program.rstrip('d')}-login: Login: .*mpid=(\d+)"
+        before = len(self.log_lines(line))
         client = sign_in()
-
-        def new():
-            found = self.sessions(program) - before
-            return found.pop() if len(found) == 1 else None
-        return client, wait_until(new, 10, "one process more")
+        return client, int(self.wait_log(line, count=before + 1)[1])
 
     # ---- log ----
 

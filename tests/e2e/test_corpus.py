@@ -74,7 +74,7 @@ def compare(sent, got):
         message = got.get(id_)
         if message is None:
             wrong.append(f"{name}: missing")
-        elif not message.endswith(body(text)):
+        elif not message.endswith(body(text).replace(b"\0", b"\x80")):     # no client is ever sent a NUL
             wrong.append(f"{name}: body changed")
     assert wrong == []
 

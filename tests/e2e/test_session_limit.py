@@ -234,7 +234,7 @@ def test_pop3_makes_room_too_and_has_a_limit_of_its_own(suite, open_client):
     late = Client(suite, "pop3s")
     answer = late.sign_in("bob")
     assert re.match(r"-ERR \[IN-USE\] " + FULL % 1, answer), answer
-    assert suite.log_lines(r"pop3-login: " + FULL % 1)
+    suite.wait_log(r"pop3-login: " + FULL % 1)
     late.close()
 
 
