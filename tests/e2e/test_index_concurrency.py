@@ -342,6 +342,10 @@ def act(world, step, pause):
                 world.done["broken"] += 1
                 session.drop()
             except imaplib.IMAP4.error as e:
+                if "no mailbox session" in str(e):      # killed while it was being handed the connection
+                    world.done["unavailable"] += 1
+                    session.drop()
+                    continue
                 # The account is in use by others: what they expunge cannot be moved.
                 world.check("EXPUNGEISSUED" in str(e) or "gone" in str(e), f"{step.__name__}: {e}")
                 session.drop()
@@ -393,6 +397,7 @@ def test_nothing_is_lost_and_no_uid_is_given_twice_while_everybody_changes_every
         print(f"\n    {world.number} messages; " + ", ".join(f"{n} {what}" for what, n in sorted(world.done.items())))
     assert not world.wrong, "\n".join(world.wrong[:10])
     assert min(world.done[step.__name__] for step, _ in ACTORS) > 0, dict(world.done)
+    assert world.done["unavailable"] <= world.done["killed"], dict(world.done)
     found = final(world)
     lost = world.accepted - world.doomed - set(found)
     assert not lost, f"{len(lost)} lost, such as {sorted(lost)[:5]}"
