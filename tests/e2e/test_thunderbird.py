@@ -50,13 +50,17 @@ def tb(suite, server, workdir):
     """Thunderbird, online, all folders known and downloaded."""
     directory = workdir / "thunderbird"
     directory.mkdir()
-    tb = Thunderbird(directory, suite, "alice").start()
-    online(tb)
-    tb.run("await done(listener => server.getNewMessages(inbox(), null, listener));")
-    tb.wait("return folder('Work/2026') && folder('Grüße') && folder('Trash') && true", what="the folders")
-    download(tb)
-    yield tb
-    assert tb.stop()
+    tb = Thunderbird(directory, suite, "alice")
+    stopped = False
+    try:
+        online(tb.start())
+        tb.run("await done(listener => server.getNewMessages(inbox(), null, listener));")
+        tb.wait("return folder('Work/2026') && folder('Grüße') && folder('Trash') && true", what="the folders")
+        download(tb)
+        yield tb
+    finally:
+        stopped = tb.stop()
+    assert stopped
 
 
 def online(tb):
