@@ -16,25 +16,15 @@
 #include "base/str.h"
 #include "io/loop.h"
 #include "session.h"
+#include "test_params.h"
 
 static const struct params params = {
-    .imap_timeout = 60,
+    TEST_PARAMS,
     .imap_line_limit = 1000,
     .imap_literal_limit = 100,
     .imap_bad_command_limit = 20,
-    .imap_idle_notify_interval = 60,
-    .imap_append_limit = 3,
-    .imap_fetch_item_limit = 50,
-    .imap_list_pattern_limit = 5,
-    .imap_progress_interval = 10,
     .imap_search_depth_limit = 50,
-    .imap_search_key_limit = 100,
-    .imap_search_time_limit = 60,
-    .imap_id_send = "name Postern",
     .message_size_limit = 2000,
-    .header_address_token_limit = 100,
-    .mime_nesting_limit = 10,
-    .mime_part_limit = 100,
 };
 
 struct conversation {

@@ -15,6 +15,7 @@
 #include "base/chars.h"
 #include "base/mem.h"
 #include "imapd/session.h"
+#include "imapd/test_params.h"
 #include "io/loop.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -22,23 +23,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 enum { INPUT_MAX = 16384, INPUTS_AN_ACCOUNT = 200 };
 
 static const struct params params = {
-    .imap_timeout = 60,
+    TEST_PARAMS,
     .imap_line_limit = 2000,
     .imap_literal_limit = 1000,
     .imap_bad_command_limit = 20,
-    .imap_idle_notify_interval = 60,
-    .imap_append_limit = 3,
-    .imap_fetch_item_limit = 50,
-    .imap_list_pattern_limit = 5,
-    .imap_progress_interval = 10,
     .imap_search_depth_limit = 20,
-    .imap_search_key_limit = 100,
-    .imap_search_time_limit = 60,
-    .imap_id_send = "name Postern",
     .message_size_limit = 4000,
-    .header_address_token_limit = 100,
-    .mime_nesting_limit = 10,
-    .mime_part_limit = 100,
 };
 
 static const char prepared[] =
