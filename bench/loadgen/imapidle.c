@@ -30,7 +30,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#define IO_TIMEOUT_S 300
+#define PROGRAM "imapidle"
+#include "common.h"
+
 #define OPENERS 8
 #define A_SOURCE 20000      /* connections from one address: it has some 28,000 ports */
 
@@ -51,24 +53,6 @@ static struct {
 } load;
 
 static SSL_CTX *ctx;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void die(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    fprintf(stderr, "imapidle: ");
-    vfprintf(stderr, fmt, ap);
-    fprintf(stderr, " (errno: %s)\n", strerror(errno));
-    va_end(ap);
-    _exit(1); /* other threads are in the middle of OpenSSL */
-}
 
 /* ---- bytes ---- */
 

@@ -26,7 +26,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IO_TIMEOUT_S 300
+#define PROGRAM "tlsload"
+#include "common.h"
+
 #define OPENERS 8
 
 struct conn {
@@ -38,30 +40,11 @@ struct conn {
 
 static SSL_CTX *ctx;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void die(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    fprintf(stderr, "tlsload: ");
-    vfprintf(stderr, fmt, ap);
-    fprintf(stderr, " (errno: %s)\n", strerror(errno));
-    va_end(ap);
-    _exit(1); /* other threads are in the middle of OpenSSL */
-}
-
 static void dial(struct conn *c, int port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in a = loopback(port);
     struct timeval tv = {.tv_sec = IO_TIMEOUT_S};
     int one = 1;
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || connect(c->fd, (void *)&a, sizeof a))
         die("connect to port %d", port);
