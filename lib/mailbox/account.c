@@ -234,10 +234,18 @@ int folder_open(struct account *a, struct span name, struct folder *ret)
 
 /* ---- accounts ---- */
 
+/* What a full or a broken disk says, and LMDB where its list of free pages is damaged */
+static bool may_be_damage(int r)
+{
+    return r == -EIO || r == -ENOSPC || r == -ENOMEM || r == -EINVAL || r == -EFBIG;
+}
+
 int account_check(struct account *a, int r)
 {
     if (r == -EBADMSG)
         index_discard(a->index);
+    if (may_be_damage(r))
+        index_doubt(a->index);
     return r;
 }
 

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -37,6 +38,7 @@ struct index {
     bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
     char *path, *data;                      /* the directory and its file */
     char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
+    char *doubted;                          /* this file says that it may be */
 };
 
 /* The index that is being opened or in a transaction, for the signal handler. A process serves one account. */
@@ -55,6 +57,11 @@ void index_discard(struct index *x)
     unlink(x->aside_lock);
     rmdir(x->aside);
     rename(x->path, x->aside);
+}
+
+void index_doubt(struct index *x)
+{
+    close(open(x->doubted, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
 }
 
 static void on_assertion(MDB_env *env, const char *text)
@@ -306,6 +313,20 @@ static int open_environment(struct index *x)
     return check_length(x);
 }
 
+/* Somebody had trouble with it. What cannot be told from here, such as a full disk, costs each session a reading. */
+static int check_doubted(struct index *x)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+
+    if (access(x->doubted, F_OK) < 0)
+        return 0;
+    int r = index_begin_read(x, &t);
+    if (r == 0)
+        r = index_check(&t);
+    unlink(x->doubted);
+    return r;
+}
+
 static char *path_of(const char *directory, const char *file)
 {
     _cleanup_(str_free) struct str path = STR_INIT;
@@ -323,6 +344,7 @@ static struct index *index_new(const char *maildir)
     x->aside = path_of(maildir, INDEX_DIRECTORY ".damaged");
     x->aside_data = path_of(x->aside, "data.mdb");
     x->aside_lock = path_of(x->aside, "lock.mdb");
+    x->doubted = path_of(maildir, INDEX_DIRECTORY ".doubted");
     return x;
 }
 
@@ -335,9 +357,13 @@ static int open_once(const char *maildir, struct index **ret)
     int r = open_environment(x);
     if (r == 0)
         r = check_header(x);
+    if (r == 0)
+        r = check_doubted(x);
     if (r < 0) {
         if (r == -EBADMSG)
             index_discard(x);
+        else
+            index_doubt(x);
         return r;
     }
     *ret = TAKE_PTR(x);
@@ -363,5 +389,6 @@ void index_close(struct index *x)
     free(x->aside);
     free(x->aside_data);
     free(x->aside_lock);
+    free(x->doubted);
     free(x);
 }

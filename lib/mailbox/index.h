@@ -48,6 +48,9 @@ DEFINE_CLEANUP(struct index, index_close);
 /* Put a damaged index aside, so that the next index_open() makes a new one; unless another session has done
  * so. Sessions that have it open go on with the old one until they end. */
 void index_discard(struct index *x);
+/* It has failed in a way that damage can look like: whoever opens it next reads all of it first, and puts it aside if
+ * it is not sound. */
+void index_doubt(struct index *x);
 
 struct index_txn {
     struct index *index;

@@ -30,6 +30,9 @@ int index_get(struct index_txn *t, struct index_key *k, struct span *ret);
 int index_put(struct index_txn *t, struct index_key *k, struct span bytes);
 int index_delete(struct index_txn *t, struct index_key *k);
 
+/* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG. In a transaction that reads. */
+int index_check(struct index_txn *t);
+
 /* ---- pages of messages (index_page.c) ---- */
 
 /*

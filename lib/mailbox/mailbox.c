@@ -163,17 +163,26 @@ static int open_folder(struct account *a, struct span name, unsigned flags, stru
     return folder_open(a, name, &mb->folder);
 }
 
+/* Its directory is there: that it has no record is the doing of another session just now, or damage. */
+static int not_opened(struct account *a, int r)
+{
+    if (r == -ENOENT)
+        index_doubt(a->index);
+    return account_check(a, r);
+}
+
 int mailbox_load(struct account *a, struct span name, unsigned flags, struct mailbox **ret)
 {
     _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
     int r = open_folder(a, name, flags, &mb);
 
-    if (r == 0)
-        r = load_counts(mb);
+    if (r < 0)
+        return r;
+    r = load_counts(mb);
     if (r == 0)
         r = load_messages(mb);
     if (r < 0)
-        return account_check(a, r);
+        return not_opened(a, r);
     *ret = TAKE_PTR(mb);
     return 0;
 }
@@ -191,7 +200,7 @@ int mailbox_open(struct account *a, struct span name, unsigned flags, struct mai
     if (r == 0 && !((flags & MAILBOX_COUNTS_FIRST) && mb->promised >= MANY))
         r = mailbox_complete(mb);
     if (r < 0)
-        return account_check(a, r);
+        return not_opened(a, r);
     *ret = TAKE_PTR(mb);
     return 0;
 }
