@@ -293,7 +293,8 @@ POLICY = re.compile(r"level=(?P<level>\S+), source=<(?P<source>.*)>, match=<(?P<
 def outcome(suite, domain, count=1):
     """(status, text) of a delivery, and its line about the TLS policy as a dict."""
     done = suite.wait_log(rf"(\w+): to=<x@{re.escape(domain)}>, relay=.*, status=(\w+) \((.*)\)\n", 30, count)
-    policy = [POLICY.search(line).groupdict() for line in suite.log_lines(rf"{done[1]}: TLS policy for ")]
+    before = done.string[:done.end()].splitlines()      # a queue id may be used again for another message later
+    policy = [POLICY.search(line).groupdict() for line in before if f"{done[1]}: TLS policy for " in line]
     return done[2], done[3], policy[-1] if policy else None
 
 
