@@ -287,7 +287,8 @@ def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
             pass
     for client in clients[70:]:
         assert client.until("i1")[1].startswith("OK")
-        assert len(client.ok("FETCH 1:* (UID)")) == 2
+        client.ok("NOOP")       # the second message may be told only now, or within the answer to any command
+        assert len([line for line in client.ok("FETCH 1:* (UID)") if " FETCH " in line]) == 2
     parked(suite)
     for client in clients[:60]:
         assert not any("EXISTS" in line for line in client.done()[0])
