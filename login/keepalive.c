@@ -6,8 +6,12 @@
  */
 #include "login/keepalive.h"
 
+#include "base/clock.h"
+
 uint64_t keepalive_next(uint64_t now_ms, uint64_t interval_ms, uint64_t client)
 {
+    if (interval_ms == 0)
+        return CLOCK_NEVER;
     uint64_t phase = client % interval_ms, at = now_ms % interval_ms;
 
     return now_ms + (at < phase ? phase - at : interval_ms - (at - phase));

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "login/keepalive.h"
 
@@ -22,6 +23,7 @@ static const struct {
     { 3, 10, 13, 13 },      /* now is its moment: the next one */
     { 2, 10, 13, 3 },
     { 4, 10, 13, 13 },
+    { 4, 0, 13, CLOCK_NEVER },
 };
 
 static void test_the_next_moment_is_the_client_s_own(void **state)

@@ -92,7 +92,7 @@ def parked(suite):
 @pytest.fixture(scope="module")
 def suite(make_instance):
     return make_instance(users=("alice", "bob", "carol", "dave"),
-                         params={"imap_hibernate_timeout": "1s", "imap_idle_notify_interval": "10s"})
+                         params={"imap_hibernate_timeout": "1s"})
 
 
 def both(suite, user):
@@ -227,7 +227,8 @@ def test_a_parked_client_may_pipeline_done_and_commands_or_leave(suite):
     close(*clients)
 
 
-def test_a_parked_client_in_idle_is_kept_alive(suite):
+def test_a_parked_client_in_idle_is_kept_alive(make_instance):
+    suite = make_instance(users=("alice",), params={"imap_hibernate_timeout": "1s", "imap_idle_notify_interval": "3s"})
     client = Client(suite, "alice")
     client.ok("SELECT INBOX")
     client.idle()
