@@ -7,12 +7,12 @@ import base64
 import os
 import re
 import signal
-import socket
 import ssl
 
 import pytest
 
 from instance import free_ports, wait_until
+from lines import SmtpClient
 
 GREETED = r"220 mx\.a\.test"
 SERVICES = {
@@ -36,38 +36,17 @@ MORE = {
 }
 
 
-class Client:
+class Client(SmtpClient):
     """One connection, from an address of its own unless told."""
 
     def __init__(self, suite, case, source="127.0.0.9"):
-        self.sock = socket.create_connection(("127.0.0.1", suite.at[case]), timeout=20, source_address=(source, 0))
-        self.file = self.sock.makefile("rb")
-
-    def reply(self):
-        while True:
-            line = self.file.readline().decode()
-            if line[3:4] != "-":
-                return line.rstrip("\r\n")
-
-    def say(self, line):
-        self.sock.sendall(line.encode() + b"\r\n")
-        return self.reply()
+        super().__init__(suite.at[case], source)
 
     def starttls(self):
         answer = self.say("STARTTLS")
         if answer.startswith("220"):
             self.wrap()
         return answer
-
-    def wrap(self):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-        self.file = self.sock.makefile("rb")
-
-    def close(self):
-        self.file.close()
-        self.sock.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """smtpd as an LMTP server (RFC 2033), and what LIMITS (RFC 9422) promises."""
 import smtplib
-import socket
 
 import pytest
 
 from instance import free_ports
+from lines import SmtpClient
 
 SERVICES = {
     "lmtp": {"smtpd_lmtp_mode": "yes", "smtpd_banner": "$myhostname LMTP $mail_name", "message_size_limit": "2000"},
@@ -24,41 +24,25 @@ def suite(make_instance):
     return instance
 
 
-class Session:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self.file = self.socket.makefile("rb")
-        self.greeting = self.reply()
-
-    def reply(self):
-        while True:
-            line = self.file.readline().decode().rstrip()
-            if line[3:4] != "-":
-                return line
-
-    def say(self, line):
-        self.socket.sendall(line.encode() + b"\r\n")
-        return self.reply()
-
-
 @pytest.fixture
 def lmtp(suite):
-    s = Session(suite.ports["lmtp"])
-    assert s.greeting == "220 mx.a.test LMTP Postern"
+    s = SmtpClient(suite.ports["lmtp"])
+    assert s.reply() == "220 mx.a.test LMTP Postern"
     yield s
-    s.socket.close()
+    s.close()
 
 
 def test_lhlo_is_the_only_hello(lmtp, suite):
     assert lmtp.say("HELO c").startswith("500 5.5.1 ")
     assert lmtp.say("EHLO c").startswith("500 5.5.1 ")
-    assert lmtp.say("LHLO c").startswith("250 ")
-    s = Session(suite.port["smtp"])
-    assert s.say("LHLO c") == "500 5.5.2 Error: command not recognized"
+    assert lmtp.say("LHLO c").startswith("250")
+    with SmtpClient(suite.port["smtp"]) as s:
+        s.reply()
+        assert s.say("LHLO c") == "500 5.5.2 Error: command not recognized"
 
 
 def begin(s, *rcpts):
-    assert s.say("LHLO c").startswith("250 ")
+    assert s.say("LHLO c").startswith("250")
     assert s.say("MAIL FROM:<s@b.test>").startswith("250")
     return [s.say(f"RCPT TO:<{r}>") for r in rcpts]
 

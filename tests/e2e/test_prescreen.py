@@ -5,12 +5,12 @@ One suite has a service for each case, with the case's settings as overrides of 
 lists. Each client has an address of its own.
 """
 import re
-import socket
 import time
 
 import pytest
 
 from instance import SLOW, free_ports
+from lines import SmtpClient
 from nameserver import serve
 
 HEAD = "$TTL 600\n@ SOA ns.r.test. hostmaster.r.test. 1 600 600 600 600\n  NS ns.r.test.\n"
@@ -42,34 +42,14 @@ SERVICES = {
 }
 
 
-class Client:
+class Client(SmtpClient):
     def __init__(self, suite, case, source):
-        self.sock = socket.create_connection(("127.0.0.1", suite.at[case]), timeout=20 * SLOW,
-                                             source_address=(source, 0))
-        self.file = self.sock.makefile("rb")
-        self.name = rf"\[{re.escape(source)}\]:{self.sock.getsockname()[1]}"
+        super().__init__(suite.at[case], source)
+        self.name = rf"\[{re.escape(source)}\]:{self.port}"
         self.began = time.time()
 
     def lines(self):
-        """One reply, all its lines."""
-        lines = []
-        while not lines or lines[-1][3:4] == "-":
-            lines.append(self.file.readline().decode().rstrip("\r\n"))
-        return lines
-
-    def say(self, text):
-        self.sock.sendall(text.encode() + b"\r\n")
-        return self.lines()[-1]
-
-    def close(self):
-        self.file.close()
-        self.sock.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        return self.reply().split("\n")
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 """What a service can be told to say, to hide, to understand and to believe: footers, soft_bounce, smtpd_command_filter,
 smtpd_discard_ehlo_keywords, XCLIENT and XFORWARD. Each by its reply and its log line."""
 import re
-import socket
 
 import pytest
 
 from instance import free_ports, wait_until
+from lines import SmtpClient
 
 SERVICES = {
     "plain": {},
@@ -31,24 +31,6 @@ SERVICES = {
 }
 
 
-class Session:
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self.file = self.socket.makefile("rb")
-
-    def reply(self):
-        lines = []
-        while True:
-            line = self.file.readline().decode()
-            lines.append(line)
-            if line[3:4] != "-":
-                return "".join(lines).replace("\r\n", "\n").rstrip()
-
-    def say(self, line):
-        self.socket.sendall(line.encode() + b"\r\n")
-        return self.reply()
-
-
 @pytest.fixture(scope="module")
 def suite(make_instance):
     ports = dict(zip(SERVICES, free_ports(len(SERVICES))))
@@ -68,7 +50,7 @@ def session(suite):
     made = []
 
     def make(name, hello="EHLO client.test"):
-        s = Session(suite.ports[name])
+        s = SmtpClient(suite.ports[name])
         made.append(s)
         assert s.reply().startswith("220 ")
         s.hello = s.say(hello)
@@ -76,8 +58,7 @@ def session(suite):
 
     yield make
     for s in made:
-        s.file.close()
-        s.socket.close()
+        s.close()
 
 
 def log_after(suite, offset, pattern):
