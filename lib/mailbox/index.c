@@ -39,6 +39,7 @@ struct index {
     char *path, *data;                      /* the directory and its file */
     char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
     char *doubted;                          /* this file says that it may be */
+    char *validity;                         /* the file of the greatest UIDVALIDITY */
 };
 
 /* The index that is being opened or in a transaction, for the signal handler. A process serves one account. */
@@ -202,23 +203,42 @@ static int header_put(struct index_txn *t, uint32_t uidvalidity)
     return index_errno(mdb_put(t->txn, t->db, &key, &value, 0));
 }
 
+/* Write it down, outside the index first: who comes after its loss must know. */
+static int uidvalidity_put(struct index_txn *t, int fd, uint32_t n)
+{
+    int r = index_validity_write(fd, n);
+
+    return r < 0 ? r : header_put(t, n);
+}
+
 int index_uidvalidity_new(struct index_txn *t, uint32_t *ret)
 {
-    uint32_t last = 0, now = (uint32_t)clock_real();
+    _cleanup_close_ int fd = -1;
+    uint32_t last = 0, given, now = (uint32_t)clock_real();
     int r = header_get(t, &last);
 
+    if (r == 0)
+        r = index_validity_lock(t->index->validity, &fd, &given);
     if (r < 0)
         return r;
+    if (given > last || last > INDEX_VALIDITY_MAX)
+        last = given;
     *ret = now > last ? now : last + 1;
-    return header_put(t, *ret);
+    return uidvalidity_put(t, fd, *ret);
 }
 
 int index_uidvalidity_note(struct index_txn *t, uint32_t taken)
 {
-    uint32_t last = 0;
+    _cleanup_close_ int fd = -1;
+    uint32_t last = 0, given;
     int r = header_get(t, &last);
 
-    return r < 0 || taken <= last ? r : header_put(t, taken);
+    if (r < 0 || taken <= last || taken > INDEX_VALIDITY_MAX)
+        return r;
+    r = index_validity_lock(t->index->validity, &fd, &given);
+    if (r < 0)
+        return r;
+    return taken > given ? uidvalidity_put(t, fd, taken) : header_put(t, given);
 }
 
 /* ---- opening ---- */
@@ -345,6 +365,7 @@ static struct index *index_new(const char *maildir)
     x->aside_data = path_of(x->aside, "data.mdb");
     x->aside_lock = path_of(x->aside, "lock.mdb");
     x->doubted = path_of(maildir, INDEX_DIRECTORY ".doubted");
+    x->validity = path_of(maildir, INDEX_VALIDITY_FILE);
     return x;
 }
 
@@ -390,5 +411,6 @@ void index_close(struct index *x)
     free(x->aside_data);
     free(x->aside_lock);
     free(x->doubted);
+    free(x->validity);
     free(x);
 }

@@ -34,6 +34,7 @@
 #include "mailbox/record.h"
 
 #define INDEX_DIRECTORY "postern.index"
+#define INDEX_VALIDITY_FILE "postern-uidvalidity"   /* beside it: the greatest UIDVALIDITY of the account (index_validity.c) */
 
 /* Expunges that are remembered for QRESYNC, in a mailbox; whoever was away for more hears of every UID that is not
  * there. 2 MB at most. */
@@ -65,7 +66,8 @@ int index_begin_write(struct index *x, struct index_txn *ret);
 int index_commit(struct index_txn *t, bool durable);    /* ends t, also on failure */
 void index_end(struct index_txn *t);                    /* abort, or release a reader; harmless twice */
 
-/* A UIDVALIDITY greater than all before. */
+/* A UIDVALIDITY greater than any that a mailbox of this account has had, also in an index that was lost. It
+ * waits for the disk. */
 int index_uidvalidity_new(struct index_txn *t, uint32_t *ret);
 /* One that was taken over: new ones will be greater. */
 int index_uidvalidity_note(struct index_txn *t, uint32_t taken);

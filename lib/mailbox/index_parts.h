@@ -33,6 +33,16 @@ int index_delete(struct index_txn *t, struct index_key *k);
 /* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG. In a transaction that reads. */
 int index_check(struct index_txn *t);
 
+/* ---- the greatest UIDVALIDITY so far (index_validity.c) ---- */
+
+/* The clock reaches it in 2096. One beyond it is damage, or was another program's own idea, and cannot be outdone for long. */
+#define INDEX_VALIDITY_MAX 4000000000u
+
+/* Open and lock the file; *ret_greatest is 0 where it has no number. The lock lasts until *ret_fd is closed. */
+int index_validity_lock(const char *path, int *ret_fd, uint32_t *ret_greatest);
+/* Write a greater one. It is on disk when this returns 0. */
+int index_validity_write(int fd, uint32_t n);
+
 /* ---- pages of messages (index_page.c) ---- */
 
 /*
