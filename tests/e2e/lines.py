@@ -35,8 +35,9 @@ class LineClient:
         """Without its end; "" when the connection has ended."""
         return self.file.readline().decode("utf-8", "surrogateescape").rstrip("\r\n")
 
-    def ask(self, data):
-        self.send(data)
+    def ask(self, *commands):
+        """Send them in one piece; the first line that comes."""
+        self.send("\r\n".join(commands))
         return self.line()
 
     def until(self, prefix):
@@ -69,3 +70,17 @@ class SmtpClient(LineClient):
     def say(self, data):
         self.send(data)
         return self.reply()
+
+
+class Pop3Client(LineClient):
+    def __init__(self, port):
+        super().__init__(port)
+        assert self.line().startswith("+OK")
+
+    def rest(self):
+        """The lines of an answer up to the lone dot."""
+        lines = []
+        while (line := self.file.readline()) != b".\r\n":
+            assert line, f"closed after {lines}"
+            lines.append(line.decode().rstrip("\r\n"))
+        return lines

@@ -3,11 +3,11 @@
 import os
 import poplib
 import re
-import socket
 
 import pytest
 
 from instance import SLOW, wait_until
+from lines import Pop3Client
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
@@ -29,32 +29,6 @@ def write(instance, box, files):
         os.chown(path, instance.owner.pw_uid, instance.owner.pw_gid)
 
 
-class Talk:
-    """Lines on a socket."""
-
-    def __init__(self, suite, port=None):
-        self.socket = socket.create_connection(("127.0.0.1", port or suite.port["pop3"]), timeout=30 * SLOW)
-        self.file = self.socket.makefile("rb")
-        assert self.line().startswith("+OK")
-
-    def line(self):
-        return self.file.readline().decode().rstrip("\r\n")
-
-    def ask(self, *commands):
-        self.socket.sendall(b"".join(c.encode() + b"\r\n" for c in commands))
-        return self.line()
-
-    def rest(self):
-        """The lines of an answer up to the lone dot."""
-        lines = []
-        while (line := self.line()) != ".":
-            lines.append(line)
-        return lines
-
-    def close(self):
-        self.socket.close()
-
-
 def login(suite, user="alice"):
     pop = poplib.POP3("127.0.0.1", suite.port["pop3"], timeout=30 * SLOW)
     pop.user(suite.address(user))
@@ -67,7 +41,7 @@ def flags(suite):
 
 
 def test_capabilities_are_told_before_and_after_sign_in(suite):
-    talk = Talk(suite)
+    talk = Pop3Client(suite.port["pop3"])
     assert talk.ask("CAPA") == "+OK"
     before = talk.rest()
     assert {"TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "UTF8 USER", "STLS", "USER", "SASL PLAIN LOGIN"} <= set(before)
@@ -82,7 +56,7 @@ def test_capabilities_are_told_before_and_after_sign_in(suite):
 
 
 def test_a_whole_session_may_be_pipelined(suite):
-    talk = Talk(suite)
+    talk = Pop3Client(suite.port["pop3"])
     first = talk.ask(f"USER {suite.address('alice')}", f"PASS {suite.password}", "STAT", "LIST 1", "TOP 1 0", "NOOP", "QUIT")
     lines = [first]
     while line := talk.line():
@@ -149,7 +123,7 @@ def test_lists_and_unique_ids_need_no_message_file(suite):
 
 
 def test_bad_input_is_answered_and_the_session_goes_on(suite):
-    talk = Talk(suite)
+    talk = Pop3Client(suite.port["pop3"])
     for command, answer in [("RETR 1", "-ERR unknown command"), ("PASS x", "-ERR expected USER"), ("USER", "-ERR expected USER name"),
                             ("AUTH X-NONE", "-ERR Unsupported"), ("AUTH PLAIN !!!", "-ERR initial response is not Base64"),
                             ("x" * 20000, "-ERR command line longer"), (f"USER {suite.address('alice')}", "+OK"),
@@ -173,8 +147,8 @@ def test_a_wrong_password_has_its_code(suite):
 def test_a_bad_form_of_unique_ids_stops_the_service_with_the_accepted_form(make_instance):
     instance = make_instance(params={"pop3_uidl_format": "%v", "imap_allow_plaintext_auth": "127.0.0.1"})
     instance.expected_trouble += ["pop3_uidl_format", "pop3d", "cannot start"]
-    talk = Talk(instance)
+    talk = Pop3Client(instance.port["pop3"])
     assert talk.ask(f"USER {instance.address('alice')}") == "+OK"
-    talk.socket.sendall(f"PASS {instance.password}\r\n".encode())
+    talk.send(f"PASS {instance.password}")
     instance.wait_log(r'bad value for parameter pop3_uidl_format: "%v": expected printable text with %u or %f')
     talk.close()

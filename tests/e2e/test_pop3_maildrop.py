@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 
 from imap_client import Client
 from instance import AS_ROOT, SLOW, wait_until
-from test_pop3 import Talk, write
+from lines import Pop3Client
+from test_pop3 import write
 
 OWN = Path(__file__).resolve().parents[1] / "data" / "mails"
 MORE = os.environ.get("POSTERN_TEST_MAILS")
@@ -43,9 +43,9 @@ def on_wire(content):
     return re.sub(rb"(?<!\r)\n", b"\r\n", content).replace(b"\0", b"\x80")
 
 
-class Pop(Talk):
+class Pop(Pop3Client):
     def __init__(self, suite, user):
-        super().__init__(suite)
+        super().__init__(suite.port["pop3"])
         assert self.ask(f"USER {suite.address(user)}") == "+OK"
         assert self.ask(f"PASS {suite.password}") == "+OK Logged in."
 
@@ -148,7 +148,7 @@ def test_names_and_passwords_may_be_in_utf8(suite):
         f.write("j\u00fcrgen@a.test:{PLAIN}p\u00e4ssw\u00f6rd \u20ac\n")
     with open(suite.config / "vmailbox", "a") as f:
         f.write("j\u00fcrgen@a.test a.test/juergen/\n")
-    talk = Talk(suite)
+    talk = Pop3Client(suite.port["pop3"])
     assert talk.ask("UTF8") == "+OK UTF8 enabled"
 
     def signed_in():
@@ -160,24 +160,20 @@ def test_names_and_passwords_may_be_in_utf8(suite):
 
 
 def test_stls_forgets_what_was_said_in_the_clear(suite):
-    talk = Talk(suite)
+    talk = Pop3Client(suite.port["pop3"])
     assert talk.ask("CAPA") == "+OK"
     assert "STLS" in talk.rest()
     assert talk.ask(f"USER {suite.address('carol')}") == "+OK"
-    talk.socket.sendall(b"STLS\r\nQUIT\r\n")        # what comes early is thrown away
+    talk.send("STLS\r\nQUIT")       # what comes early is thrown away
     assert talk.line().startswith("+OK")
-    secure = ssl.create_default_context(cafile=suite.certificate[1]).wrap_socket(talk.socket, server_hostname="localhost")
-    file = secure.makefile("rb")
-    secure.sendall(f"PASS {suite.password}\r\nCAPA\r\n".encode())
-    assert file.readline().startswith(b"-ERR expected USER first")
-    assert file.readline() == b"+OK\r\n"
-    offered = []
-    while (line := file.readline()) != b".\r\n":
-        offered.append(line.strip())
-    assert b"STLS" not in offered and b"USER" in offered
-    secure.sendall(f"STLS\r\nUSER {suite.address('carol')}\r\nPASS {suite.password}\r\nQUIT\r\n".encode())
-    assert [file.readline()[:4] for _ in range(4)] == [b"-ERR", b"+OK\r", b"+OK ", b"+OK "]
-    secure.close()
+    talk.wrap(suite.certificate[1])
+    assert talk.ask(f"PASS {suite.password}", "CAPA").startswith("-ERR expected USER first")
+    assert talk.line() == "+OK"
+    offered = talk.rest()
+    assert "STLS" not in offered and "USER" in offered
+    talk.send(f"STLS\r\nUSER {suite.address('carol')}\r\nPASS {suite.password}\r\nQUIT")
+    assert [talk.line()[:4] for _ in range(4)] == ["-ERR", "+OK", "+OK ", "+OK "]
+    talk.close()
 
 
 # ---- others at work ----
@@ -201,10 +197,10 @@ def test_a_connection_lost_before_quit_deletes_nothing(suite, dave):
         assert pop.ask("DELE 1") == "+OK Marked to be deleted."
         assert pop.ask("DELE 5") == "+OK Marked to be deleted."
         if end == "reset":
-            pop.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            pop.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         if end == "half":
-            pop.socket.sendall(b"QUI")
-            pop.socket.shutdown(socket.SHUT_WR)
+            pop.sock.sendall(b"QUI")
+            pop.sock.shutdown(socket.SHUT_WR)
             assert pop.file.read() == b""
         pop.close()
         pop.file.close()
@@ -247,7 +243,7 @@ def test_a_message_that_is_removed_while_it_is_sent_arrives_whole(suite):
     content = b"Subject: big\n\n" + b"0123456789abcdef" * 64 * 1024 * 12 + b"\n"
     put(suite, "erin", [content, b"Subject: small\n\nx\n"])
     pop = Pop(suite, "erin")
-    pop.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131072)
+    pop.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 131072)
     assert pop.ask("RETR 1").startswith("+OK")      # it fits into no buffer: the rest is still to be read
     imap = Client(suite, "erin")
     imap.ok("SELECT INBOX")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bad input to IMAP and POP3: each limit has its parameter and a reply that names it, and the connection lives where it can."""
 import re
-import socket
 import time
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from imap_client import Client
 from instance import SLOW
+from lines import LineClient
 
 LIMITS = {
     "imap_login_line_limit": 2000, "imap_login_literal_limit": 100, "imap_login_failure_limit": 4,
@@ -30,27 +30,15 @@ def wide(make_instance):
     return make_instance(params={"imap_allow_plaintext_auth": "127.0.0.1"})
 
 
-class Raw:
-    """Bytes to a port, lines back."""
+class Raw(LineClient):
+    """Texts come with the ends of their lines, or without, as they are meant to be sent."""
 
     def __init__(self, suite, service="imap"):
-        self.sock = socket.create_connection(("127.0.0.1", suite.port[service]), 60 * SLOW)
-        self.file = self.sock.makefile("rb")
+        super().__init__(suite.port[service])
         self.greeting = self.line()
 
-    def line(self):
-        return self.file.readline().decode("utf-8", "replace").rstrip("\r\n")
-
     def send(self, data):
-        self.sock.sendall(data if isinstance(data, bytes) else data.encode())
-
-    def ask(self, data):
-        self.send(data)
-        return self.line()
-
-    def close(self):
-        self.sock.close()
-        self.file.close()
+        super().send(data if isinstance(data, bytes) else data.encode())
 
 
 @pytest.fixture

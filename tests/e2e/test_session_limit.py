@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import socket
-import ssl
 import struct
 import subprocess
 import time
@@ -14,71 +13,50 @@ from pathlib import Path
 
 import pytest
 
-from instance import SLOW, wait_until
+from instance import wait_until
+from lines import LineClient
 
 LIMIT = 3
 MESSAGE = b"Subject: letter\r\n\r\nbody\r\n"
 FULL = r"Maximum number of connections from user\+IP exceeded \(mail_max_userip_connections=%d\)"
 
 
-class Client:
-    """A connection that speaks lines, of any of the four services, from an address of this machine."""
+class Client(LineClient):
+    """Of any of the four services, from an address of this machine."""
 
-    def __init__(self, suite, service, source="127.0.0.1", small=False):
+    def __init__(self, suite, service, source="127.0.0.1", receive_buffer=None):
+        super().__init__(suite.port[service], source, receive_buffer)
         self.suite, self.service = suite, service
-        self.sock = socket.socket()
-        self.sock.settimeout(20 * SLOW)
-        if small:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.sock.bind((source, 0))
-        self.sock.connect(("127.0.0.1", suite.port[service]))
-        self.port = self.sock.getsockname()[1]
         if service.endswith("s"):
-            context = ssl.create_default_context(cafile=suite.certificate[1])
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-        self.file = self.sock.makefile("rb")
+            self.wrap(suite.certificate[1])
         self.line()
-
-    def line(self):
-        return self.file.readline().decode().rstrip("\r\n")
-
-    def send(self, text):
-        self.sock.sendall(text.encode() + b"\r\n")
 
     def command(self, text):
         """IMAP: the tagged answer."""
         self.send(f"a {text}")
-        while not (line := self.line()).startswith("a "):
-            assert line, f"closed: {text}"
-        return line[2:]
+        return self.until("a ")[2:]
 
     def sign_in(self, user="alice"):
         """The answer."""
         address = self.suite.address(user)
         if self.service.startswith("imap"):
             return self.command(f"LOGIN {address} {self.suite.password}")
-        self.send(f"USER {address}")
-        self.line()
-        self.send(f"PASS {self.suite.password}")
-        return self.line()
+        self.ask(f"USER {address}")
+        return self.ask(f"PASS {self.suite.password}")
 
     def begin_append(self):
         """The session is busy from here on: it waits for the rest of a message."""
-        self.send(f"b APPEND INBOX {{{len(MESSAGE)}}}")
-        assert self.line().startswith("+")
-        self.sock.sendall(MESSAGE[:5])
+        assert self.ask(f"b APPEND INBOX {{{len(MESSAGE)}}}").startswith("+")
+        self.send(MESSAGE[:5])
         return self
 
     def end_append(self):
-        self.sock.sendall(MESSAGE[5:] + b"\r\n")
-        while not (line := self.line()).startswith("b "):
-            assert line, "closed"
-        assert line.startswith("b OK"), line
+        self.send(MESSAGE[5:] + b"\r\n")
+        assert self.until("b ").startswith("b OK")
 
     def idle(self):
         assert self.command("SELECT INBOX").startswith("OK")
-        self.send("i IDLE")
-        assert self.line().startswith("+")
+        assert self.ask("i IDLE").startswith("+")
         return self
 
     def rest(self):
@@ -87,10 +65,6 @@ class Client:
             return self.file.read().decode()
         except ConnectionResetError:
             return ""
-
-    def close(self):
-        self.file.close()
-        self.sock.close()
 
 
 def signed_in(suite, service="imap", user="alice", **kw):
@@ -227,7 +201,7 @@ def test_pop3_makes_room_too_and_has_a_limit_of_its_own(suite, open_client):
     second.close()
     (suite.maildir("bob") / "cur" / "1700000000.big:2,S").write_bytes(b"Subject: big\n\n" + b"x" * 99 + b"\n" * 8_000_000)
     shutil.chown(suite.maildir("bob") / "cur" / "1700000000.big:2,S", suite.owner.pw_uid)
-    reader = open_client("pop3", user="bob", small=True)
+    reader = open_client("pop3", user="bob", receive_buffer=4096)
     reader.send("RETR 1")                       # ... and reads no further
     assert reader.line().startswith("+OK")
     time.sleep(1.1)

@@ -3,53 +3,28 @@
 import os
 import re
 import signal
-import socket
 import time
 from pathlib import Path
 
 import pytest
 
 from instance import wait_until
+from lines import LineClient, Pop3Client
 
 KEPT = 3
 
 
-class Line:
-    """A connection that speaks lines, IMAP or POP3, not yet signed in."""
-
-    def __init__(self, suite, service):
-        self.sock = socket.create_connection(("127.0.0.1", suite.port[service]), 60)
-        self.file = self.sock.makefile("rb")
-        self.greeting = self.line()
-
-    def line(self):
-        return self.file.readline().decode().rstrip("\r\n")
-
-    def send(self, text):
-        self.sock.sendall(text.encode() + b"\r\n")
-
-    def say(self, text, tag=""):
-        """The answer: the next line that begins with the tag."""
-        self.send(f"{tag}{text}")
-        while not (line := self.line()).startswith(tag):
-            assert line, f"closed: {text}"
-        return line
-
-    def close(self):
-        self.file.close()
-        self.sock.close()
-
-
 def imap(suite, user):
-    client = Line(suite, "imap")
-    assert client.say(f"LOGIN {suite.address(user)} {suite.password}", "a ").startswith("a OK")
+    client = LineClient(suite.port["imap"])
+    client.send(f"a LOGIN {suite.address(user)} {suite.password}")
+    assert client.until("a ").startswith("a OK")
     return client
 
 
 def pop3(suite, user):
-    client = Line(suite, "pop3")
-    client.say(f"USER {suite.address(user)}")
-    assert client.say(f"PASS {suite.password}").startswith("+OK")
+    client = Pop3Client(suite.port["pop3"])
+    client.ask(f"USER {suite.address(user)}")
+    assert client.ask(f"PASS {suite.password}").startswith("+OK")
     return client
 
 
@@ -121,7 +96,8 @@ def test_waiting_and_serving_processes_together_stay_within_the_limit(suite):
     waiting(suite, "imapd", 3)
     clients += [imap(suite, "bob") for _ in range(3)]
     waiting(suite, "imapd", 0)
-    late = Line(suite, "imap")
+    late = LineClient(suite.port["imap"])
+    late.line()
     late.send(f"a LOGIN {suite.address('bob')} {suite.password}")
     suite.wait_log('service "imapd" .* has reached its process limit "5"')
     assert len(suite.sessions("imapd")) == 5
@@ -129,7 +105,8 @@ def test_waiting_and_serving_processes_together_stay_within_the_limit(suite):
     assert late.line().startswith("a OK")
     clients.append(late)
     for client in clients:
-        assert client.say("NOOP", "b ").startswith("b OK")
+        client.send("b NOOP")
+        assert client.until("b ").startswith("b OK")
         client.close()
     waiting(suite, "imapd")
 

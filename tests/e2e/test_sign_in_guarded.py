@@ -5,13 +5,13 @@ import concurrent.futures
 import hashlib
 import hmac
 import os
-import socket
 import subprocess
 import time
 
 import pytest
 
 from instance import SLOW, free_ports, wait_until
+from lines import LineClient
 from test_sign_in import PASSWORD, argon2, scram, ssha, write_users
 
 PROXIED = dict(zip(("imap", "pop3", "smtp"), free_ports(3)))
@@ -40,32 +40,23 @@ STORED = {**{name.lower(): f"{{{name}}}{hash_}" for name, hash_ in CRYPTED.items
           "scram1": scram(PASSWORD, "SCRAM-SHA-1")}
 
 
-class Line:
+class Line(LineClient):
     """A client of one of the three protocols, behind a proxy that says where it comes from."""
 
     def __init__(self, suite, protocol, client="192.0.2.1"):
         self.protocol, self.tag = protocol, 0
-        self.sock = socket.create_connection(("127.0.0.1", suite.proxied[protocol]), timeout=60 * SLOW)
-        self.file = self.sock.makefile("rb")
+        super().__init__(suite.proxied[protocol])
         family = "TCP6 %s 2001:db8::1" if ":" in client else "TCP4 %s 198.51.100.1"
-        self.sock.sendall(f"PROXY {family % client} 5000 143\r\n".encode())
-        self.read()
+        self.ask(f"PROXY {family % client} 5000 143")
         if protocol == "smtp":
             self.ask("EHLO client.test")
 
-    def read(self):
-        line = self.file.readline().decode().rstrip("\r\n")
+    def line(self):
+        """The last line of a reply."""
+        line = super().line()
         while self.protocol == "smtp" and line[3:4] == "-":
-            line = self.file.readline().decode().rstrip("\r\n")
+            line = super().line()
         return line
-
-    def ask(self, line):
-        self.sock.sendall(line.encode() + b"\r\n")
-        return self.read()
-
-    def close(self):
-        self.sock.close()
-        self.file.close()
 
     def start(self, mechanism):
         self.tag += 1
