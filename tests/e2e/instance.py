@@ -258,6 +258,10 @@ class Instance:
         return {pid for pid, name in self.processes().items()
                 if name in (programs or ("imapd", "pop3d")) and self.parent_pid(pid) not in (self.pid, 0)}
 
+    def wait_parked(self):
+        """Until no session has a process: all are parked, or gone."""
+        wait_until(lambda: not self.sessions(), 20, "the end of all session processes")
+
     def session_of(self, program, sign_in):
         """The client that sign_in() gives, and the process that serves it, by what the front logs."""
         line = rf"{program.rstrip('d')}-login: Login: .*mpid=(\d+)"

@@ -36,7 +36,7 @@ def said(make_instance):
     client.ok("SELECT INBOX")
     found = {}
     for item in ("BODYSTRUCTURE", "BODY", "ENVELOPE"):
-        lines, _ = client.ok(f"FETCH 1:* {item}")
+        lines = client.ok(f"FETCH 1:* {item}")
         found[item] = [re.match(rf"\* \d+ FETCH \({item} (.*)\)$", line, re.S)[1].encode("utf-8", "surrogateescape")
                        for line in lines if " FETCH " in line]
         assert len(found[item]) == len(corpus())

@@ -9,7 +9,7 @@ import pytest
 
 import postfix
 from certificates import Authority, der, fingerprint, openssl, public_key, tlsa
-from instance import AS_ROOT, SLOW, wait_until
+from instance import AS_ROOT, wait_until
 from signed_zones import resolve
 from tls_receiver import TlsReceiver
 

@@ -2,91 +2,14 @@
 """Sessions that park: the process ends, the client notices nothing."""
 import os
 import re
-import socket
-import ssl
 import time
-from pathlib import Path
 
 import pytest
 
+from imap_client import Client, close
 from instance import SLOW, wait_until
 
 MESSAGE = b"From: ann@b.test\r\nSubject: letter\r\n\r\nbody\r\n"
-
-
-class Client:
-    """One IMAP connection that speaks plainly, with or without TLS."""
-
-    def __init__(self, suite, user, tls=False):
-        self.suite = suite
-        self.sock = socket.create_connection(("127.0.0.1", suite.port["imaps" if tls else "imap"]), 60)
-        if tls:
-            context = ssl.create_default_context(cafile=suite.certificate[1])
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-        self.file = self.sock.makefile("rb")
-        self.tags = 0
-        self.line()
-        self.ok(f'LOGIN {suite.address(user)} "{suite.password}"')
-
-    def line(self):
-        return self.file.readline().decode().rstrip("\r\n")
-
-    def send(self, text):
-        self.sock.sendall(text if isinstance(text, bytes) else text.encode() + b"\r\n")
-
-    def until(self, tag):
-        lines = []
-        while not (line := self.line()).startswith(tag + " "):
-            assert line, f"closed before {tag}: {lines}"
-            lines.append(line)
-        return lines, line[len(tag) + 1:]
-
-    def run(self, command):
-        self.tags += 1
-        tag = f"t{self.tags}"
-        self.send(f"{tag} {command}")
-        return self.until(tag)
-
-    def ok(self, command):
-        lines, answer = self.run(command)
-        assert answer.startswith("OK"), (command, answer)
-        return lines
-
-    def append(self, n=1, mailbox="INBOX"):
-        for _ in range(n):
-            self.tags += 1
-            self.send(b"t%d APPEND %s {%d+}\r\n" % (self.tags, mailbox.encode(), len(MESSAGE)) + MESSAGE + b"\r\n")
-            assert self.until(f"t{self.tags}")[1].startswith("OK")
-
-    def idle(self):
-        self.send("i1 IDLE")
-        assert self.line() == "+ idling"
-
-    def done(self):
-        self.send("DONE")
-        return self.until("i1")
-
-    def close(self):
-        self.file.close()
-        self.sock.close()
-
-
-def sessions(suite):
-    """imapd processes that serve a client."""
-    found = suite.processes()
-    parents = {pid for pid, name in found.items() if name == "imapd" and parent(pid) == suite.pid}
-    return {pid for pid, name in found.items() if name == "imapd"} - parents
-
-
-def parent(pid):
-    try:
-        return int(re.search(r"^PPid:\s+(\d+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1])
-    except OSError:
-        return 0
-
-
-def parked(suite):
-    wait_until(lambda: not sessions(suite), 20, "all sessions to be parked")
 
 
 @pytest.fixture(scope="module")
@@ -100,22 +23,22 @@ def both(suite, user):
     return [Client(suite, user), Client(suite, user, tls=True)]
 
 
-def close(*clients):
-    for client in clients:
-        client.close()
-
-
 def test_a_silent_client_finds_its_session_again(suite):
     clients, other = both(suite, "alice"), Client(suite, "alice")
-    other.append(5)
+    fill(other, 5)
     for client in clients:
         client.ok("ENABLE CONDSTORE")
         client.ok("SELECT INBOX")
     before = clients[0].ok("FETCH 1:* (UID)")
-    parked(suite)
+    suite.wait_parked()
     for client in clients:
         assert client.ok("FETCH 1:* (UID)") == before
     close(*clients, other)
+
+
+def fill(client, n, mailbox="INBOX"):
+    for _ in range(n):
+        client.append(MESSAGE, mailbox)
 
 
 def deliver(suite, user):
@@ -134,7 +57,7 @@ def test_a_parked_client_in_idle_hears_of_a_delivery_within_100_ms(suite):
         client.idle()
     times = []
     for n in range(1, 4):
-        parked(suite)
+        suite.wait_parked()
         began = time.monotonic()
         deliver(suite, "bob")
         for client in clients:
@@ -143,7 +66,7 @@ def test_a_parked_client_in_idle_hears_of_a_delivery_within_100_ms(suite):
         for client in clients:
             assert client.line().endswith("RECENT")
     assert min(times) < 0.1 * SLOW, times
-    parked(suite)
+    suite.wait_parked()
     for client in clients:
         lines, answer = client.done()
         assert lines == [] and answer.startswith("OK")
@@ -152,14 +75,14 @@ def test_a_parked_client_in_idle_hears_of_a_delivery_within_100_ms(suite):
 
 def test_another_session_s_changes_reach_a_parked_client_in_idle(suite):
     clients, other = both(suite, "carol"), Client(suite, "carol")
-    other.append(6)
+    fill(other, 6)
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
     other.ok("SELECT INBOX")
     times = []
     for sign in "+-+":
-        parked(suite)
+        suite.wait_parked()
         began = time.monotonic()
         other.ok(f"STORE 2 {sign}FLAGS (\\Flagged)")
         for client in clients:
@@ -167,21 +90,21 @@ def test_another_session_s_changes_reach_a_parked_client_in_idle(suite):
             assert line.startswith("* 2 FETCH (FLAGS (") and ("\\Flagged" in line) == (sign == "+")
         times.append(time.monotonic() - began)
     assert min(times) < 0.1 * SLOW, times
-    parked(suite)
+    suite.wait_parked()
     other.ok("STORE 1,3 +FLAGS.SILENT (\\Deleted)")
     for client in clients:
         for n in (1, 3):
             assert client.line().startswith(f"* {n} FETCH (FLAGS (")
-    parked(suite)
+    suite.wait_parked()
     other.ok("EXPUNGE")
     for client in clients:
         assert [client.line(), client.line()] == ["* 3 EXPUNGE", "* 1 EXPUNGE"]
         client.done()
     # What it missed while it was silent it hears with its next command, and its numbers are the right ones.
-    parked(suite)
+    suite.wait_parked()
     other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
     other.ok("EXPUNGE")
-    other.append(1)
+    fill(other, 1)
     for client in clients:
         lines = client.ok("NOOP")
         assert "* 2 EXPUNGE" in lines and "* 4 EXISTS" in lines
@@ -192,12 +115,12 @@ def test_another_session_s_changes_reach_a_parked_client_in_idle(suite):
 
 def test_what_was_enabled_stays_enabled(suite):
     client, other = Client(suite, "dave"), Client(suite, "dave")
-    other.append(3)
+    fill(other, 3)
     client.ok("ENABLE QRESYNC")
     client.ok("SELECT INBOX")
     uids = [re.search(r"UID (\d+)", line)[1] for line in client.ok("FETCH 1:* (UID)")]
     client.idle()
-    parked(suite)
+    suite.wait_parked()
     other.ok("SELECT INBOX")
     other.ok("STORE 2 +FLAGS.SILENT (\\Deleted)")
     line = client.line()
@@ -214,15 +137,15 @@ def test_a_parked_client_may_pipeline_done_and_commands_or_leave(suite):
     for client in clients + leaving:
         client.ok("EXAMINE INBOX")
         client.idle()
-    parked(suite)
+    suite.wait_parked()
     before = len(suite.log_lines(left))
     close(*leaving)
     wait_until(lambda: len(suite.log_lines(left)) == before + 2, 10, "the log lines of clients that left while parked")
-    assert not sessions(suite)
+    assert not suite.sessions()
     for client in clients:
         client.send("DONE\r\na1 NOOP\r\na2 LOGOUT")
-        assert client.until("i1")[1].startswith("OK") and client.until("a1")[1].startswith("OK")
-        assert client.until("a2")[0] == ["* BYE Logging out"]
+        assert client.answer("i1")[1].startswith("OK") and client.answer("a1")[1].startswith("OK")
+        assert client.answer("a2")[0] == ["* BYE Logging out"]
         assert client.line() == ""
     close(*clients)
 
@@ -232,9 +155,9 @@ def test_a_parked_client_in_idle_is_kept_alive(make_instance):
     client = Client(suite, "alice")
     client.ok("SELECT INBOX")
     client.idle()
-    parked(suite)
+    suite.wait_parked()
     assert client.line() == "* OK Still here"
-    assert not sessions(suite)
+    assert not suite.sessions()
     client.close()
 
 
@@ -242,7 +165,7 @@ def test_after_a_restart_of_auth_a_parked_client_hears_bye(suite):
     clients = both(suite, "alice")
     for client in clients:
         client.ok("SELECT INBOX")
-    parked(suite)
+    suite.wait_parked()
     os.kill(next(pid for pid, name in suite.processes().items() if name == "auth"), 9)
     for client in clients:
         client.send("a1 NOOP")
@@ -256,7 +179,7 @@ def test_a_reload_ends_parked_sessions_with_bye(suite):
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
-    parked(suite)
+    suite.wait_parked()
     suite.reload()
     for client in clients:
         assert client.line() == "* BYE [UNAVAILABLE] Server shutting down."

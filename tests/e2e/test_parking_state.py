@@ -10,9 +10,9 @@ import time
 
 import pytest
 
+from imap_client import Client, close
 from instance import SLOW
-from test_compress import Deflated
-from test_parking import close, deliver, parked
+from test_parking import deliver, fill
 
 USERS = ("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
 
@@ -22,38 +22,26 @@ def suite(make_instance):
     return make_instance(users=USERS, params={"imap_hibernate_timeout": "1s", "mail_max_userip_connections": 100})
 
 
-class StartTls(Deflated):
-    """STARTTLS instead of TLS from the first byte."""
-
-    def ok(self, command):
-        if command.startswith("LOGIN "):
-            super().ok("STARTTLS")
-            context = ssl.create_default_context(cafile=self.suite.certificate[1])
-            self.sock = context.wrap_socket(self.sock, server_hostname="localhost")
-            self.file = self.sock.makefile("rb")
-        return super().ok(command)
-
-
 def with_every_layer(suite, user):
     """A client in the clear, with STARTTLS, with TLS; and both again with COMPRESS."""
-    clients = [Deflated(suite, user), StartTls(suite, user), Deflated(suite, user, tls=True), Deflated(suite, user),
-               StartTls(suite, user)]
+    clients = [Client(suite, user), Client(suite, user, tls="starttls"), Client(suite, user, tls=True), Client(suite, user),
+               Client(suite, user, tls="starttls")]
     for client in clients[3:]:
         client.compress()
     return clients
 
 
 def test_all_that_was_enabled_and_saved_is_there_after_each_parking(suite):
-    clients, other = with_every_layer(suite, "ann"), Deflated(suite, "ann")
+    clients, other = with_every_layer(suite, "ann"), Client(suite, "ann")
     other.ok("CREATE &BDE-")
-    other.append(4, "&BDE-")
+    fill(other, 4, "&BDE-")
     for client in clients:
         client.ok("ENABLE QRESYNC UTF8=ACCEPT")
         client.ok('SELECT "\u0431"')
         client.ok("SEARCH RETURN (SAVE) UID 2:3")
     times = []
     for _ in range(2):
-        parked(suite)
+        suite.wait_parked()
         for client in clients:
             began = time.monotonic()
             assert [re.sub(r" MODSEQ \(\d+\)", "", line) for line in client.ok("FETCH $ (UID)")] == [
@@ -64,7 +52,7 @@ def test_all_that_was_enabled_and_saved_is_there_after_each_parking(suite):
     other.ok("SELECT &BDE-")
     other.ok("STORE 3 +FLAGS.SILENT (\\Deleted)")
     other.ok("EXPUNGE")
-    parked(suite)
+    suite.wait_parked()
     for client in clients:      # each hears VANISHED, not EXPUNGE, and "$" has lost what is gone
         assert "* VANISHED 3" in client.ok("NOOP")
         assert [re.sub(r" MODSEQ \(\d+\)", "", line) for line in client.ok("FETCH $ (UID)")] == ["* 2 FETCH (UID 2)"]
@@ -83,18 +71,18 @@ MOVED = [
 
 
 def test_a_parked_client_keeps_its_mailbox_whatever_becomes_of_its_name(suite):
-    other, waiting = Deflated(suite, "ben"), []
+    other, waiting = Client(suite, "ben"), []
     for n, (_, heard) in enumerate(MOVED):
         other.ok(f"CREATE box{n}")
-        other.append(2, f"box{n}")
-        for client in (Deflated(suite, "ben"), Deflated(suite, "ben", tls=True)):
+        fill(other, 2, f"box{n}")
+        for client in (Client(suite, "ben"), Client(suite, "ben", tls=True)):
             client.ok(f"SELECT box{n}")
             waiting.append((client, n, heard))
-    parked(suite)
+    suite.wait_parked()
     for n, (commands, _) in enumerate(MOVED):
         for command in commands:
             if command.startswith("APPEND"):
-                other.append(3, f"box{n}")
+                fill(other, 3, f"box{n}")
             else:
                 other.ok(command.format(box=f"box{n}"))
     for client, n, heard in waiting:
@@ -104,12 +92,12 @@ def test_a_parked_client_keeps_its_mailbox_whatever_becomes_of_its_name(suite):
 
 
 def test_a_parked_client_in_idle_hears_at_once_that_its_empty_mailbox_was_deleted(suite):
-    clients, other = [Deflated(suite, "ben"), Deflated(suite, "ben", tls=True)], Deflated(suite, "ben")
+    clients, other = [Client(suite, "ben"), Client(suite, "ben", tls=True)], Client(suite, "ben")
     other.ok("CREATE void")
     for client in clients:
         client.ok("SELECT void")
         client.idle()
-    parked(suite)
+    suite.wait_parked()
     other.ok("DELETE void")
     for client in clients:
         assert [client.line(), client.line()] == BYE
@@ -118,25 +106,25 @@ def test_a_parked_client_in_idle_hears_at_once_that_its_empty_mailbox_was_delete
 
 def test_a_parked_client_whose_uids_are_void_is_told(suite):
     """The index is lost: what is rebuilt has another UIDVALIDITY."""
-    clients = [Deflated(suite, "hal"), Deflated(suite, "hal", tls=True)]
-    clients[0].append(3)
+    clients = [Client(suite, "hal"), Client(suite, "hal", tls=True)]
+    fill(clients[0], 3)
     for client in clients:
         client.ok("SELECT INBOX")
         client.ok("SEARCH RETURN (SAVE) ALL")
-    parked(suite)
+    suite.wait_parked()
     shutil.rmtree(suite.maildir("hal") / "postern.index")
     for client in clients:
         client.send("a1 FETCH $ (UID)")
         assert [client.line(), client.line()] == BYE
-    again = Deflated(suite, "hal")
+    again = Client(suite, "hal")
     again.ok("SELECT INBOX")
     assert len(again.ok("FETCH 1:* (UID)")) == 3
     close(again, *clients)
 
 
 def test_a_keyword_that_no_file_name_can_carry_reaches_a_parked_client_in_idle(suite):
-    clients, other = [Deflated(suite, "cat"), Deflated(suite, "cat", tls=True)], Deflated(suite, "cat")
-    other.append(1)
+    clients, other = [Client(suite, "cat"), Client(suite, "cat", tls=True)], Client(suite, "cat")
+    fill(other, 1)
     other.ok("SELECT INBOX")
     for n in range(30):
         other.ok(f"STORE 1 +FLAGS.SILENT (word{n})")
@@ -144,7 +132,7 @@ def test_a_keyword_that_no_file_name_can_carry_reaches_a_parked_client_in_idle(s
         client.ok("SELECT INBOX")
         client.idle()
     for sign in "-+":
-        parked(suite)
+        suite.wait_parked()
         other.ok(f"STORE 1 {sign}FLAGS.SILENT (word29)")
         for client in clients:
             line = client.line()
@@ -157,15 +145,15 @@ def halves(data):
 
 
 def test_half_a_command_half_a_tls_record_and_half_a_compressed_block_wait_for_their_other_half(suite):
-    plain, packed, tls = Deflated(suite, "dan"), Deflated(suite, "dan"), Deflated(suite, "dan", tls=True)
+    plain, packed, tls = Client(suite, "dan"), Client(suite, "dan"), Client(suite, "dan", tls=True)
     packed.compress()
     for client in (plain, packed, tls):
         client.ok("SELECT INBOX")
-    parked(suite)
+    suite.wait_parked()
     # A record made by hand: the bytes that this client's TLS would send, in two pieces.
     sent = []
     raw = RawTls(suite, "dan")
-    parked(suite)
+    suite.wait_parked()
     record = raw.record("r1 NOOP\r\n")
     for client, data in ((plain.sock, b"p1 NOOP\r\n"), (packed.sock, packed.packed(b"q1 NOOP\r\n")), (raw.sock, record)):
         first, second = halves(data)
@@ -176,9 +164,9 @@ def test_half_a_command_half_a_tls_record_and_half_a_compressed_block_wait_for_t
     time.sleep(1.5)     # longer than a client is waited for that says nothing
     for client, second in sent:
         client.sendall(second)
-    assert plain.until("p1")[1].startswith("OK")
-    assert packed.until("q1")[1].startswith("OK")
-    assert tls.until("t1")[1].startswith("OK")
+    assert plain.answer("p1")[1].startswith("OK")
+    assert packed.answer("q1")[1].startswith("OK")
+    assert tls.answer("t1")[1].startswith("OK")
     assert raw.until("r1 OK")
     for client in (plain, packed, tls):
         client.ok("NOOP")
@@ -228,21 +216,21 @@ def test_done_and_commands_in_one_packet_wake_a_compressed_client_once(suite):
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
-    parked(suite)
+    suite.wait_parked()
     for client in clients:
         client.send("DONE\r\na1 NOOP\r\na2 IDLE")
-        assert client.until("i1")[1].startswith("OK") and client.until("a1")[1].startswith("OK")
+        assert client.answer("i1")[1].startswith("OK") and client.answer("a1")[1].startswith("OK")
         assert client.line() == "+ idling"
-    parked(suite)
+    suite.wait_parked()
     for client in clients:
         client.send("DONE")
-        assert client.until("a2")[1].startswith("OK")
+        assert client.answer("a2")[1].startswith("OK")
     close(*clients)
 
 
 def test_nothing_is_lost_that_happens_while_a_session_parks(suite):
     """Deliveries at random moments around those at which six sessions park and wake."""
-    clients, rng, n = with_every_layer(suite, "fay") + [Deflated(suite, "fay")], random.Random(1), 25
+    clients, rng, n = with_every_layer(suite, "fay") + [Client(suite, "fay")], random.Random(1), 25
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
@@ -262,7 +250,7 @@ def test_nothing_is_lost_that_happens_while_a_session_parks(suite):
         counts = [int(line.split()[1]) for line in heard if line.endswith("EXISTS")]
         assert counts == sorted(set(counts))
     sender.join()
-    parked(suite)
+    suite.wait_parked()
     for client in clients:
         client.done()
         assert len(client.ok("FETCH 1:* (UID)")) == n
@@ -271,11 +259,11 @@ def test_nothing_is_lost_that_happens_while_a_session_parks(suite):
 
 def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
     """Those that wait for their turn may leave or speak meanwhile, and more may happen."""
-    clients = [Deflated(suite, "gus") for _ in range(80)]
+    clients = [Client(suite, "gus") for _ in range(80)]
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
-    parked(suite)
+    suite.wait_parked()
     deliver(suite, "gus")
     for client in clients[60:70]:
         client.close()
@@ -286,10 +274,10 @@ def test_more_parked_sessions_than_are_woken_at_once_all_hear_of_it(suite):
         while client.line() != "* 2 EXISTS":
             pass
     for client in clients[70:]:
-        assert client.until("i1")[1].startswith("OK")
+        assert client.answer("i1")[1].startswith("OK")
         client.ok("NOOP")       # the second message may be told only now, or within the answer to any command
         assert len([line for line in client.ok("FETCH 1:* (UID)") if " FETCH " in line]) == 2
-    parked(suite)
+    suite.wait_parked()
     for client in clients[:60]:
         assert not any("EXISTS" in line for line in client.done()[0])
     close(*clients[:60], *clients[70:])
@@ -303,19 +291,19 @@ def test_more_sessions_than_a_front_has_descriptors_for_and_more_than_may_be_awa
     suite.prefix = ("prlimit", "--nofile=220:220")
     suite.start()
     suite.prefix = ()
-    clients = [Deflated(suite, "ann") for _ in range(100)]
+    clients = [Client(suite, "ann") for _ in range(100)]
     for client in clients:
         client.ok("SELECT INBOX")
         client.idle()
-    parked(suite)
+    suite.wait_parked()
     deliver(suite, "ann")
     for client in clients:
         assert client.line() == "* 1 EXISTS"
     assert len(suite.pids("imapd-login")) > 2
-    parked(suite)
+    suite.wait_parked()
     for client in clients:
         client.send("DONE")
     for client in clients:
-        assert client.until("i1")[1].startswith("OK")
+        assert client.answer("i1")[1].startswith("OK")
     assert not suite.log_lines("cannot accept|Too many open files|cannot be woken")
     close(*clients)

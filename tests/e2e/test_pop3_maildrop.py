@@ -115,7 +115,7 @@ def test_a_message_has_the_octets_that_were_announced(suite, sizes):
     pop.close()
     imap = Client(suite, user)
     imap.ok("EXAMINE INBOX")
-    lines, _ = imap.ok("FETCH 1:* RFC822.SIZE")
+    lines = imap.ok("FETCH 1:* RFC822.SIZE")
     assert [re.search(r"SIZE (\d+)", line)[1] for line in lines] == list(sizes.values())
     imap.close()
 

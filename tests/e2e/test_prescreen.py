@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from instance import SLOW, free_ports
+from instance import free_ports
 from lines import SmtpClient
 from nameserver import serve
 

@@ -96,7 +96,7 @@ def test_a_rule_in_the_users_file_counts_from_the_next_sign_in_more_than_the_tab
     def told():
         """As soon as auth has read the file again."""
         client = Client(suite, "carol")
-        lines = client.ok("GETQUOTAROOT INBOX")[0]
+        lines = client.ok("GETQUOTAROOT INBOX")
         client.close()
         return lines[-1].partition('" ')[2]
 

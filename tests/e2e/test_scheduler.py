@@ -2,7 +2,6 @@
 """Which delivery is next: concurrency and its feedback, delays, limits, priority and fairness, with receivers that take
 their time. The scheduler's own claims are tested in virtual time (qmgr/simulation_test.c)."""
 import contextlib
-import re
 import smtplib
 import subprocess
 import threading

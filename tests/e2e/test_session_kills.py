@@ -19,7 +19,7 @@ class People:
         self.suite = suite
         self.parked = {s: signed_in(suite, s, "alice").idle() for s in ("imap", "imaps")}
         self.silent = {s: signed_in(suite, s, "alice") for s in ("imap", "imaps")}
-        wait_until(lambda: not suite.sessions(), 20, "all to be parked")
+        suite.wait_parked()
         self.busy = {s: signed_in(suite, s, "bob").begin_append() for s in ("imap", "imaps")}
         self.pop3 = signed_in(suite, "pop3", "bob")
 
@@ -29,7 +29,7 @@ class People:
     def close(self):
         for client in self.all():
             client.close()
-        wait_until(lambda: not self.suite.sessions(), 20, "the end of all sessions")
+        self.suite.wait_parked()
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_whatever_is_killed_and_however_often_the_next_client_is_served(suite):
                 ends.append("")
             client.close()
     assert "OK" in ends
-    wait_until(lambda: not suite.sessions(), 20, "the end of all sessions")
+    suite.wait_parked()
     assert serves(suite)
     wait_until(lambda: len(suite.pids("imapd")) == 1 and len(suite.pids("imapd-waiting")) == 2, 20,
                "as many processes as there were")

@@ -74,11 +74,6 @@ def signed_in(suite, service="imap", user="alice", **kw):
     return client
 
 
-def none_lives(suite):
-    """All are parked, or gone."""
-    wait_until(lambda: not suite.sessions(), 20, "the end of all session processes")
-
-
 @pytest.fixture(scope="module")
 def suite(make_instance):
     return make_instance(users=("alice", "bob"), params={
@@ -97,7 +92,7 @@ def open_client(suite):
     yield make
     for client in opened:
         client.close()
-    none_lives(suite)
+    suite.wait_parked()
 
 
 def busy(open_client, n=LIMIT, **kw):
@@ -115,12 +110,12 @@ def test_the_longest_parked_session_ends_for_a_new_one_whichever_front_has_it(su
     clients = []
     for service in ("imap", "imaps", "imap"):
         clients.append(open_client(service).idle())
-    none_lives(suite)
+    suite.wait_parked()
     for oldest, service in zip(list(clients), ("imap", "imap", "imaps")):
         other = open_client(service).idle()
         assert oldest.rest() == "* BYE [LIMIT] Too many sessions of this user from this address: the idle ones end.\r\n"
         clients.append(other)
-        none_lives(suite)
+        suite.wait_parked()
     for client in clients[LIMIT:]:
         client.send("DONE")
         assert client.line().startswith("i OK")
@@ -152,7 +147,7 @@ def lose_network(client):
 def test_a_session_whose_client_is_dead_goes_before_one_that_is_idle_for_longer(suite, open_client):
     older = [open_client().idle(), open_client().idle()]
     dead = open_client().idle()
-    none_lives(suite)
+    suite.wait_parked()
     lose_network(dead)
     with_mail = open_client(source="127.0.0.2")
     with_mail.begin_append().end_append()
@@ -234,10 +229,10 @@ def test_clients_that_vanish_count_no_more(suite, open_client):
     for _ in range(3):
         for client in busy(open_client):
             client.close()
-        none_lives(suite)
+        suite.wait_parked()
         for client in [open_client().idle() for _ in range(LIMIT)]:
             client.close()
-        none_lives(suite)
+        suite.wait_parked()
 
 
 def test_the_sessions_of_a_killed_front_end_and_count_no_more(suite, open_client):

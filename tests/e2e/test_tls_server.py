@@ -3,14 +3,12 @@
 tickets that every process can open, and what is done about those who do not play by the rules."""
 import base64
 import contextlib
-import os
 import re
 import smtplib
 import socket
 import ssl
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
