@@ -247,12 +247,15 @@ static int receive(struct imap *s, struct incoming *in, int *ret_error)
     return input_skip(s, left);
 }
 
-static void add_message(struct append *a, const struct head *h, uint64_t size)
+/* Without the keywords that cannot be: a message is not refused for these. */
+static void add_message(struct append *a, const struct head *h, uint64_t size, size_t longest_keyword)
 {
     const char **keywords = mem_new_n(const char *, h->flags.len + 1);
+    size_t n = 0;
 
     for (size_t i = 0; i < h->flags.len; i++)
-        keywords[i] = mem_dup_span(h->flags.keywords[i]);
+        if (h->flags.keywords[i].len <= longest_keyword)
+            keywords[n++] = mem_dup_span(h->flags.keywords[i]);
     MEM_GROW(a->messages, a->len, a->cap);
     a->messages[a->len++] = (struct append_message){
         .save = { .offset = a->used, .size = size, .received = h->received, .flags = h->flags.flags },
@@ -306,7 +309,7 @@ static int receive_literal(struct imap *s, struct append *a, const struct head *
     if (r < 0)
         return r;
     if (error == 0) {
-        add_message(a, h, in.size);
+        add_message(a, h, in.size, (size_t)s->params->mail_max_keyword_length);
         return 0;
     }
     if (error == -EILSEQ)

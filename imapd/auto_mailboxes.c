@@ -34,7 +34,7 @@ static int create(struct account *a, struct span name)
 
     if (r == -EEXIST)
         return 0; /* another session was first */
-    return r < 0 ? r : account_subscribe(a, name, true);
+    return r < 0 ? r : account_subscribe(a, name, UINT32_MAX);
 }
 
 int auto_mailboxes(struct account *a, struct span list)

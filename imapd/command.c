@@ -115,6 +115,10 @@ static const struct command *parse_command_name(struct imap *s, struct parse *p)
         reply_bad(s, "A command begins with a tag.");
         return NULL;
     }
+    if (tag.len > (size_t)s->params->imap_tag_limit) {
+        reply_bad(s, "A tag has at most %lld bytes.", (long long)s->params->imap_tag_limit);
+        return NULL;
+    }
     str_set(&s->tag, tag);
     if (!parse_sp(p) || !parse_atom(p, &name)) {
         reply_bad(s, "A command's name is expected.");

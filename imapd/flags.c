@@ -80,6 +80,14 @@ bool parse_flag_list(struct parse *p, struct flag_list *ret)
     return parse_flags(p, ret) && parse_char(p, ')');
 }
 
+bool flags_too_long(const struct flag_list *l, size_t longest)
+{
+    for (size_t i = 0; i < l->len; i++)
+        if (l->keywords[i].len > longest)
+            return true;
+    return false;
+}
+
 int flag_keywords(struct mailbox *mb, const struct flag_list *l, enum flag_make make, uint64_t *ret)
 {
     uint64_t bits = 0;

@@ -21,6 +21,9 @@ void flag_list_done(struct flag_list *l);
 bool parse_flag_list(struct parse *p, struct flag_list *ret);
 bool parse_flags(struct parse *p, struct flag_list *ret);
 
+/* Is one of the keywords longer than this? */
+bool flags_too_long(const struct flag_list *l, size_t longest);
+
 /* One flag by name; false: it is a keyword. "$Forwarded" is a flag here, as it has a letter in
  * Maildir. */
 bool flag_find(struct span name, uint32_t *ret);

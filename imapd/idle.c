@@ -22,7 +22,6 @@
 #include "untagged.h"
 
 #define POLL_MS    1000
-#define DONE_LIMIT 1024
 
 struct watcher {
     struct imap *s;
@@ -131,7 +130,7 @@ static int wait_for_line(struct imap *s, struct span *ret)
     int r = untagged_sync(s, UNTAGGED_EXPUNGE);
     if (r == 0) {
         imap_set_idle(s, true);
-        r = stream_getline(s->client, DONE_LIMIT, ret);
+        r = stream_getline(s->client, (size_t)s->params->imap_line_limit, ret);
         imap_set_idle(s, false);
     }
     watcher_stop(&w);

@@ -18,8 +18,6 @@
 #include "parse.h"
 #include "reply.h"
 
-#define TAG_MAX 256
-
 static const char LITERALS_HAVE[] = "The literals of a command have",
                   LINE_HAS[] = "A command line has";
 
@@ -98,12 +96,13 @@ int input_drop_literal(struct imap *s)
 /* Keep the tag at the front of what has arrived, so that a refusal can name it. */
 static void keep_tag(struct imap *s, struct span line)
 {
+    size_t longest = (size_t)s->params->imap_tag_limit;
     struct parse p;
     struct span tag;
 
     str_reset(&s->tag);
-    parse_init(&p, span_first(line, TAG_MAX + 1));
-    if (parse_tag(&p, &tag) && tag.len <= TAG_MAX && parse_char(&p, ' '))
+    parse_init(&p, span_first(line, longest + 1));
+    if (parse_tag(&p, &tag) && tag.len <= longest && parse_char(&p, ' '))
         str_add(&s->tag, tag);
 }
 

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "list.h"
 #include "command.h"
+#include "list_names.h"
 #include "mailbox_name.h"
 #include "reply.h"
 #include "status.h"
@@ -168,68 +169,27 @@ static bool parse_listing(struct parse *p, struct listing *l)
 
 /* ---- the names ---- */
 
-/* A mailbox, a name that is only subscribed, or a parent of such a name. */
-struct entry {
-    struct span name;
-    const struct mailbox_info *info; /* NULL: neither exists nor is subscribed */
-};
-
+/* The account's mailboxes and what can be named of them */
 struct entries {
     struct mailbox_info *infos;
     size_t n_infos;
-    struct entry *items;    /* sorted by name, each once */
-    size_t len, cap;
+    struct list_names names;
 };
+#define ENTRIES_INIT { NULL, 0, LIST_NAMES_INIT }
 
 static void entries_done(struct entries *e)
 {
-    free(e->items);
+    list_names_done(&e->names);
     account_list_free(e->infos, e->n_infos);
 }
 
-static int by_name(const void *a, const void *b)
-{
-    const struct entry *x = a, *y = b;
-    int order = span_cmp(x->name, y->name);
-
-    return order != 0 ? order : (x->info == NULL) - (y->info == NULL);
-}
-
-static void add_entry(struct entries *e, struct span name, const struct mailbox_info *info)
-{
-    MEM_GROW(e->items, e->len, e->cap);
-    e->items[e->len++] = (struct entry){ name, info };
-}
-
-/* All that LIST or LSUB could name. */
 static int entries_load(struct account *a, struct entries *e)
 {
     int r = account_list(a, &e->infos, &e->n_infos);
-    size_t n = 0;
 
-    if (r < 0)
-        return r;
-    for (size_t i = 0; i < e->n_infos; i++) {
-        struct span name = span_of(e->infos[i].name);
-
-        add_entry(e, name, &e->infos[i]);
-        for (size_t at = 1; e->infos[i].subscribed && at < name.len; at++)
-            if (name.ptr[at] == MAILBOX_SEPARATOR)
-                add_entry(e, span_first(name, at), NULL);
-    }
-    if (e->len > 1)
-        qsort(e->items, e->len, sizeof *e->items, by_name);
-    for (size_t i = 0; i < e->len; i++)
-        if (n == 0 || !span_eq(e->items[n - 1].name, e->items[i].name))
-            e->items[n++] = e->items[i];
-    e->len = n;
-    return 0;
-}
-
-static bool is_below(struct span name, struct span parent)
-{
-    return name.len > parent.len && name.ptr[parent.len] == MAILBOX_SEPARATOR &&
-           span_starts(name, parent);
+    if (r == 0)
+        list_names_make(&e->names, e->infos, e->n_infos);
+    return r;
 }
 
 static bool exists(const struct mailbox_info *info)
@@ -254,16 +214,12 @@ static bool matches(const struct listing *l, struct span name)
     return false;
 }
 
-/* Is there, below entry i, a selected mailbox that the patterns do not give? */
-static bool has_selected_child(const struct listing *l, const struct entries *e, size_t i)
+/* Which names have a selected mailbox below them that the patterns do not give? */
+static void note_hidden(const struct listing *l, struct list_names *names)
 {
-    struct span parent = e->items[i].name;
-
-    for (size_t k = i + 1; k < e->len && span_starts(e->items[k].name, parent); k++)
-        if (is_below(e->items[k].name, parent) && is_selected(l, e->items[k].info) &&
-            !matches(l, e->items[k].name))
-            return true;
-    return false;
+    for (size_t i = 0; i < names->len; i++)
+        if (is_selected(l, names->items[i].info) && !matches(l, names->items[i].name))
+            list_names_note_below(names, &names->items[i]);
 }
 
 /* ---- answers ---- */
@@ -295,7 +251,7 @@ static void put_attributes(struct str *out, const struct listing *l,
         put_attribute(out, info->special_use, &first);
 }
 
-static void put_line(struct str *out, const struct listing *l, const struct entry *e,
+static void put_line(struct str *out, const struct listing *l, const struct list_name *e,
                      bool childinfo)
 {
     str_add_str(out, "* LIST (");
@@ -313,24 +269,21 @@ static void put_line(struct str *out, const struct listing *l, const struct entr
 
 static int list(struct imap *s, const struct listing *l)
 {
-    _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
+    _cleanup_(entries_done) struct entries e = ENTRIES_INIT;
     _cleanup_(str_free) struct str line = STR_INIT;
     int r = entries_load(s->account, &e);
 
     if (r < 0)
         return reply_errno(s, r, "Listing mailboxes");
-    for (size_t i = 0; i < e.len; i++) {
-        const struct entry *item = &e.items[i];
+    if (l->options & SELECT_RECURSIVE)
+        note_hidden(l, &e.names);
+    for (size_t i = 0; i < e.names.len; i++) {
+        const struct list_name *item = &e.names.items[i];
 
-        if (!matches(l, item->name))
-            continue;
-
-        bool childinfo = l->options & SELECT_RECURSIVE && has_selected_child(l, &e, i);
-
-        if (!childinfo && !is_selected(l, item->info))
+        if ((!item->has_below && !is_selected(l, item->info)) || !matches(l, item->name))
             continue;
         str_reset(&line);
-        put_line(&line, l, item, childinfo);
+        put_line(&line, l, item, item->has_below);
         imap_write(s, str_span(&line));
         /* One that cannot be read gets no STATUS (RFC 5819 section 2). */
         if (l->options & RETURN_STATUS && item->info && item->info->selectable)
@@ -341,15 +294,15 @@ static int list(struct imap *s, const struct listing *l)
 
 void list_one(struct imap *s, struct span name)
 {
-    _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
+    _cleanup_(entries_done) struct entries e = ENTRIES_INIT;
     _cleanup_(str_free) struct str line = STR_INIT;
     const struct listing l = { .names = imap_names(s) };
 
     if (entries_load(s->account, &e) < 0)
         return;
-    for (size_t i = 0; i < e.len; i++)
-        if (span_eq(e.items[i].name, name))
-            put_line(&line, &l, &e.items[i], false);
+    for (size_t i = 0; i < e.names.len; i++)
+        if (span_eq(e.names.items[i].name, name))
+            put_line(&line, &l, &e.names.items[i], false);
     imap_write(s, str_span(&line));
 }
 
@@ -370,19 +323,20 @@ int cmd_list(struct imap *s, struct parse *p)
  * subscribed one below it. */
 static int lsub(struct imap *s, const struct listing *l)
 {
-    _cleanup_(entries_done) struct entries e = { NULL, 0, NULL, 0, 0 };
+    _cleanup_(entries_done) struct entries e = ENTRIES_INIT;
     _cleanup_(str_free) struct str line = STR_INIT;
     const struct listing plain = { .names = l->names };
-    bool hides = span_chr(str_span(&l->patterns[0]), '%') >= 0;
     int r = entries_load(s->account, &e);
 
     if (r < 0)
         return reply_errno(s, r, "Listing mailboxes");
-    for (size_t i = 0; i < e.len; i++) {
-        const struct entry *item = &e.items[i];
+    if (span_chr(str_span(&l->patterns[0]), '%') >= 0)
+        note_hidden(l, &e.names);
+    for (size_t i = 0; i < e.names.len; i++) {
+        const struct list_name *item = &e.names.items[i];
         bool subscribed = item->info && item->info->subscribed;
 
-        if (!matches(l, item->name) || (!subscribed && !(hides && has_selected_child(l, &e, i))))
+        if ((!subscribed && !item->has_below) || !matches(l, item->name))
             continue;
         str_reset(&line);
         str_add_str(&line, "* LSUB (");

@@ -110,26 +110,29 @@ int cmd_rename(struct imap *s, struct parse *p)
     return r < 0 ? reply_errno(s, r, "Renaming the mailbox") : reply_ok(s, "Rename completed.");
 }
 
-enum subscription { UNSUBSCRIBED, SUBSCRIBED };
+int cmd_subscribe(struct imap *s, struct parse *p)
+{
+    _cleanup_(str_free) struct str name = STR_INIT;
+    uint32_t most = (uint32_t)s->params->imap_subscription_limit;
 
-static int subscribe(struct imap *s, struct parse *p, enum subscription want)
+    if (!parse_mailbox(p, &name) || !parse_end(p))
+        return reply_bad(s, "A mailbox name is expected.");
+
+    int r = account_subscribe(s->account, str_span(&name), most);
+
+    if (r == -EOVERFLOW)
+        return reply_no(s, "[LIMIT] An account has at most %" PRIu32 " subscriptions.", most);
+    return r < 0 ? reply_errno(s, r, "Subscribing") : reply_ok(s, "Subscribe completed.");
+}
+
+int cmd_unsubscribe(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
 
     if (!parse_mailbox(p, &name) || !parse_end(p))
         return reply_bad(s, "A mailbox name is expected.");
 
-    int r = account_subscribe(s->account, str_span(&name), want == SUBSCRIBED);
+    int r = account_unsubscribe(s->account, str_span(&name));
 
-    return r < 0 ? reply_errno(s, r, "Subscribing") : reply_ok(s, "Completed.");
-}
-
-int cmd_subscribe(struct imap *s, struct parse *p)
-{
-    return subscribe(s, p, SUBSCRIBED);
-}
-
-int cmd_unsubscribe(struct imap *s, struct parse *p)
-{
-    return subscribe(s, p, UNSUBSCRIBED);
+    return r < 0 ? reply_errno(s, r, "Unsubscribing") : reply_ok(s, "Unsubscribe completed.");
 }

@@ -17,7 +17,7 @@
 
 #include "base/mem.h"
 
-enum { VERSION = 2, SUM_SIZE = 8, TAG_MAX = 255 };
+enum { VERSION = 2, SUM_SIZE = 8, TAG_MAX = 255 }; /* imap_tag_limit is less */
 enum flag { IDLING = 1, SELECTED = 2, CONDSTORE = 4, QRESYNC = 8, REV2 = 16, UTF8 = 32, HELD = 64, ALL_FLAGS = 127 };
 
 /* The counters in the order in which they stand */

@@ -89,7 +89,6 @@ int reply_errno(struct imap *s, int r, const char *what)
         { -EROFS,        "[NOPERM] The mailbox is read-only." },
         { -ENOSPC,       "[OVERQUOTA] No space is left." },
         { -EDQUOT,       "[OVERQUOTA] The quota is used up." },
-        { -EOVERFLOW,    "[LIMIT] An account has at most 10000 subscriptions." },
         { -EFBIG,        "[TOOBIG] The message is too large." },
     };
 

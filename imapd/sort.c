@@ -19,9 +19,6 @@
 #include "search_run.h"
 #include "sort_key.h"
 
-/* Each is given once and makes all later ones of its kind moot; REVERSE doubles them. */
-#define CRITERIA_MAX 20
-
 enum criterion { ARRIVAL, CC, DATE, DISPLAYFROM, DISPLAYTO, FROM, SIZE, SUBJECT, TO, CRITERIA };
 
 static const struct {
@@ -46,10 +43,14 @@ struct item {
     size_t values;          /* the first of n in sort.values */
 };
 
+struct order {
+    enum criterion by;
+    bool reverse;
+};
+
 struct sort {
-    enum criterion by[CRITERIA_MAX];
-    bool reverse[CRITERIA_MAX];
-    size_t n;
+    struct order *by;
+    size_t n, cap, max;
     bool of_header, of_size;
     struct item *items;
     size_t len;
@@ -59,6 +60,7 @@ struct sort {
 
 static void sort_done(struct sort *o)
 {
+    free(o->by);
     free(o->items);
     free(o->values);
     str_free(&o->texts);
@@ -70,15 +72,15 @@ static bool parse_criterion(struct parse *p, struct sort *o)
 {
     bool reverse = parse_word(p, "REVERSE");
 
-    if (o->n == CRITERIA_MAX || (reverse && !parse_sp(p)))
+    if (o->n == o->max || (reverse && !parse_sp(p)))
         return false;
     for (size_t i = 0; i < CRITERIA; i++) {
         if (!parse_word(p, criteria[i].name))
             continue;
         o->of_header |= criteria[i].of_header;
         o->of_size |= i == SIZE;
-        o->by[o->n] = (enum criterion)i;
-        o->reverse[o->n++] = reverse;
+        MEM_GROW(o->by, o->n, o->cap);
+        o->by[o->n++] = (struct order){ (enum criterion)i, reverse };
         return true;
     }
     return false;
@@ -133,13 +135,13 @@ static void add_values(struct sort *o, const struct mail_entry *e, struct span h
     for (size_t i = 0; i < o->n; i++) {
         size_t at = o->texts.len;
 
-        add_text(o, o->by[i], header);
+        add_text(o, o->by[i].by, header);
         values[i] = (struct value){ .at = at, .len = o->texts.len - at };
-        if (o->by[i] == ARRIVAL)
+        if (o->by[i].by == ARRIVAL)
             values[i].number = e->received;
-        else if (o->by[i] == SIZE)
+        else if (o->by[i].by == SIZE)
             values[i].number = (int64_t)e->vsize;
-        else if (o->by[i] == DATE)
+        else if (o->by[i].by == DATE)
             values[i].number = sort_key_date(header, e);
     }
 }
@@ -190,7 +192,7 @@ static int gather(struct imap *s, struct sort *o, const struct seqs *found)
 static int compare_values(const struct sort *o, size_t i, const struct value *a,
                           const struct value *b)
 {
-    if (criteria[o->by[i]].is_text)
+    if (criteria[o->by[i].by].is_text)
         return span_cmp(span_make(o->texts.data + a->at, a->len),
                         span_make(o->texts.data + b->at, b->len));
     return a->number < b->number ? -1 : a->number > b->number;
@@ -206,7 +208,7 @@ static int compare(const void *x, const void *y, void *arg)
         int order = compare_values(o, i, &o->values[a->values + i], &o->values[b->values + i]);
 
         if (order != 0)
-            return o->reverse[i] ? -order : order;
+            return o->by[i].reverse ? -order : order;
     }
     return a->seq < b->seq ? -1 : a->seq > b->seq;
 }
@@ -229,14 +231,14 @@ int cmd_sort(struct imap *s, struct parse *p)
 {
     _cleanup_(search_done) struct search q = SEARCH_INIT;
     _cleanup_(seqs_done) struct seqs found = SEQS_INIT;
-    _cleanup_(sort_done) struct sort o = { .texts = STR_INIT };
+    _cleanup_(sort_done) struct sort o = { .max = (size_t)s->params->imap_sort_criteria_limit, .texts = STR_INIT };
     struct search_return want = { 0 };
     struct span charset = SPAN_NULL;
 
     if (!parse_sp(p) || !parse_search_return(p, &want) || !parse_criteria(p, &o) || !parse_sp(p) ||
         !parse_astring(p, &charset) || charset.len == 0 || !parse_sp(p))
-        return reply_bad(s, "At most %d sort criteria in parentheses, a charset and search keys are "
-                         "expected.", CRITERIA_MAX);
+        return reply_bad(s, "At most %zu sort criteria in parentheses, a charset and search keys are "
+                         "expected.", o.max);
     if (!search_program(s, p, charset, &q)) {
         search_return_refused(s, &want);
         return 0;

@@ -96,13 +96,16 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
     _cleanup_(seqs_done) struct seqs modified = SEQS_INIT;
     _cleanup_(str_free) struct str code = STR_INIT;
     uint64_t keywords = 0;
-    int r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE ? FLAG_FIND : FLAG_MAKE,
-                          &keywords);
+    size_t longest = (size_t)s->params->mail_max_keyword_length;
+    int r = st->mode != FLAGS_REMOVE && flags_too_long(&st->flags, longest) ? -EINVAL : 0;
+
+    if (r == 0)
+        r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE ? FLAG_FIND : FLAG_MAKE, &keywords);
 
     if (r == -ENOSPC)
         return reply_no(s, "[LIMIT] A mailbox has at most %d keywords.", KEYWORDS_MAX);
     if (r == -EINVAL)
-        return reply_no(s, "[CANNOT] This keyword is not allowed: it is an atom of at most %d bytes.", KEYWORD_NAME_MAX);
+        return reply_no(s, "[CANNOT] This keyword is not allowed: it is an atom of at most %zu bytes.", longest);
     if (r < 0)
         return reply_errno(s, r, "Making a keyword");
     if (st->unchanged_since != UINT64_MAX)

@@ -17,7 +17,7 @@
 #include "login/id.h"
 #include "sasl/offer.h"
 
-enum { TAG_MAX = 200, ID_PAIRS_MAX = 30 };
+enum { ID_PAIRS_MAX = 30 }; /* RFC 2971 section 3.3 */
 
 struct imap_line {
     struct login *l;
@@ -408,12 +408,12 @@ static const struct command *command_find(struct span name)
     return NULL;
 }
 
-static bool tag_valid(struct span tag)
+static bool tag_valid(struct span tag, size_t longest)
 {
     for (size_t i = 0; i < tag.len; i++)
         if (tag.ptr[i] <= ' ' || tag.ptr[i] >= 127 || strchr("(){%*\"\\+", tag.ptr[i]))
             return false;
-    return tag.len > 0 && tag.len <= TAG_MAX;
+    return tag.len > 0 && tag.len <= longest;
 }
 
 static int run_named(struct imap_line *c, const struct command *cmd)
@@ -435,14 +435,18 @@ static int run_named(struct imap_line *c, const struct command *cmd)
 
 static int run_command(struct imap_line *c)
 {
+    size_t longest_tag = (size_t)c->l->sv->params->imap_tag_limit;
     struct span name;
 
     c->rest = str_span(&c->copy);
     c->tag = span_cut(&c->rest, ' ');
     name = span_cut(&c->rest, ' ');
-    if (!tag_valid(c->tag)) {
+    if (!tag_valid(c->tag, longest_tag)) {
         c->tag = span_of("*");
-        bad(c, "expected a tag of at most 200 bytes and a command");
+        _cleanup_(str_free) struct str text = STR_INIT;
+
+        str_addf(&text, "expected a tag of at most %zu bytes and a command", longest_tag);
+        bad(c, str_cstr(&text));
         return 0;
     }
     return run_named(c, command_find(name));

@@ -46,7 +46,9 @@ int account_delete(struct account *a, struct span name);
  * -EINVAL: no use that we know; -EEXIST: another mailbox was given this one. */
 int account_set_special_use(struct account *a, struct span name, struct span use);
 int account_rename(struct account *a, struct span from, struct span to);
-int account_subscribe(struct account *a, struct span name, bool on);
+/* 0 also when it is so already; -EOVERFLOW: there are `most` subscriptions already. */
+int account_subscribe(struct account *a, struct span name, uint32_t most);
+int account_unsubscribe(struct account *a, struct span name);
 /* Is there a mailbox of this name? One look at the directory. */
 bool account_has(const struct account *a, struct span name);
 /* The use that a mailbox of this name has if no other was given it, as in struct mailbox_info; NULL: none */
@@ -121,7 +123,7 @@ uint32_t mailbox_seq_from(const struct mailbox *mb, uint32_t uid);
  */
 int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last);
 
-enum { KEYWORDS_MAX = 64, KEYWORD_NAME_MAX = 100 };   /* in a mailbox; bytes */
+enum { KEYWORDS_MAX = 64, KEYWORD_NAME_MAX = 255 };   /* in a mailbox: they are bits of a number; bytes */
 /* Bit index of a keyword; made if missing. -ENOSPC when KEYWORDS_MAX are in use, -EINVAL: no atom or too long. */
 int mailbox_keyword_make(struct mailbox *mb, struct span name);
 

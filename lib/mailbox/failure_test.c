@@ -113,7 +113,7 @@ static int do_take(struct session *s)
 
 static int do_subscribe(struct session *s)
 {
-    return account_subscribe(s->account, span_of("Box"), true);
+    return account_subscribe(s->account, span_of("Box"), 10);
 }
 
 /*

@@ -18,9 +18,9 @@
 
 #include "base/mem.h"
 #include "mailbox/internal.h"
+#include "mailbox/listing.h"
 #include "mailbox/quota.h"
 #include "mailbox/spool.h"
-#include "mailbox/subscribe.h"
 
 /* RFC 6154. The first name of a use that exists has it. */
 static const struct {
@@ -157,29 +157,6 @@ static int remove_directory(const char *path, int depth)
 
 /* ---- list ---- */
 
-static void list_add(struct mailbox_info **l, size_t *len, size_t *cap, char *name, bool selectable)
-{
-    MEM_GROW(*l, *len, *cap);
-    (*l)[(*len)++] = (struct mailbox_info){ .name = name, .selectable = selectable };
-}
-
-static int compare_info(const void *a, const void *b)
-{
-    const struct mailbox_info *x = a, *y = b;
-    bool xi = strcmp(x->name, "INBOX") == 0, yi = strcmp(y->name, "INBOX") == 0;
-
-    if (xi != yi)
-        return xi ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
-static struct mailbox_info *list_find(struct mailbox_info *l, size_t len, const char *name)
-{
-    struct mailbox_info key = { .name = (char *)name };
-
-    return len ? bsearch(&key, l, len, sizeof key, compare_info) : NULL;
-}
-
 /* Is there something that no session has taken yet? */
 static bool has_new(const struct account *a, const char *mailbox)
 {
@@ -220,68 +197,26 @@ static const char *given_use(const struct account *a, const char *mailbox)
     return read_file(path.data, 64, &text) < 0 ? NULL : find_use(span_trim(str_span(&text)));
 }
 
-static bool has_use(const struct mailbox_info *l, size_t len, const char *use)
+static bool has_use(const struct listing *l, const char *use)
 {
-    for (size_t i = 0; i < len; i++)
-        if (l[i].special_use == use)
+    for (size_t i = 0; i < l->len; i++)
+        if (l->items[i].special_use == use)
             return true;
     return false;
 }
 
 /* Those that were given count first, then names. */
-static void set_special_uses(const struct account *a, struct mailbox_info *l, size_t len)
+static void set_special_uses(const struct account *a, struct listing *l)
 {
-    for (size_t i = 0; i < len; i++)
-        if (l[i].selectable)
-            l[i].special_use = given_use(a, l[i].name);
+    for (size_t i = 0; i < l->len; i++)
+        if (l->items[i].selectable)
+            l->items[i].special_use = given_use(a, l->items[i].name);
     for (size_t i = 0; i < ARRAY_LEN(special_uses); i++) {
-        struct mailbox_info *m = list_find(l, len, special_uses[i].name);
+        struct mailbox_info *m = listing_find(l, special_uses[i].name);
         const char *use = find_use(span_of(special_uses[i].use));
 
-        if (m && m->selectable && !m->special_use && !has_use(l, len, use))
+        if (m && m->selectable && !m->special_use && !has_use(l, use))
             m->special_use = use;
-    }
-}
-
-/* Parents that do not exist, between a name and its root; the list is sorted and stays so by the caller. */
-static void add_parents(struct mailbox_info **l, size_t *len, size_t *cap)
-{
-    size_t n = *len;
-
-    for (size_t i = 0; i < n; i++) {
-        struct span name = span_of((*l)[i].name);
-
-        for (size_t at = 0; at < name.len; at++) {
-            if (name.ptr[at] != '/')
-                continue;
-            _cleanup_free_ char *parent = mem_dup_span(span_first(name, at));
-            struct mailbox_info *found = list_find(*l, n, parent);
-
-            if (found)
-                found->has_children = true;
-            bool twice = false;
-            for (size_t j = n; !found && j < *len && !twice; j++)
-                twice = strcmp((*l)[j].name, parent) == 0;
-            if (!found && !twice) {
-                list_add(l, len, cap, TAKE_PTR(parent), false);
-                (*l)[*len - 1].has_children = true;
-            }
-        }
-    }
-}
-
-static void add_subscribed(struct mailbox_info **l, size_t *len, size_t *cap, const struct name_list *names)
-{
-    size_t n = *len;
-
-    for (size_t i = 0; i < names->len; i++) {
-        struct mailbox_info *m = list_find(*l, n, names->items[i]);
-
-        if (!m) {
-            list_add(l, len, cap, mem_strdup(names->items[i]), false);
-            m = &(*l)[*len - 1];
-        }
-        m->subscribed = true;
     }
 }
 
@@ -289,28 +224,23 @@ int account_list(struct account *a, struct mailbox_info **ret, size_t *ret_len)
 {
     _cleanup_(name_list_done) struct name_list dirs = { 0 }, subscribed = { 0 };
     _cleanup_(str_free) struct str name = STR_INIT;
-    struct mailbox_info *l = NULL;
-    size_t len = 0, cap = 0;
+    struct listing l = LISTING_INIT;
     int r = read_folders(a, &dirs);
 
     if (r == 0)
         r = subscriptions_load(a->maildir, &subscribed);
     if (r < 0)
         return r;
-    list_add(&l, &len, &cap, mem_strdup("INBOX"), true);
+    listing_add(&l, mem_strdup("INBOX"));
     for (size_t i = 0; i < dirs.len; i++)
         if (maildir_folder_name(span_of(dirs.items[i]), &name) == 0 && strcmp(name.data, "INBOX") != 0)
-            list_add(&l, &len, &cap, mem_dup_span(str_span(&name)), true);
-    qsort(l, len, sizeof *l, compare_info);
-    add_parents(&l, &len, &cap);
-    qsort(l, len, sizeof *l, compare_info);
-    add_subscribed(&l, &len, &cap, &subscribed);
-    qsort(l, len, sizeof *l, compare_info);
-    set_special_uses(a, l, len);
-    for (size_t i = 0; i < len; i++)
-        l[i].marked = l[i].selectable && has_new(a, l[i].name);
-    *ret = l;
-    *ret_len = len;
+            listing_add(&l, mem_dup_span(str_span(&name)));
+    listing_complete(&l, &subscribed);
+    set_special_uses(a, &l);
+    for (size_t i = 0; i < l.len; i++)
+        l.items[i].marked = l.items[i].selectable && has_new(a, l.items[i].name);
+    *ret = l.items;
+    *ret_len = l.len;
     return 0;
 }
 

@@ -133,13 +133,13 @@ static void test_subscriptions_are_kept_also_of_what_does_not_exist(void **state
 
     (void)state;
     assert_int_equal(account_create(a, span_of("A")), 0);
-    assert_int_equal(account_subscribe(a, span_of("A"), true), 0);
-    assert_int_equal(account_subscribe(a, span_of("A"), true), 0);
-    assert_int_equal(account_subscribe(a, span_of("Entw\303\274rfe/x.y"), true), 0);
-    assert_int_equal(account_subscribe(a, span_of("inbox"), true), 0);
+    assert_int_equal(account_subscribe(a, span_of("A"), 10), 0);
+    assert_int_equal(account_subscribe(a, span_of("A"), 10), 0);
+    assert_int_equal(account_subscribe(a, span_of("Entw\303\274rfe/x.y"), 10), 0);
+    assert_int_equal(account_subscribe(a, span_of("inbox"), 10), 0);
     assert_list(a, "INBOX subscribed;A subscribed;Entw\303\274rfe/x.y noselect subscribed;");
-    assert_int_equal(account_subscribe(a, span_of("A"), false), 0);
-    assert_int_equal(account_subscribe(a, span_of("A"), false), 0);
+    assert_int_equal(account_unsubscribe(a, span_of("A")), 0);
+    assert_int_equal(account_unsubscribe(a, span_of("A")), 0);
     assert_list(a, "INBOX subscribed;A;Entw\303\274rfe/x.y noselect subscribed;");
     snprintf(command, sizeof command, "printf 'INBOX\\nA.B\\nA\\n\\n&bad\\n' > %s/subscriptions", maildir);
     assert_int_equal(system(command), 0);

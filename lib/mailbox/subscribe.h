@@ -11,12 +11,10 @@
 
 #include "base/str.h"
 
-/* Names in the file; what another program has written beyond them is not read. */
-#define SUBSCRIPTIONS_MAX 10000
-
 struct name_list {
     char **items;   /* mailbox names, UTF-8, separator '/' */
     size_t len, cap;
+    size_t compared;    /* names with names, while it was read: the work that it was */
 };
 void name_list_done(struct name_list *l);
 ptrdiff_t name_list_find(const struct name_list *l, struct span name);  /* -1 if none; INBOX in any case */

@@ -15,6 +15,7 @@ LIMITS = {
     "imap_bad_command_limit": 7, "imap_line_limit": 3000, "imap_literal_limit": 1500, "imap_fetch_item_limit": 12,
     "imap_search_depth_limit": 6, "imap_search_key_limit": 15, "imap_list_pattern_limit": 5, "imap_append_limit": 3,
     "message_size_limit": 20000, "mime_nesting_limit": 4, "mime_part_limit": 6, "header_address_token_limit": 40,
+    "imap_sort_criteria_limit": 8, "imap_subscription_limit": 3, "imap_tag_limit": 60, "mail_max_keyword_length": 40,
     "pop3_line_limit": 300, "auth_failure_delay": "0s", "auth_user_failure_limit": 0, "auth_network_failure_limit": 0,
 }
 
@@ -66,8 +67,8 @@ BEFORE = [
     ("a NOOP" + " " * 1994 + "\r\n", "a OK"),
     ("a NOOP" + " " * 1995 + "\r\n", "* BAD command line longer than 2000 bytes"),
     ("a NOOP" + " " * 200_000 + "\r\n", "* BAD command line longer than 2000 bytes"),
-    ("t" * 200 + " NOOP\r\n", "t" * 200 + " OK"),
-    ("t" * 201 + " NOOP\r\n", "* BAD expected a tag of at most 200 bytes"),
+    ("t" * 60 + " NOOP\r\n", "t" * 60 + " OK"),
+    ("t" * 61 + " NOOP\r\n", "* BAD expected a tag of at most 60 bytes"),
     ("a LOGIN " + plus("u" * 100) + " " + plus("p" * 100) + "\r\n", "a NO [AUTHENTICATIONFAILED]"),
     ("a LOGIN " + plus("u" * 101) + " x\r\n", "a BAD expected an atom, a string or a literal of at most 100 bytes"),
     ("a LOGIN x " + plus("u" * 101) + "\r\n", "a BAD expected an atom, a string or a literal of at most 100 bytes"),
@@ -180,8 +181,10 @@ CASES = [
     ("SEARCH " + "ALL " * 14 + "ALL", "OK"),
     ("SEARCH " + "ALL " * 15 + "ALL", "BAD Search keys are malformed, more than 15"),
     ("SORT (DATE) UTF-8 " + nested(7), "BAD"),
-    ("SORT (" + "DATE " * 19 + "DATE) UTF-8 ALL", "OK"),
-    ("SORT (" + "DATE " * 20 + "DATE) UTF-8 ALL", "BAD .* 20"),
+    ("SORT (" + "REVERSE DATE " * 7 + "DATE) UTF-8 ALL", "OK"),
+    ("SORT (" + "DATE " * 8 + "DATE) UTF-8 ALL", "BAD At most 8 sort criteria"),
+    ("SORT (" + "REVERSE DATE " * 200 + "DATE) UTF-8 ALL", "BAD At most 8 sort criteria"),
+    ("SEARCH CHARSET " + "x" * 2000 + " ALL", r"NO \[BADCHARSET "),
     ("THREAD REFERENCES UTF-8 " + nested(7), "BAD"),
     ("SEARCH LARGER 9223372036854775807", "OK"),
     ("SEARCH LARGER 9223372036854775808", "BAD"),
@@ -229,11 +232,22 @@ CASES = [
     ("ID (" + '"x" NIL ' * 29 + '"x" NIL)', "OK"),
     ("ID (" + '"x" NIL ' * 30 + '"x" NIL)', "BAD ID takes a list of at most 30 pairs"),
     # keywords
-    ("STORE 1 +FLAGS (" + "k" * 100 + ")", "OK"),
-    ("STORE 1 +FLAGS (" + "k" * 101 + ")", r"NO \[CANNOT\] This keyword is not allowed: .* at most 100 bytes"),
+    ("STORE 1 +FLAGS (" + "k" * 40 + ")", "OK"),
+    ("STORE 1 +FLAGS (" + "k" * 41 + ")", r"NO \[CANNOT\] This keyword is not allowed: .* at most 40 bytes"),
+    ("STORE 1 -FLAGS (" + "k" * 41 + ")", "OK"),
     ("STORE 1 +FLAGS (" + " ".join(f"k{i}" for i in range(63)) + ")", "OK"),
     ("STORE 1 +FLAGS (one-more)", r"NO \[LIMIT\] A mailbox has at most 64 keywords"),
     ("STORE 1 +FLAGS (" + " ".join(f"more{i}" for i in range(300)) + ")", r"NO \[LIMIT\] A mailbox has at most 64 keywords"),
+    # subscriptions
+    ("SUBSCRIBE s1", "OK"),
+    ("SUBSCRIBE s2", "OK"),
+    ("SUBSCRIBE s3", "OK"),
+    ("SUBSCRIBE s4", r"NO \[LIMIT\] An account has at most 3 subscriptions"),
+    ("SUBSCRIBE s1", "OK"),
+    ("UNSUBSCRIBE s4", "OK"),
+    ("UNSUBSCRIBE s1", "OK"),
+    ("SUBSCRIBE s4", "OK"),
+    ("SUBSCRIBE s1", r"NO \[LIMIT\] An account has at most 3 subscriptions"),
     # APPEND
     ("APPEND INBOX " + " ".join([plus(MESSAGE)] * 3), "OK"),
     ("APPEND INBOX " + " ".join([plus(MESSAGE)] * 4), r"NO \[LIMIT\] This command stores at most 3 messages"),
@@ -306,6 +320,39 @@ def test_a_synchronising_literal_that_is_refused_is_not_asked_for(client):
     client.sock.sendall(b"s SEARCH SUBJECT {1501}\r\ns2 NOOP\r\n")
     assert client.line().startswith("s BAD [TOOBIG]")
     assert client.line().startswith("s2 OK")
+
+
+def test_a_tag_over_the_limit_is_refused_without_it_and_the_connection_lives(client):
+    client.sock.sendall(b"t" * 60 + b" NOOP\r\n" + b"t" * 61 + b" NOOP\r\n" + b"t" * 5000 + b" NOOP\r\n")
+    assert client.line().startswith("t" * 60 + " OK")
+    assert client.line() == "* BAD A tag has at most 60 bytes."
+    assert client.line().startswith("* BAD [TOOBIG] A command line has at most 3000 bytes")
+    client.ok("NOOP")
+
+
+def test_a_line_over_the_limit_ends_idle_and_is_no_command(client):
+    for line in (b"x NOOP " + b"y" * 2000, b"x NOOP " + b"y" * 5000):
+        client.sock.sendall(b"i IDLE\r\n")
+        while client.line() != "+ idling":
+            pass
+        client.sock.sendall(line + b"\r\n")
+        assert client.line() == "i BAD DONE is expected."
+    client.ok("NOOP")
+
+
+def test_keywords_that_cannot_be_are_left_out_by_append(client):
+    client.append(MESSAGE, flags="(" + "j" * 41 + " \\Seen) ")
+    lines, _ = client.ok("FETCH * FLAGS")
+    assert "\\Seen" in lines[-1] and "jjj" not in lines[-1]
+
+
+def test_subscriptions_of_another_program_beyond_the_limit_stay(suite):
+    c = Client(suite, "bob")
+    (suite.maildir("bob") / "subscriptions").write_text("V\t2\n\n" + "".join(f"box{n}\n" for n in range(20)))
+    assert c.run("SUBSCRIBE more")[1].startswith("NO [LIMIT]")
+    c.ok("UNSUBSCRIBE box7")
+    assert len(c.ok('LSUB "" *')[0]) == 19
+    c.close()
 
 
 def test_structures_are_taken_apart_to_their_limits_and_no_further(client):
@@ -399,7 +446,7 @@ def test_limits_of_pop3_are_named_and_the_connection_lives(raw, suite):
 
 def test_the_manual_names_each_limit_with_its_default(suite):
     page = (Path(__file__).resolve().parents[2] / "docs/limits.md").read_text()
-    named = dict(re.findall(r"`((?:imap|pop3|mime|header|message)_[a-z_0-9]+)`(?: (\w+))?", page))
+    named = dict(re.findall(r"`((?:imap|pop3|mail|mime|header|message)_[a-z_0-9]+)`(?: (\w+))?", page))
     assert len(named) > 20
     defaults = dict(line.split(" = ") for line in suite.tool("postconf", "-d", *named).splitlines())
     for name, default in named.items():
