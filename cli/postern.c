@@ -30,7 +30,7 @@ enum {
     STOP_PATIENCE_MS = 5000,    /* then say that we wait */
     STOP_LIMIT_MS = 15000,      /* then use force */
     ABORT_LIMIT_MS = 5000,
-    RELOAD_LIMIT_MS = 10000,
+    RELOAD_LIMIT_MS = 20000,
 };
 
 struct control {

@@ -241,6 +241,7 @@ static void take_note(struct child *c, const struct master_note *note, struct sp
             set_state(c, note->kind == NOTE_FULL ? CHILD_FULL : CHILD_AVAILABLE);
         break;
     case NOTE_RETIRING:
+        c->retires = true;
         set_state(c, CHILD_RETIRING);
         break;
     case NOTE_FILES:
@@ -394,6 +395,17 @@ void child_retire_all(struct master *m, unsigned note_kind)
 {
     for (size_t i = 0; i < m->n_services + m->n_dropped; i++)
         child_retire(nth_service(m, i), note_kind);
+}
+
+bool child_any_to_retire(const struct master *m)
+{
+    const struct child *c;
+
+    for (size_t i = 0; i < m->n_services + m->n_dropped; i++)
+        LIST_FOREACH(c, &nth_service(m, i)->children, struct child, link)
+            if (c->state == CHILD_RETIRING && !c->retires && c->fd >= 0)
+                return true;
+    return false;
 }
 
 void child_kill_all(struct master *m)

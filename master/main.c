@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
@@ -163,7 +164,7 @@ static void start(struct master *m, const struct options *o)
 
 int main(int argc, char **argv)
 {
-    static struct master m = { .log_fd = -1, .lock_fd = -1, .singles_fd = -1 };
+    static struct master m = { .log_fd = -1, .lock_fd = -1, .singles_fd = -1, .report_by = CLOCK_NEVER };
     struct options o = { .mode = MODE_FOREGROUND };
     int report_fd = -1;
 

@@ -47,6 +47,7 @@ struct child {
     int fd;                     /* our end of the pair; -1 when it has closed its end */
     enum child_state state;
     bool was_ready;
+    bool retires;               /* it has said itself that it takes no more connections */
     uint64_t started;           /* clock_ms() */
     char *path;                 /* of its program, for the log */
     bool files_known;
@@ -84,6 +85,7 @@ struct master {
     size_t n_bound, cap_bound;
     int epoll_fd, signal_fd, log_fd, lock_fd, singles_fd;
     unsigned n_reloads;
+    uint64_t report_by;         /* of a reload whose outcome postern(1) waits for; CLOCK_NEVER: none */
     int verbose;
     bool single_user;
     bool detached;          /* in the background: nobody reads stderr */
@@ -148,6 +150,8 @@ void child_reap(struct master *m);
 void child_tell(struct child *c, unsigned note_kind);
 void child_retire(struct service_state *s, unsigned note_kind);
 void child_retire_all(struct master *m, unsigned note_kind);
+/* Is there one that was told to retire and may not have heard it yet? It may take another connection. */
+bool child_any_to_retire(const struct master *m);
 void child_kill_all(struct master *m);
 size_t child_count(const struct master *m);
 
@@ -163,6 +167,8 @@ int files_hand_over(const struct child *c, unsigned number);
 /* Take settings over: children of the old ones drain. The settings' members are moved. 0 or negative with *err. */
 int apply_settings(struct master *m, struct settings *s, struct str *err);
 void reload(struct master *m);
+/* Tell postern(1) of a reload once no process with the old settings takes connections, or when it has waited long. */
+void reload_report(struct master *m);
 
 /* ---- run.c ---- */
 

@@ -4,17 +4,21 @@
  *
  * Everything that can fail comes first: reading, checking, binding what is new.
  * Then the plans are exchanged. Sockets that both have stay open, the children
- * of the old plan drain, and new ones start at the next connection.
+ * of the old plan drain, and new ones start at the next connection. The settings are said to be in
+ * use when the last child of the old plan has said that it takes no more connections.
  *
  * Runs in: master.
  */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "config.h"
 #include "daemon/master_link.h"
 #include "master/master.h"
+
+enum { RETIRE_MS = 5000 };      /* so long the report waits for processes that say nothing */
 
 /* inherit - what a service keeps over a reload: its children, who retire, and what it knows */
 static void inherit(struct service_state *to, struct service_state *from)
@@ -143,5 +147,13 @@ void reload(struct master *m)
     log_notes(&notes);
     log_info("reload -- version %s, configuration %s", POSTERN_VERSION, m->config_directory);
     service_update_all(m);
+    m->report_by = clock_deadline_ms(RETIRE_MS);
+}
+
+void reload_report(struct master *m)
+{
+    if (m->report_by == CLOCK_NEVER || (child_any_to_retire(m) && clock_ms() < m->report_by))
+        return;
+    m->report_by = CLOCK_NEVER;
     report(m, "taken");
 }

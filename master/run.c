@@ -194,11 +194,12 @@ void run(struct master *m)
             child_kill_all(m);
             m->kill_at = CLOCK_NEVER;
         }
-        turn(m, m->stopping ? m->kill_at : until);
+        turn(m, m->stopping ? m->kill_at : until < m->report_by ? until : m->report_by);
         if (m->stopping)
             stop_rest(m);
         if (m->reload_wanted && !m->stopping)
             reload(m);
+        reload_report(m);
     }
     log_flush();
 }

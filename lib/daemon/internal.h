@@ -118,6 +118,8 @@ void reopen_answered(struct running *rd, const struct master_note *note, int fd)
 /* serve.c */
 void serve_run(struct running *rd);             /* returns when the process has retired */
 void serve_drain(struct running *rd, bool with_deadline);
+/* To master, when draining: from now on neither this process nor a child of it that waits takes a connection. */
+void serve_tell_retiring(struct running *rd);
 void serve_session(struct running *rd, int fd, const struct peer *peer);
 int serve_accept(struct listener *l);           /* all that wait: 0, there may be more later; -EAGAIN; or -errno */
 void serve_one_began(struct running *rd);       /* in a process of its own */

@@ -324,6 +324,12 @@ static void run_drainer(void *arg)
     loop_stop();
 }
 
+void serve_tell_retiring(struct running *rd)
+{
+    if (rd->draining && rd->n_waiting == 0 && !rd->is_child)
+        note_send(rd, NOTE_RETIRING, 0);
+}
+
 void serve_drain(struct running *rd, bool with_deadline)
 {
     if (with_deadline && rd->force_at == CLOCK_NEVER)
@@ -331,9 +337,8 @@ void serve_drain(struct running *rd, bool with_deadline)
     if (rd->draining)
         return;
     rd->draining = true;
-    if (!rd->is_child)
-        note_send(rd, NOTE_RETIRING, 0);
     waiting_drain(rd);
+    serve_tell_retiring(rd);
     if (rd->sv.daemon->stop)
         rd->sv.daemon->stop(&rd->sv);
     waitq_wake(&rd->room, SIZE_MAX);

@@ -97,6 +97,7 @@ bool waiting_heard(struct running *rd, struct child *c)
         rd->n_waiting--;
         rd->refill_delay_ms = 0;
         serve_one_began(rd);
+        serve_tell_retiring(rd);
     } else if (n == 0) {
         poll_fd_free(TAKE_PTR(c->notes));   /* it is ending; its status is still to come */
     }
@@ -123,6 +124,7 @@ static void hold_off(struct running *rd)
 void waiting_died(struct running *rd, int status)
 {
     rd->n_waiting--;
+    serve_tell_retiring(rd);
     if (rd->draining)
         waitq_wake(&rd->quiet, SIZE_MAX);
     else if (status != 0)

@@ -172,11 +172,12 @@ def test_a_reload_changes_new_sessions_and_leaves_those_that_run(make_instance):
     with smtp(instance) as old:
         old.ehlo()
         old.mail("alice@a.test")
-        instance.set(smtpd_banner="$myhostname ESMTP second edition", message_size_limit="20000000")
-        instance.reload()
-        sock, _, greeting = connect(instance)
-        assert greeting == b"220 mx.a.test ESMTP second edition\r\n"
-        sock.close()
+        for edition in range(10):           # once it has returned, nobody is greeted by the settings of before
+            instance.set(smtpd_banner=f"$myhostname ESMTP edition {edition}", message_size_limit="20000000")
+            instance.reload()
+            sock, _, greeting = connect(instance)
+            assert greeting == f"220 mx.a.test ESMTP edition {edition}\r\n".encode()
+            sock.close()
         assert old.rcpt("bob@a.test")[0] == 250
         assert old.data("Subject: over a reload\r\n\r\nbody\r\n")[0] == 250
     instance.wait_messages("bob", 1)
