@@ -2,6 +2,7 @@
 """Fixtures of the end-to-end tests: they drive the installed suite (POSTERN_ROOT)."""
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -29,9 +30,9 @@ def certificate(workdir):
     return both, crt
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_instance(workdir, certificate):
-    """Makes instances that are ended with the session; started unless start=False."""
+    """Makes instances that are ended with the module; started unless start=False."""
     if not (SBIN / "postern").exists():
         pytest.exit(f"the suite is not installed below {SBIN.parent}: use tests/run", 2)
     made = []
@@ -44,7 +45,8 @@ def make_instance(workdir, certificate):
         return instance.start() if start else instance
 
     yield make
-    stuck = [instance for instance in made if not instance.end()]
+    with ThreadPoolExecutor(8) as pool:
+        stuck = [instance for instance, ended in zip(made, pool.map(Instance.end, made)) if not ended]
     assert stuck == [], "did not stop:\n" + "\n".join(i.log()[-2000:] for i in stuck)
     # Nothing that a test did may have crashed a process; kills by tests are signal 9.
     bad = [line for i in made for line in i.log_lines(

@@ -42,25 +42,38 @@ PUBLIC_SERVICES = """\
 PORTS = ("smtp", "submission", "smtps", "imap", "imaps", "pop3", "pop3s")
 
 
-GIVEN = set()       # ports that this process has given out: some are bound much later
+PORT_BLOCKS = range(10000, 32000, 1000)         # below those that the system gives to clients, which might take one before its server
+held_blocks, unused_ports = [], []
+
+
+def take_block():
+    """Ports for this process alone, among all test runs on this machine: whoever has the name in the abstract namespace, which
+    ends with its process, has the block."""
+    for first in random.sample(PORT_BLOCKS, len(PORT_BLOCKS)):
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0postern-e2e-ports-{first}")
+        except OSError:
+            lock.close()
+            continue
+        held_blocks.append(lock)
+        return list(range(first, first + 1000))
+    raise AssertionError("too many test runs at once: all blocks of ports are taken")
 
 
 def free_ports(n):
-    """Below those that the system gives to clients, which might take a port before its server does; each process
-    of a test run has a range of its own."""
-    first = 10000 + 3000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    """Each is given only once: some are bound much later."""
     ports = []
     while len(ports) < n:
-        port = random.randrange(first, first + 3000)
-        if port in GIVEN:
-            continue
+        if not unused_ports:
+            unused_ports.extend(take_block())
+        port = unused_ports.pop()
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        GIVEN.add(port)
         ports.append(port)
     return ports
 
@@ -99,7 +112,7 @@ class Instance:
         self.write_master_cf(services, drop_services)
         for user in users:
             self.add_user(user)
-        self.main = None
+        self.pid = 0
         self.expected_trouble = []      # parts of log lines about dead processes that a test provokes
 
     # ---- configuration ----
@@ -183,7 +196,8 @@ class Instance:
 
     def wait_queue_empty(self, timeout=20):
         try:
-            wait_until(lambda: not self.queue_files(), timeout, "an empty queue")
+            # Twice: what moves on while one directory is read is found in the other the second time.
+            wait_until(lambda: not self.queue_files() and not self.queue_files(), timeout, "an empty queue")
         except AssertionError as e:
             raise AssertionError(f"{e}; there is:\n{self.tool('postqueue', '-p')[-2000:]}\n"
                                  f"the log ends:\n{self.log()[-3000:]}") from None
@@ -244,6 +258,37 @@ class Instance:
                 found[int(entry.name)] = Path(exe).name + "-waiting" * waiting
         return found
 
+    def family(self, pid):
+        """It and all that descend from it."""
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            return []
+        return [pid, *(p for child in children for p in self.family(int(child)))]
+
+    def asleep(self):
+        """{thread: how often it has slept}; None while one of them does not."""
+        found = {}
+        try:
+            for pid in self.family(self.pid):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    status = (task / "status").read_text()
+                    if "\nState:\tS" not in status:
+                        return None
+                    found[task.name] = re.findall(r"ctxt_switches:\t(\d+)", status)
+        except OSError:         # one has just ended
+            return None
+        return found
+
+    def settle(self, timeout=3):
+        """Until all processes sleep: then they have worked off what has reached them, and written what they log. Who is busy all
+        the time is not waited for."""
+        end = time.monotonic() + timeout * SLOW
+        while (before := self.asleep()) is None or self.asleep() != before:
+            if time.monotonic() > end:
+                return
+            time.sleep(0.005)
+
     def pids(self, program):
         return [pid for pid, name in self.processes().items() if name == program]
 
@@ -284,7 +329,14 @@ class Instance:
         except AssertionError as e:
             raise AssertionError(f"{e}; the log ends:\n{self.log()[-3000:]}") from None
 
+    def log_end(self):
+        """Where the log ends, with all that the processes have to say of what has been."""
+        self.settle()
+        return len(self.log())
+
     def log_lines(self, pattern):
+        """All that match, of what has been: a line is written a moment after the answer that a client has had."""
+        self.settle()
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
 
     # ---- mailboxes ----

@@ -203,7 +203,7 @@ EVENTS = {"CONNECT": "CONNECT", "HELO": "EHLO", "MAIL": "MAIL", "RCPT": "RCPT", 
 def test_a_refusal_is_the_reply_and_is_logged(f, event, answer):
     packet, want = REFUSALS[answer]
     f.a.script = {event: packet}
-    at = len(f.suite.log())
+    at = f.suite.log_end()
     assert f.send() == want
     text = re.escape(want.split(" ", 1)[1].split("\n")[0])
     stage = EVENTS[event]
@@ -232,7 +232,7 @@ def test_accept_holds_for_the_session_or_for_the_message(f, event):
 @pytest.mark.parametrize("event", ["MAIL", "RCPT", "DATA", "HEADER", "BODY", "EOM"])
 def test_discard_is_answered_with_ok_and_delivers_nothing(f, event):
     f.a.script = {event: milter.DISCARD}
-    at, before = len(f.suite.log()), len(f.suite.messages("alice"))
+    at, before = f.suite.log_end(), len(f.suite.messages("alice"))
     assert f.send().startswith("250 ")
     wait_until(lambda: re.search(rf"milter-discard: {EVENTS[event]} from {ME}: milter triggers DISCARD action" + TAIL,
                                  f.suite.log()[at:]), 5, "the log line")
@@ -262,7 +262,7 @@ def test_progress_extends_the_time(f):
 
 def test_quarantine_puts_the_message_on_hold(f):
     f.a.script = {"EOM": ["qsuspicious\0", milter.CONTINUE]}
-    at = len(f.suite.log())
+    at = f.suite.log_end()
     assert f.send().startswith("250 ")
     queue_id = wait_until(lambda: re.search(rf"(\w+): milter-hold: END-OF-MESSAGE from {ME}: milter triggers HOLD action"
                                             + TAIL + r" to=<alice@a\.test> proto=ESMTP helo=<client\.test>",
@@ -503,7 +503,7 @@ def test_a_fault_anywhere_is_the_default_action(f, event, fault):
 @pytest.mark.parametrize("event", ["MAIL", "EOM"])
 def test_the_default_action_is_what_the_setting_says(f, event, action):
     f.a.script = {event: "close"}
-    at = len(f.suite.log())
+    at = f.suite.log_end()
     assert f.send(action).startswith(OUTCOMES[action])
     command = {"MAIL": "SMFIC_MAIL", "EOM": "SMFIC_BODYEOB"}[event]
     wait_until(lambda: re.search(rf"warning: (\w+: )?milter inet:127\.0\.0\.1:\d+: can't read {command} reply packet "

@@ -541,7 +541,7 @@ def log_since(suite, offset, pattern):
 @pytest.mark.parametrize("name", [n for n, case in CASES.items() if case[1] is not None])
 def test_a_restriction_shows_its_reply_and_its_log_line(suite, name):
     settings, talk, reply, logged = CASES[name]
-    offset = len(suite.log())
+    offset = suite.log_end()
     got = last_reply(suite, suite.ports[name], name.replace(" ", "."), **talk)
     assert re.fullmatch(reply + ".*", got, re.S), got
     if logged is None:
@@ -557,7 +557,7 @@ def test_a_restriction_shows_its_reply_and_its_log_line(suite, name):
 
 def send(suite, name):
     """A message to alice through the service of a case; (Message-ID, offset of the log)."""
-    offset = len(suite.log())
+    offset = suite.log_end()
     got = last_reply(suite, suite.ports[name], name, upto="end")
     assert got.startswith("250 2.0.0 Ok: queued as "), got
     verb = ACTIONS.get(name)
@@ -617,7 +617,7 @@ def test_PREPEND_puts_a_header_in_front_of_the_received_header(suite):
 def test_a_policy_service_is_asked_with_what_is_known_and_obeyed(suite, policy):
     policy.requests.clear()
     policy.actions = ["REJECT by policy"]
-    offset = len(suite.log())
+    offset = suite.log_end()
     assert last_reply(suite, suite.ports["policy"], "policy") == \
         "554 5.7.1 <alice@a.test>: Recipient address rejected: by policy"
     log_since(suite, offset, rf"NOQUEUE: reject: RCPT from {PEER}: 554 5\.7\.1 {TO}: by policy;")
@@ -653,7 +653,7 @@ def test_a_policy_service_that_hangs_up_is_asked_again(suite, policy):
 
 
 def test_a_policy_service_that_is_down_gets_the_default_action(suite):
-    offset = len(suite.log())
+    offset = suite.log_end()
     assert last_reply(suite, suite.ports["policy that is down"], "policy") == \
         "451 4.3.5 <alice@a.test>: Recipient address rejected: Server configuration problem"
     log_since(suite, offset, r"warning: problem talking to server inet:127\.0\.0\.1:1: Connection refused")
@@ -681,7 +681,7 @@ def test_a_misspelt_name_stops_the_start_in_every_list_and_class_and_names_the_n
 
 
 def test_ETRN_has_the_mail_that_waits_tried_at_once(suite):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = SmtpClient(suite.ports["ETRN"])
     for line in ("EHLO c", "MAIL FROM:<>", "RCPT TO:<x@slow.test>", "DATA"):
         r = s.reply() if line == "EHLO c" else None
@@ -689,7 +689,7 @@ def test_ETRN_has_the_mail_that_waits_tried_at_once(suite):
     queue_id = s.say("Subject: x\r\n\r\nx\r\n.").split()[-1]
     log_since(suite, offset, f"{queue_id}: to=<x@slow.test>, .*status=deferred")
     wait_until(lambda: [m["queue_name"] for m in suite.queue() if m["queue_id"] == queue_id] == ["deferred"], 10, "deferral")
-    offset = len(suite.log())
+    offset = suite.log_end()
     assert s.say("ETRN slow.test") == "250 2.0.0 Queuing started"
     log_since(suite, offset, f"{queue_id}: to=<x@slow.test>, .*status=deferred")
     suite.tool("postsuper", "-d", queue_id)

@@ -80,7 +80,7 @@ UNKNOWN = "550 5.1.1 <nobody@a.test>: Recipient address rejected: User unknown i
     ("soft", "4" + UNKNOWN[1:].replace(" 5.", " 4.", 1)),
 ])
 def test_a_refusal_has_the_footer_or_is_softened_as_main_cf_says(suite, session, service, reply):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = session(service)
     s.say("MAIL FROM:<>")
     assert s.say("RCPT TO:<nobody@a.test>") == reply
@@ -95,7 +95,7 @@ def test_a_reply_that_the_maps_do_not_know_has_the_general_footer(session):
 # ---- smtpd_command_filter ----
 
 def test_a_command_is_replaced_as_the_filter_says_and_the_log_has_both(suite, session):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = session("filter", "HOLA client.test")
     assert s.hello.startswith("250-mx.a.test")
     log_after(suite, offset, re.escape('unknown[127.0.0.1]: replacing command "HOLA client.test" with "EHLO client.test"'))
@@ -111,7 +111,7 @@ def keywords(hello):
 
 
 def test_hidden_keywords_are_not_announced_and_their_commands_are_not_there(suite, session):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = session("hide")
     hidden = {"CHUNKING", "STARTTLS", "VRFY", "DSN", "SMTPUTF8", "AUTH", "ETRN"}
     assert keywords(session("plain").hello) >= hidden and not keywords(s.hello) & hidden
@@ -127,7 +127,7 @@ def test_hidden_keywords_are_not_announced_and_their_commands_are_not_there(suit
 
 
 def test_silent_discard_is_not_logged(suite, session):
-    offset = len(suite.log())
+    offset = suite.log_end()
     assert "CHUNKING" not in keywords(session("hide silently").hello)
     assert "discarding" not in suite.log()[offset:]
 
@@ -173,7 +173,7 @@ BELIEVED = [
 
 @pytest.mark.parametrize("attributes, rcpt, reply, logged", BELIEVED, ids=[b[0] for b in BELIEVED])
 def test_access_rules_see_the_client_that_xclient_names(suite, session, attributes, rcpt, reply, logged):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = session("xclient")
     assert s.say("XCLIENT " + attributes) == BANNER
     assert s.say("EHLO other.test").startswith("250-")
@@ -186,7 +186,7 @@ def test_access_rules_see_the_client_that_xclient_names(suite, session, attribut
 
 
 def test_a_message_of_such_a_client_is_its_own_in_log_and_received_header(suite, session):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = session("xclient")
     assert s.say("XCLIENT NAME=mx.far.example ADDR=203.0.113.7 PORT=4711 PROTO=SMTP HELO=far+2Bhelo") == BANNER
     assert s.say("MAIL FROM:<s@far.example>").startswith("250")     # HELO has been said for him
@@ -229,7 +229,7 @@ def test_a_malformed_xclient_changes_nothing(session, command, reply):
 # ---- XFORWARD ----
 
 def test_what_xforward_says_is_in_the_log_and_in_the_queue_file_of_one_message(suite, session):
-    offset = len(suite.log())
+    offset = suite.log_end()
     s = session("xforward")
     assert s.say("XFORWARD NAME=spike.example ADDR=203.0.113.9 PORT=4711") == "250 2.0.0 Ok"
     assert s.say("XFORWARD PROTO=ESMTP HELO=spike+2Bhelo IDENT=ABC123 SOURCE=REMOTE") == "250 2.0.0 Ok"

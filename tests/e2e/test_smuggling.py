@@ -92,7 +92,7 @@ def test_with_reject_every_bare_newline_is_refused_and_nothing_is_smuggled(suite
 def test_a_bare_newline_in_a_command_is_taken_or_refused_likewise(suite):
     for service, code in (("normalize", 250), ("no", 250), ("note", 250), ("reject", 550)):
         assert codes(talk(suite, service, b"EHLO c\r\nNOOP\nQUIT\r\n"))[2] == code, service
-    offset = len(suite.log())
+    offset = suite.log_end()
     assert codes(talk(suite, "reject 521", b"EHLO c\r\nNOOP\nNOOP\r\nQUIT\r\n")) == [220, 250, 521]
     log_after(suite, offset, r"NOQUEUE: reject: \w+ from unknown\[127\.0\.0\.1\]: 521 5\.5\.2 mx\.a\.test Error: bare <LF> received")
 
@@ -103,7 +103,7 @@ def test_521_ends_the_session_after_the_content(suite):
 
 
 def test_note_says_where_it_was(suite):
-    offset = len(suite.log())
+    offset = suite.log_end()
     assert codes(talk(suite, "note", ENVELOPE + b"DATA\r\nSubject: noted\r\n\r\na\nb\r\n.\r\nNOOP\nQUIT\r\n"))[5] == 250
     log_after(suite, offset, r"bare <LF> received after END-OF-MESSAGE from unknown\[127\.0\.0\.1\]")
 
