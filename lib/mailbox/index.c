@@ -3,9 +3,9 @@
  * index.c - the index's environment: open, transactions, damage
  *
  * LMDB maps its file. A file cut short would end the process by SIGBUS at the first touch, so its
- * length is compared with what its header promises before anything is read. The map
- * is address space only; it is doubled when half of it is in use, at the beginning of
- * a write, because a transaction that hits its end would have to be done again.
+ * length is compared with what its header promises before anything is read; if it is shorter, all of it is read
+ * with care (index_check.c). The map is address space only; it is doubled when half of it is in use, at the
+ * beginning of a write, because a transaction that hits its end would have to be done again.
  *
  * Of a damaged page LMDB notices some things by an assertion, others it runs into. Both would end every
  * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS, SIGFPE or an
@@ -243,7 +243,17 @@ int index_uidvalidity_note(struct index_txn *t, uint32_t taken)
 
 /* ---- opening ---- */
 
-/* The file must be as long as its newest meta page says. */
+/* Nobody writes while it is read. */
+static int check_whole(struct index *x)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    int r = index_begin_write(x, &t);
+
+    return r < 0 ? r : index_check(&t);
+}
+
+/* The file is as long as its newest meta page says; unless the last pages were taken and given back within one transaction, as
+ * happens now and then: then they are free, and all others there. */
 static int check_length(struct index *x)
 {
     MDB_envinfo info;
@@ -256,7 +266,7 @@ static int check_length(struct index *x)
     x->inode = st.st_ino;
     mdb_env_info(x->env, &info);
     mdb_env_stat(x->env, &stat);
-    return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize ? -EBADMSG : 0;
+    return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize ? check_whole(x) : 0;
 }
 
 /* A fresh database gets its header; an old one must have it. */
@@ -336,13 +346,9 @@ static int open_environment(struct index *x)
 /* Somebody had trouble with it. What cannot be told from here, such as a full disk, costs each session a reading. */
 static int check_doubted(struct index *x)
 {
-    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
-
     if (access(x->doubted, F_OK) < 0)
         return 0;
-    int r = index_begin_read(x, &t);
-    if (r == 0)
-        r = index_check(&t);
+    int r = check_whole(x);
     unlink(x->doubted);
     return r;
 }

@@ -2,111 +2,313 @@
 /*
  * index_check.c - read a whole index: is it sound?
  *
- * With a damaged list of free pages LMDB makes writes that cannot succeed, which look like a full or a broken disk; with
- * damaged order, look-ups find nothing. Values have checksums and are not looked at here.
+ * With a damaged list of free pages LMDB makes writes that cannot succeed, which look like a full or a broken disk, or writes over
+ * pages that are in use, the list's own among them; with damaged order, look-ups find nothing. So the file is read here as
+ * LMDB 0.9 lays it out, and not through LMDB, which trusts it:
  *
- * Runs in: imapd, pop3d, as the mailbox owner. The file may hold anything; what LMDB itself runs into is index.c's to catch.
+ *     pages 0, 1   meta: magic, version, ..., size of the map, two trees (free pages, then records), last page, transaction
+ *     branch       head, an array of offsets, and by each a node: a page below, and a key that all keys there reach
+ *     leaf         the same; a node is a key and a value, or the number of the first page of a long value
+ *
+ * Both trees are walked, with all keys in order, and each page has to be of one use: a tree's, a long value's, or free.
+ * That no page is without use is not asked for: it harms nobody. Values have checksums and are not looked at here.
+ *
+ * Runs in: imapd, pop3d, as the mailbox owner. The file may hold anything.
  */
 #include "mailbox/index_parts.h"
 
 #include <errno.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 
-enum { FREE_PAGES = 0 }; /* LMDB's own tree: page numbers as size_t, their count first, by transaction */
+enum {
+    META_MAGIC = 16, META_TREES = 40, META_LAST_PAGE = 136, META_TXN = 144, META_SIZE = 152,
+    TREE_FLAGS = 4, TREE_DEPTH = 6, TREE_BRANCH = 8, TREE_LEAF = 16, TREE_LONG = 24, TREE_ENTRIES = 32, TREE_ROOT = 40, TREE_SIZE = 48,
+    PAGE_FLAGS = 10, PAGE_LOWER = 12, PAGE_UPPER = 14, PAGE_COUNT = 12, PAGE_HEAD = 16,
+    NODE_FLAGS = 4, NODE_KEY_LEN = 6, NODE_HEAD = 8,
+    IS_BRANCH = 1, IS_LEAF = 2, IS_LONG = 4, IS_META = 8,
+    NODE_IS_LONG = 1,
+    KEYS_ARE_NUMBERS = 8,   /* flag of a tree */
+    DEPTH_MAX = 32,         /* LMDB's own limit */
+    KEY_MAX = 511,
+    UNWRITTEN_MAX = 131072, /* pages at the end that a transaction took and gave back; so many it can have */
+};
+#define MAGIC   0xBEEFC0DEu
+#define VERSION 1u
+#define NO_PAGE UINT64_MAX
 
 struct check {
-    uintptr_t map;          /* where page 0 is; 0: not known yet */
-    size_t page_size, pages;
-    MDB_dbi db;             /* our tree */
-    unsigned char *used;    /* a byte for each page: it holds records, or is on a list of free ones */
+    int fd;
+    size_t page_size;
+    uint64_t pages;
+    unsigned char *used;    /* a byte for each page: something is there, or it is on a list of free ones */
+    struct str free;        /* what the lists name, 8 bytes each */
 };
 
-typedef int check_record(struct check *c, MDB_txn *txn, const MDB_val *key, const MDB_val *value);
+struct tree {
+    bool of_lists;          /* of free pages: keys are numbers of transactions, values lists; else both are bytes */
+    uint64_t branch, leaf, in_long, entries;
+    struct str floor;       /* the key before; */
+    bool floor_open;        /* that of a branch, which the next key of a leaf may equal */
+};
 
-/* The pages of a record cannot be free. Each begins with its number, so that all agree on where the first one is. */
-static int use(struct check *c, const MDB_val *v)
+static void check_done(struct check *c)
 {
-    uintptr_t at = (uintptr_t)v->mv_data, page = at - at % c->page_size;
-    size_t first, n = (at - page + v->mv_size + c->page_size - 1) / c->page_size;
+    free(c->used);
+    str_free(&c->free);
+}
 
-    memcpy(&first, (const char *)v->mv_data - (at - page), sizeof first);
+static void tree_done(struct tree *t)
+{
+    str_free(&t->floor);
+}
+
+/* ---- numbers and pages ---- */
+
+/* Little-endian, as LMDB writes them on the machines that we have; elsewhere an index in doubt is made anew */
+static uint64_t number(const char *p, unsigned width)
+{
+    uint64_t n = 0;
+
+    while (width-- > 0)
+        n = n << 8 | (unsigned char)p[width];
+    return n;
+}
+
+static int read_at(const struct check *c, uint64_t page, char *ret, size_t n)
+{
+    ssize_t got = pread(c->fd, ret, n, (off_t)(page * c->page_size));
+
+    return got < 0 ? -errno : (size_t)got == n ? 0 : -EBADMSG;
+}
+
+/* Other flags than those of its kind LMDB has only for pages that it has not written. */
+static bool is_page(const char *head, uint64_t page, unsigned kind)
+{
+    return number(head, 8) == page && number(head + PAGE_FLAGS, 2) == kind;
+}
+
+static int use_pages(struct check *c, uint64_t first, uint64_t n)
+{
     if (first < 2 || first >= c->pages || n > c->pages - first)
         return -EBADMSG;
-    if (c->map == 0)
-        c->map = page - first * c->page_size;
-    if (c->map != page - first * c->page_size)
-        return -EBADMSG;
-    memset(c->used + first, 1, n);
-    return 0;
-}
-
-/* The way down from the root has to lead to it as well. */
-static int check_ours(struct check *c, MDB_txn *txn, const MDB_val *k, const MDB_val *v)
-{
-    MDB_val key = *k, found;
-
-    if (mdb_get(txn, c->db, &key, &found) != MDB_SUCCESS || found.mv_data != v->mv_data)
-        return -EBADMSG;
-    return use(c, v);
-}
-
-static int check_free(struct check *c, MDB_txn *txn, const MDB_val *k, const MDB_val *v)
-{
-    (void)txn;
-    (void)k;
-
-    size_t n, page;
-
-    if (v->mv_size < sizeof n)
-        return -EBADMSG;
-    memcpy(&n, v->mv_data, sizeof n);
-    if (n > v->mv_size / sizeof n - 1)
-        return -EBADMSG;
-    for (size_t i = 1; i <= n; i++) {
-        memcpy(&page, (const char *)v->mv_data + i * sizeof page, sizeof page);
-        if (page < 2 || page >= c->pages || c->used[page])
+    for (uint64_t i = first; i < first + n; i++)
+        if (c->used[i]++)
             return -EBADMSG;
-        c->used[page] = 1;
-    }
     return 0;
 }
 
-/* Every record of a tree, in order. Those of free pages come last, when the others' pages are known. */
-static int check_tree(struct check *c, MDB_txn *txn, MDB_dbi db, check_record *visit)
-{
-    MDB_cursor *cursor;
-    MDB_val key, value;
-    MDB_stat stat;
-    size_t n = 0;
-    int rc = mdb_stat(txn, db, &stat), r = 0;
+/* ---- trees ---- */
 
-    if (rc == MDB_SUCCESS)
-        rc = mdb_cursor_open(txn, db, &cursor);
-    if (rc != MDB_SUCCESS)
-        return index_errno(rc);
-    while (r == 0 && (rc = mdb_cursor_get(cursor, &key, &value, n ? MDB_NEXT : MDB_FIRST)) == MDB_SUCCESS) {
-        r = ++n > stat.ms_entries ? -EBADMSG : use(c, &key);
-        if (r == 0)
-            r = visit(c, txn, &key, &value);
+static int compare_keys(const struct tree *t, struct span a, struct span b)
+{
+    if (t->of_lists) {
+        uint64_t x = number(a.ptr, 8), y = number(b.ptr, 8);
+
+        return x < y ? -1 : x > y;
     }
-    mdb_cursor_close(cursor);
-    if (r == 0 && (rc != MDB_NOTFOUND || n != stat.ms_entries))
-        r = -EBADMSG;
+    int r = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return r != 0 ? r : a.len < b.len ? -1 : a.len > b.len;
+}
+
+/* Keys are met in order: those of leaves, and before the pages below a branch that branch's. */
+static int next_key(struct tree *t, struct span key, bool of_branch)
+{
+    if (key.len == 0 || key.len > KEY_MAX || (t->of_lists && key.len != 8))
+        return -EBADMSG;
+    if (t->floor.len > 0) {
+        int order = compare_keys(t, key, str_span(&t->floor));
+
+        if (order < 0 || (order == 0 && (of_branch || !t->floor_open)))
+            return -EBADMSG;
+    }
+    str_set(&t->floor, key);
+    t->floor_open = of_branch;
+    return 0;
+}
+
+static int walk(struct check *c, struct tree *t, uint64_t page, unsigned depth);
+
+/* Numbers of pages after their count, the greatest first */
+static int free_list(struct check *c, struct span list)
+{
+    uint64_t before = NO_PAGE, n = list.len < 8 ? NO_PAGE : number(list.ptr, 8);
+
+    if (n > list.len / 8 - 1)
+        return -EBADMSG;
+    for (uint64_t i = 1; i <= n; i++) {
+        uint64_t page = number(list.ptr + 8 * i, 8);
+
+        if (page >= before)
+            return -EBADMSG;
+        before = page;
+    }
+    str_add(&c->free, span_make(list.ptr + 8, 8 * n));
+    return 0;
+}
+
+static int long_value(struct check *c, struct tree *t, uint64_t page, size_t len)
+{
+    uint64_t n = (len + PAGE_HEAD + c->page_size - 1) / c->page_size;
+    char head[PAGE_HEAD];
+    int r = use_pages(c, page, n);
+
+    t->in_long += n;
+    if (r == 0)
+        r = read_at(c, page, head, sizeof head);
+    if (r == 0 && (!is_page(head, page, IS_LONG) || number(head + PAGE_COUNT, 4) != n))
+        return -EBADMSG;
+    if (r < 0 || !t->of_lists)
+        return r;
+    _cleanup_free_ char *bytes = mem_calloc(n, c->page_size);
+    r = read_at(c, page, bytes, PAGE_HEAD + len);
+    return r < 0 ? r : free_list(c, span_make(bytes + PAGE_HEAD, len));
+}
+
+static int branch_node(struct check *c, struct tree *t, struct span node, bool first, unsigned depth)
+{
+    size_t key_len = number(node.ptr + NODE_KEY_LEN, 2);
+    uint64_t below = number(node.ptr, 4) | number(node.ptr + NODE_FLAGS, 2) << 32;
+
+    if (key_len > node.len - NODE_HEAD)
+        return -EBADMSG;
+    int r = first ? 0 : next_key(t, span_make(node.ptr + NODE_HEAD, key_len), true); /* the first one's is not used */
+    return r < 0 ? r : walk(c, t, below, depth - 1);
+}
+
+static int leaf_node(struct check *c, struct tree *t, struct span node)
+{
+    size_t key_len = number(node.ptr + NODE_KEY_LEN, 2), len = number(node.ptr, 4);
+    unsigned flags = (unsigned)number(node.ptr + NODE_FLAGS, 2);
+
+    t->entries++;
+    if (flags & ~(unsigned)NODE_IS_LONG || key_len > node.len - NODE_HEAD)
+        return -EBADMSG;
+    struct span value = span_from(node, NODE_HEAD + key_len);
+    if (value.len < (flags ? 8 : len))
+        return -EBADMSG;
+    int r = next_key(t, span_make(node.ptr + NODE_HEAD, key_len), false);
+    if (r == 0 && flags)
+        return long_value(c, t, number(value.ptr, 8), len);
+    return r < 0 || !t->of_lists ? r : free_list(c, span_make(value.ptr, len));
+}
+
+/* depth: of the tree from here to its leaves, which is the same everywhere */
+static int walk(struct check *c, struct tree *t, uint64_t page, unsigned depth)
+{
+    _cleanup_free_ char *bytes = mem_calloc(1, c->page_size);
+    bool branch = depth > 1;
+    int r = use_pages(c, page, 1);
+
+    if (r == 0)
+        r = read_at(c, page, bytes, c->page_size);
+    if (r < 0)
+        return r;
+    size_t lower = number(bytes + PAGE_LOWER, 2), upper = number(bytes + PAGE_UPPER, 2);
+    if (!is_page(bytes, page, branch ? IS_BRANCH : IS_LEAF) || lower <= PAGE_HEAD || lower % 2 != 0 || lower > upper ||
+        upper > c->page_size)
+        return -EBADMSG;
+    *(branch ? &t->branch : &t->leaf) += 1;
+    for (size_t i = PAGE_HEAD; i < lower && r == 0; i += 2) {
+        size_t at = number(bytes + i, 2);
+
+        if (at < upper || at + NODE_HEAD > c->page_size)
+            return -EBADMSG;
+        struct span node = span_make(bytes + at, c->page_size - at);
+        r = branch ? branch_node(c, t, node, i == PAGE_HEAD, depth) : leaf_node(c, t, node);
+    }
     return r;
+}
+
+/* As the meta page describes it */
+static int check_tree(struct check *c, struct tree *t, const char *meta)
+{
+    uint64_t root = number(meta + TREE_ROOT, 8);
+    unsigned depth = (unsigned)number(meta + TREE_DEPTH, 2), flags = (unsigned)number(meta + TREE_FLAGS, 2);
+
+    if (flags != (t->of_lists ? KEYS_ARE_NUMBERS : 0) || depth > DEPTH_MAX || (depth == 0) != (root == NO_PAGE))
+        return -EBADMSG;
+    int r = depth > 0 ? walk(c, t, root, depth) : 0;
+    if (r < 0)
+        return r;
+    return t->branch == number(meta + TREE_BRANCH, 8) && t->leaf == number(meta + TREE_LEAF, 8) &&
+           t->in_long == number(meta + TREE_LONG, 8) && t->entries == number(meta + TREE_ENTRIES, 8) ? 0 : -EBADMSG;
+}
+
+/* ---- the file ---- */
+
+static int read_meta(const struct check *c, uint64_t page, char ret[static META_SIZE])
+{
+    int r = read_at(c, page, ret, META_SIZE);
+
+    if (r < 0)
+        return r;
+    return is_page(ret, page, IS_META) && number(ret + META_MAGIC, 4) == MAGIC && number(ret + META_MAGIC + 4, 4) == VERSION &&
+           number(ret + META_TREES, 4) == c->page_size ? 0 : -EBADMSG;
+}
+
+static int read_newer_meta(const struct check *c, char ret[static META_SIZE])
+{
+    char other[META_SIZE];
+    int r = read_meta(c, 0, ret);
+
+    if (r == 0)
+        r = read_meta(c, 1, other);
+    if (r == 0 && number(other + META_TXN, 8) > number(ret + META_TXN, 8))
+        memcpy(ret, other, META_SIZE);
+    return r;
+}
+
+/* After both trees: a page of a list is not free, wherever it is named. */
+static int use_free_pages(struct check *c)
+{
+    int r = 0;
+
+    for (size_t at = 0; at < c->free.len && r == 0; at += 8)
+        r = use_pages(c, number(c->free.data + at, 8), 1);
+    return r;
+}
+
+static int check_trees(struct check *c, const char *meta)
+{
+    _cleanup_(tree_done) struct tree records = { .floor = STR_INIT }, lists = { .of_lists = true, .floor = STR_INIT };
+    int r = check_tree(c, &records, meta + META_TREES + TREE_SIZE);
+
+    if (r == 0)
+        r = check_tree(c, &lists, meta + META_TREES);
+    /* The last list is of the last transaction, or an older one. */
+    if (r == 0 && lists.floor.len > 0 && number(lists.floor.data, 8) > number(meta + META_TXN, 8))
+        return -EBADMSG;
+    return r < 0 ? r : use_free_pages(c);
+}
+
+int index_check_file(int fd, size_t page_size)
+{
+    _cleanup_(check_done) struct check c = { .fd = fd, .page_size = page_size, .free = STR_INIT };
+    char meta[META_SIZE];
+    struct stat st;
+    int r = read_newer_meta(&c, meta);
+
+    if (r < 0)
+        return r;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    c.pages = number(meta + META_LAST_PAGE, 8) + 1;
+    if (c.pages < 2 || c.pages > (uint64_t)st.st_size / page_size + UNWRITTEN_MAX)
+        return -EBADMSG;
+    c.used = mem_calloc(c.pages, 1);
+    return check_trees(&c, meta);
 }
 
 int index_check(struct index_txn *t)
 {
     MDB_env *env = mdb_txn_env(t->txn);
-    MDB_envinfo info;
     MDB_stat stat;
+    int fd;
 
-    mdb_env_info(env, &info);
     mdb_env_stat(env, &stat);
-    struct check c = { .db = t->db, .page_size = stat.ms_psize, .pages = info.me_last_pgno + 1 };
-    _cleanup_free_ unsigned char *used = c.used = mem_calloc(c.pages, 1);
-    int r = check_tree(&c, t->txn, t->db, check_ours);
-    return r < 0 ? r : check_tree(&c, t->txn, FREE_PAGES, check_free);
+    int rc = mdb_env_get_fd(env, &fd);
+    return rc != MDB_SUCCESS ? index_errno(rc) : index_check_file(fd, stat.ms_psize);
 }

@@ -30,8 +30,11 @@ int index_get(struct index_txn *t, struct index_key *k, struct span *ret);
 int index_put(struct index_txn *t, struct index_key *k, struct span bytes);
 int index_delete(struct index_txn *t, struct index_key *k);
 
-/* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG. In a transaction that reads. */
+/* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG; what pread(2) says. In a
+ * transaction that writes, and has written nothing, so that nobody else does. */
 int index_check(struct index_txn *t);
+/* The same for a file that nobody writes. */
+int index_check_file(int fd, size_t page_size);
 
 /* ---- the greatest UIDVALIDITY so far (index_validity.c) ---- */
 

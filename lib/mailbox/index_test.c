@@ -348,6 +348,38 @@ static void test_an_index_in_doubt_that_proves_sound_is_kept(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+/* A long value that came and went within one transaction: its pages at the end of the file are free, and were never written. */
+static void test_an_index_whose_last_pages_were_never_written_is_kept(void **state)
+{
+    static char zeros[40000];
+    MDB_val key = { 1, "z" }, value = { sizeof zeros, zeros };
+    struct account *a = open_account();
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct stat st;
+    MDB_envinfo info;
+    char path[200];
+
+    (void)state;
+    append(a, "INBOX", "a: 1\r\n", 0);
+    struct sight before = look_in_child();
+    assert_int_equal(index_begin_write(a->index, &t), 0);
+    assert_int_equal(mdb_put(t.txn, t.db, &key, &value, 0), 0);
+    assert_int_equal(mdb_del(t.txn, t.db, &key, NULL), 0);
+    MDB_env *env = mdb_txn_env(t.txn);
+    assert_int_equal(index_commit(&t, true), 0);
+    mdb_env_info(env, &info);
+    snprintf(path, sizeof path, "%s/" INDEX_DIRECTORY "/data.mdb", maildir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_true((size_t)st.st_size < (info.me_last_pgno + 1) * 4096);
+    account_close(a);
+
+    struct sight after = look_in_child();
+    assert_int_equal(after.validity, before.validity);
+    assert_true(after.seen == before.seen);
+    assert_int_equal(truncate(path, 3 * 4096), 0);
+    assert_true(look_in_child().validity > before.validity);
+}
+
 static void test_an_index_that_cannot_be_made_is_an_error_that_names_the_account(void **state)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
@@ -438,6 +470,7 @@ int main(void)
         TEST(test_a_damaged_piece_is_never_believed),
         TEST(test_a_read_only_file_system_is_an_error_and_no_damage),
         TEST(test_an_index_in_doubt_that_proves_sound_is_kept),
+        TEST(test_an_index_whose_last_pages_were_never_written_is_kept),
         TEST(test_an_index_that_cannot_be_made_is_an_error_that_names_the_account),
         TEST(test_who_was_away_longer_than_expunges_are_remembered_hears_of_all_that_is_not_there),
     };
