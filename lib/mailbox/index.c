@@ -139,7 +139,7 @@ int index_commit(struct index_txn *t, bool durable)
 {
     int r = index_page_flush(t);
 
-    free(TAKE_PTR(t->kept));
+    index_kept_page_free(TAKE_PTR(t->kept));
     if (r < 0) {
         index_end(t);
         return r;
@@ -155,7 +155,7 @@ int index_commit(struct index_txn *t, bool durable)
 
 void index_end(struct index_txn *t)
 {
-    free(TAKE_PTR(t->kept));
+    index_kept_page_free(TAKE_PTR(t->kept));
     if (!t->txn)
         return;
     mdb_txn_abort(TAKE_PTR(t->txn));

@@ -12,7 +12,7 @@
  *     'c' id:8 modseq:8 page:4   nothing: a page, by the greatest modseq in it
  *     'd' id:8 uid:4             note: what a session has found out about the content of a message (account.h)
  *     'k' id:8                   keywords in the order of their bits, each ended by NUL; every mailbox has it
- *     'm' id:8 uid:4             the message's file name
+ *     'm' id:8 uid:4             the message's file name, as a rule without its flags: those are in 'p'
  *     'n' id:8 base              uid u32: the message by the base of its file name
  *     'p' id:8 page:4            messages of 32 UIDs: flags, modseq, size, date
  *     'x' id:8 modseq:8 uid:4    nothing: an expunged message
@@ -72,8 +72,8 @@ int index_uidvalidity_new(struct index_txn *t, uint32_t *ret);
 /* One that was taken over: new ones will be greater. */
 int index_uidvalidity_note(struct index_txn *t, uint32_t taken);
 
-/* -ENOENT: no such record. Spans in results point into the database: valid until the next write in
- * this transaction or its end. */
+/* -ENOENT: no such record. Spans in results point into the database or the transaction: valid until the next write or
+ * index_message_get() in this transaction, or its end. */
 int index_mailbox_get(struct index_txn *t, uint64_t id, struct index_mailbox *ret);
 int index_mailbox_put(struct index_txn *t, uint64_t id, const struct index_mailbox *m);
 /* Remove all that belongs to a mailbox. */
@@ -85,7 +85,8 @@ int index_keywords_put(struct index_txn *t, uint64_t id, struct span names);
 int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct index_message *ret);
 int index_name_get(struct index_txn *t, uint64_t id, struct span base, uint32_t *ret_uid);
 
-/* Store m as it is from now on. old: what it was, NULL for a new one; its spans must not point into the database.
+/* Store m as it is from now on. old: what index_message_get() gave, its name copied; NULL for a new one. m->file has the
+ * same base. The name is written only where flags and place do not make it of the base.
  * mb's counters change with it; the caller stores mb. */
 int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb, const struct index_message *old,
                       const struct index_message *m);

@@ -11,6 +11,13 @@
 #include "base/mem.h"
 #include "mailbox/index_parts.h"
 
+void index_kept_page_free(struct index_kept_page *k)
+{
+    if (k)
+        str_free(&k->name);
+    free(k);
+}
+
 static uint64_t greatest_modseq(const struct index_page *p)
 {
     uint64_t max = 0;
@@ -146,7 +153,7 @@ int index_page_set(struct index_txn *t, uint64_t id, const struct index_message 
         p->len++;
     }
     p->items[at] = *m;
-    p->items[at].file = SPAN_NULL;
+    p->items[at].file = SPAN_NULL; /* where it lies will be something else soon */
     t->kept->changed = true;
     return 0;
 }

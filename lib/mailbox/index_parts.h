@@ -57,7 +57,9 @@ struct index_kept_page {
     uint32_t number;
     uint64_t id, stored_modseq; /* greatest modseq of the page in the database; 0: it is not there */
     struct index_page page;
+    struct str name;        /* of the file of the message that was looked at last */
 };
+void index_kept_page_free(struct index_kept_page *k);
 
 /* Find, set or remove a message without its name. -ENOENT. The result is valid until the next call on t. */
 int index_page_find(struct index_txn *t, uint64_t id, uint32_t uid, const struct index_message **ret);

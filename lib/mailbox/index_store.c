@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "mailbox/index_parts.h"
-#include "mailbox/maildir.h"
+#include "mailbox/internal.h"
 
 /* ---- mailboxes ---- */
 
@@ -91,11 +91,29 @@ int index_keywords_put(struct index_txn *t, uint64_t id, struct span names)
 
 /* ---- messages ---- */
 
+static struct span base_of(struct span file)
+{
+    return span_cut(&file, ':');
+}
+
+/* The name that a message of this base, place and flags has, unless another program has its own ideas */
+static void make_name(const struct index_message *m, struct span base, struct str *ret)
+{
+    char letters[27];
+
+    keywords_letters(m->keywords, letters);
+    if (m->in_new)
+        str_set(ret, base);
+    else
+        maildir_name_make(base, m->flags, letters, ret);
+}
+
 int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct index_message *ret)
 {
     struct index_key k = index_key_numbered('m', id, uid);
     const struct index_message *m;
-    struct span bytes;
+    struct span bytes, name;
+    bool whole;
     int r = index_page_find(t, id, uid, &m);
 
     if (r < 0)
@@ -103,8 +121,17 @@ int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct ind
     r = index_get(t, &k, &bytes);
     if (r < 0)
         return r == -ENOENT ? -EBADMSG : r;
+    r = record_name_decode(bytes, &name, &whole);
+    if (r < 0)
+        return r;
+    if (!whole) {
+        make_name(m, name, &t->kept->name);
+        name = str_span(&t->kept->name);
+    }
     *ret = *m;
-    return record_name_decode(bytes, &ret->file);
+    ret->file = name;
+    ret->named = whole;
+    return 0;
 }
 
 static struct index_key name_key(uint64_t id, struct span base)
@@ -144,11 +171,6 @@ static void count(struct index_mailbox *mb, const struct index_message *m, int s
         mb->in_new += (uint32_t)sign;
 }
 
-static struct span base_of(struct span file)
-{
-    return span_cut(&file, ':');
-}
-
 static int put_base(struct index_txn *t, uint64_t id, const struct index_message *m)
 {
     struct index_key k = name_key(id, base_of(m->file)), number;
@@ -158,12 +180,19 @@ static int put_base(struct index_txn *t, uint64_t id, const struct index_message
     return index_put(t, &k, span_make(number.bytes, number.len));
 }
 
-static int put_file(struct index_txn *t, uint64_t id, const struct index_message *m)
+/* Nothing is written when the base alone is there already, and will do. */
+static int put_file(struct index_txn *t, uint64_t id, const struct index_message *old, const struct index_message *m)
 {
     _cleanup_(str_free) struct str bytes = STR_INIT;
     struct index_key k = index_key_numbered('m', id, m->uid);
 
-    record_bytes_encode(m->file, &bytes);
+    struct span base = base_of(m->file);
+
+    make_name(m, base, &bytes);
+    bool whole = base.len == 0 || !span_eq(str_span(&bytes), m->file);
+    if (old && !old->named && !whole)
+        return 0;
+    record_name_encode(whole ? m->file : base, whole, &bytes);
     return index_put(t, &k, str_span(&bytes));
 }
 
@@ -174,8 +203,8 @@ int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb
 
     if (r == 0 && !old)
         r = put_base(t, id, m);
-    if (r == 0 && (!old || !span_eq(old->file, m->file)))
-        r = put_file(t, id, m);
+    if (r == 0)
+        r = put_file(t, id, old, m);
     if (r < 0)
         return r;
     if (old)

@@ -360,9 +360,18 @@ static int find_message(struct mailbox *mb, uint32_t uid, struct str *file, bool
     return 0;
 }
 
+static int open_file(const struct folder *f, const struct str *file, bool in_new)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    int fd = open(maildir_path(&path, f->path.data, in_new ? "new" : "cur", file->data),
+                  O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    return fd < 0 ? -errno : fd;
+}
+
 int mailbox_open_message(struct mailbox *mb, uint32_t seq)
 {
-    _cleanup_(str_free) struct str file = STR_INIT, path = STR_INIT;
+    _cleanup_(str_free) struct str file = STR_INIT;
     uint32_t uid = mailbox_entry(mb, seq)->uid;
     bool in_new;
 
@@ -372,19 +381,21 @@ int mailbox_open_message(struct mailbox *mb, uint32_t seq)
 
         if (r < 0)
             return account_check(mb->account, r);
-        maildir_path(&path, mb->folder.path.data, in_new ? "new" : "cur", file.data);
-        int fd = open(path.data, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd >= 0)
+        int fd = open_file(&mb->folder, &file, in_new);
+        if (fd != -ENOENT)
             return fd;
-        if (errno != ENOENT)
-            return -errno;
         if (attempt == 0) {
             r = folder_refresh(mb->account, &mb->folder, false, false, NULL);
             if (r < 0)
                 return account_check(mb->account, r);
         }
     }
-    return -ENOENT;
+    /* A name that says the same in other letters is none that a refresh takes note of. */
+    struct span base = str_span(&file);
+    int r = folder_find_file(&mb->folder, span_cut(&base, ':'), &file, &in_new);
+    if (r <= 0)
+        return r < 0 ? r : -ENOENT;
+    return open_file(&mb->folder, &file, in_new);
 }
 
 int mailbox_file_base(struct mailbox *mb, uint32_t seq, struct str *ret)

@@ -207,16 +207,27 @@ int record_bytes_decode(struct span bytes, struct span *ret)
     return r;
 }
 
-int record_name_decode(struct span bytes, struct span *ret)
+void record_name_encode(struct span name, bool whole, struct str *ret)
+{
+    sum_begin(ret);
+    if (whole)
+        str_add_char(ret, '/');
+    str_add(ret, name);
+    sum_end(ret);
+}
+
+int record_name_decode(struct span bytes, struct span *ret, bool *ret_whole)
 {
     struct span name = SPAN_NULL;
     int r = record_bytes_decode(bytes, &name);
 
     if (r < 0)
         return r;
+    bool whole = span_take(&name, '/') || span_chr(name, ':') >= 0;
     if (name.len == 0 || !is_file_name(name))
         return -EBADMSG;
     *ret = name;
+    *ret_whole = whole;
     return 0;
 }
 

@@ -7,7 +7,8 @@
  * name in it becomes a path: -EBADMSG.
  *
  * What there is to know of a message in fixed width lies in pages of 32 UIDs, so that
- * opening a mailbox reads a few hundred bytes at a time; its file name lies by itself.
+ * opening a mailbox reads a few hundred bytes at a time; its file name lies by itself, and does not
+ * change with the flags.
  */
 #ifndef MAILBOX_RECORD_H
 #define MAILBOX_RECORD_H
@@ -43,13 +44,14 @@ struct index_message {
     uint64_t keywords, modseq, vsize;
     int64_t received;
     struct span file;
+    bool named;                     /* the index has this whole name, not only its base: as it was read */
 };
 
 enum { PAGE_MESSAGES = 32 };
 
 struct index_page {
     uint32_t len;
-    struct index_message items[PAGE_MESSAGES];  /* by UID, all of one page; `file` is empty */
+    struct index_message items[PAGE_MESSAGES];  /* by UID, all of one page; without their names */
 };
 
 void record_mailbox_encode(const struct index_mailbox *m, struct str *ret);
@@ -59,8 +61,12 @@ int record_mailbox_decode(struct span bytes, struct index_mailbox *ret);    /* d
 void record_bytes_encode(struct span content, struct str *ret);
 int record_bytes_decode(struct span bytes, struct span *ret);               /* points into bytes */
 
-/* A file name, as record_bytes_encode() wrote it */
-int record_name_decode(struct span bytes, struct span *ret);                /* points into bytes */
+/*
+ * The name of a message's file: the base alone, which stays the same for the life of the message, when place, flags and
+ * keywords make the rest of it; else '/' and the whole name, or, as older indexes have it, a whole name with ':' in it.
+ */
+void record_name_encode(struct span name, bool whole, struct str *ret);
+int record_name_decode(struct span bytes, struct span *ret, bool *ret_whole);   /* points into bytes */
 
 /* Which page a UID is on, and a page's bytes; it has at least one message. */
 uint32_t record_page_of(uint32_t uid);
