@@ -9,7 +9,9 @@
  *
  * Of a damaged page LMDB notices some things by an assertion, others it runs into. Both would end every
  * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS, SIGFPE or an
- * assertion of LMDB within a transaction, the index is put aside, and the next session makes a new one.
+ * assertion of LMDB within a transaction, the index is put aside, and the next session makes a new one. Copying a damaged page
+ * it may also write over the heap, which malloc() notices: such an abort need not be the index's fault, so the next
+ * session checks it first.
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
  */
@@ -42,7 +44,7 @@ struct index {
     char *validity;                         /* the file of the greatest UIDVALIDITY */
 };
 
-/* The index that is being opened or in a transaction, for the signal handler. A process serves one account. */
+/* The index that is being opened or in a transaction, for the signal handlers. A process serves one account. */
 static struct index *volatile busy;
 
 /* ---- damage ---- */
@@ -79,6 +81,13 @@ static void on_signal(int sig)
     /* SA_RESETHAND: the same instruction faults again, with the usual result. */
 }
 
+static void on_abort(int sig)
+{
+    (void)sig;
+    if (busy)
+        index_doubt(busy);
+}
+
 static void catch_signals(void)
 {
     struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
@@ -87,6 +96,8 @@ static void catch_signals(void)
     sigaction(SIGSEGV, &sa, NULL);
     sigaction(SIGBUS, &sa, NULL);
     sigaction(SIGFPE, &sa, NULL);
+    sa.sa_handler = on_abort;
+    sigaction(SIGABRT, &sa, NULL);
 }
 
 /* ---- transactions ---- */
