@@ -382,6 +382,7 @@ int tls_policy_decide(struct tls_engine *e, const struct tls_site *site, const s
 
     ret->level = site->line.level;
     str_set(&ret->source, str_span(&site->source));
+    ret->site_len = ret->source.len;
     /* The sources that know the server. REQUIRETLS (RFC 8689), which a message brings along, comes behind
      * this one: it only ever raises the level that was found. */
     if (ret->level >= TLS_LEVEL_DANE)

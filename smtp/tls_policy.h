@@ -79,6 +79,7 @@ struct tls_host {
 struct tls_policy {
     enum tls_level level;           /* what is done in the end: not DANE_ONLY, and DANE only with records */
     struct str source;              /* "main.cf, TLSA of mx.example.com" */
+    size_t site_len;                /* of it the part of the site, which may be another's on a kept connection */
     uint64_t protocols_off;
     struct str ciphers, match, sni;
     struct tls_tlsa *tlsa;          /* into answer, or the engine's or our own anchors */

@@ -134,11 +134,14 @@ void smtp_tls_log(const struct delivery *d, const struct connection *k)
 {
     const struct tls_policy *p = &k->policy;
     SSL *ssl = k->stream ? stream_ssl(k->stream) : NULL;
-    _cleanup_(str_free) struct str source = STR_INIT, line = STR_INIT;
+    _cleanup_(str_free) struct str from = STR_INIT, source = STR_INIT, line = STR_INIT;
 
     if (d->client->params->smtp_tls_loglevel < 1)
         return;
-    str_add_escaped(&source, str_span(&p->source), 300, STR_ASCII);
+    /* The connection may be kept from another destination that asks the same. */
+    str_add(&from, str_span(&d->tls.source));
+    str_add(&from, span_from(str_span(&p->source), p->site_len));
+    str_add_escaped(&source, str_span(&from), 300, STR_ASCII);
     str_addf(&line, "%s: TLS policy for %s: level=%s, source=<%s>, match=<%s>, tls=", d->request.queue_id,
              str_cstr((struct str *)&k->relay), tls_level_name(p->level), str_cstr(&source),
              str_cstr((struct str *)&p->match));
