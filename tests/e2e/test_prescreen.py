@@ -25,28 +25,28 @@ SITES = "bl.test=127.0.0.[2..11]*2 secret-key.bl2.test wl.test=127.0.[0..255].[1
 SERVICES = {
     "postfix": None,            # as a master.cf of Postfix has it
     "silent": "",
-    "drop": "-o postscreen_greet_action=drop",
+    "drop": "-o postscreen_greet_action=drop -o postscreen_greet_wait=20s",
     "enforce": "-o postscreen_greet_action=enforce",
-    "ignore": "-o postscreen_greet_action=ignore",
+    "ignore": "-o postscreen_greet_action=ignore -o postscreen_greet_wait=20s",
     "lists": "-o postscreen_dnsbl_action=drop -o postscreen_dnsbl_threshold=2",
     "lists enforce": "-o postscreen_dnsbl_action=enforce -o postscreen_dnsbl_threshold=1 "
                      "-o postscreen_dnsbl_reply_map=inline:{secret-key.bl2.test=bl2.test} "
                      "-o { postscreen_dnsbl_sites = secret-key.bl2.test*3 bl.test=127.0.0.[2..11] }",
     "lists ignore": "-o postscreen_dnsbl_action=ignore",
-    "allow": "-o postscreen_dnsbl_action=drop -o postscreen_dnsbl_allowlist_threshold=-1 -o postscreen_greet_wait=8s",
+    "allow": "-o postscreen_dnsbl_action=drop -o postscreen_dnsbl_allowlist_threshold=-1 -o postscreen_greet_wait=60s",
     "access drop": "-o postscreen_access_list=cidr:$config_directory/access.cidr -o postscreen_denylist_action=drop",
     "access enforce": "-o postscreen_access_list=cidr:$config_directory/access.cidr "
                       "-o postscreen_denylist_action=enforce",
-    "count": "-o postscreen_client_connection_count_limit=1 -o postscreen_greet_wait=3s",
+    "count": "-o postscreen_client_connection_count_limit=1 -o postscreen_greet_wait=20s",
     "wrapped": "-o smtpd_tls_wrappermode=yes",
 }
 
 
 class Client(SmtpClient):
     def __init__(self, suite, case, source):
+        self.began = time.monotonic()
         super().__init__(suite.at[case], source)
         self.name = rf"\[{re.escape(source)}\]:{self.port}"
-        self.began = time.time()
 
     def lines(self):
         return self.reply().split("\n")
@@ -83,7 +83,7 @@ BANNER = "mx.a.test ESMTP Postern"
 def test_a_client_that_waits_is_greeted_and_not_tested_again_even_after_a_restart(suite):
     with Client(suite, "silent", "127.0.0.20") as c:
         assert c.lines() == [f"220-{BANNER}", f"220 {BANNER}"]
-        assert time.time() - c.began > 0.9
+        assert time.monotonic() - c.began > 0.99
         assert c.say("QUIT") == "221 2.0.0 Bye"
         suite.wait_log(rf"smtpd\[\d+\]: CONNECT from {c.name} to \[127\.0\.0\.1\]:{suite.at['silent']}\n")
         suite.wait_log(rf"PASS NEW {c.name}\n")
@@ -190,7 +190,7 @@ def test_a_listing_can_be_ignored(suite):
 def test_a_client_on_a_list_of_good_ones_does_not_have_to_wait(suite):
     with Client(suite, "allow", "127.0.0.7") as c:
         assert c.lines() == [f"220-{BANNER}", f"220 {BANNER}"]
-        assert time.time() - c.began < 5
+        assert time.monotonic() - c.began < 30
         suite.wait_log(rf"PASS NEW {c.name}\n")
 
 

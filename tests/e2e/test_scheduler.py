@@ -30,8 +30,11 @@ SETTINGS = {
 }
 
 
+UNTIL_TOLD = 3600.0
+
+
 class Slow(Receiver):
-    """Takes hold_s for each message, and counts how many it has at once."""
+    """Takes hold_s for each message, which may be changed meanwhile, and counts how many it has at once."""
 
     def __init__(self, hold_s=0.0):
         self.hold_s, self.lock = hold_s, threading.Lock()
@@ -47,8 +50,8 @@ class Slow(Receiver):
         with self.lock:
             self.busy += 1
             self.peak = max(self.peak, self.busy)
-        end = time.monotonic() + self.hold_s
-        while time.monotonic() < end and self.hold_s > 0:       # hold_s may be set to 0 to let all go
+        begun = time.monotonic()
+        while time.monotonic() - begun < self.hold_s:
             time.sleep(min(0.02, self.hold_s))
         with self.lock:
             self.busy -= 1
@@ -92,9 +95,10 @@ def send(suite, recipients, n=1, sender="alice@a.test", port=None):
 def deliver(suite, name, n, hold_s):
     """Send n messages for NAME.test, whose receiver takes hold_s for each; the receiver, when all are there."""
     receiver = suite.receivers[name]
-    receiver.hold_s = hold_s
+    receiver.hold_s = UNTIL_TOLD        # however slowly they come: all are in the queue
     before = len(receiver.messages)
     send(suite, f"x@{name}.test", n)
+    receiver.hold_s = hold_s
     wait_until(lambda: len(receiver.messages) >= before + n, 30, f"{n} messages for {name}.test")
     return receiver
 
@@ -170,10 +174,12 @@ def test_a_dead_destination_is_suspended_after_a_cohort_unless_the_limit_is_0(wo
 
 def test_a_message_of_high_priority_overtakes(world):
     receiver = world.receivers["single"]
-    receiver.hold_s = 0.15
+    receiver.hold_s = UNTIL_TOLD
     before = len(receiver.messages)
     send(world, "x@single.test", 20)
-    send(world, "urgent@single.test", port=world.urgent_port)
+    send(world, "urgent@single.test", sender="boss@a.test", port=world.urgent_port)
+    world.wait_log(r"from=<boss@a\.test>, size=\d+, nrcpt=1 \(queue active\)")
+    receiver.hold_s = 0.01
     wait_until(lambda: len(receiver.messages) == before + 21, 30, "all messages")
     order = [rcpts[0] for _, rcpts, _ in receiver.messages[before:]]
     place = next(i for i, rcpt in enumerate(order) if "urgent@" in rcpt)
@@ -187,11 +193,11 @@ def test_a_report_that_cannot_be_delivered_is_tried_once_with_bounce_queue_lifet
 
 def test_large_messages_wait_for_each_other_and_small_ones_do_not(world):
     receiver = world.receivers["two"]
-    receiver.hold_s = 0.3
+    receiver.hold_s = UNTIL_TOLD
     before = len(receiver.messages)
     for i in range(2):
         send(world, [f"r{n}@two.test" for n in range(1100)], sender=f"list{i}@a.test")
-    send(world, "small@a.test".replace("small", "bob"))
+    send(world, "bob@a.test")
     world.wait_messages("bob", 1)
     active = world.log_lines(r"from=<list\d@a\.test>, size=\d+, nrcpt=1100 \(queue active\)")
     assert len(active) == 1
@@ -203,7 +209,7 @@ def test_large_messages_wait_for_each_other_and_small_ones_do_not(world):
 def test_mail_for_a_slow_destination_leaves_room_for_the_rest(world):
     """More messages for one destination than have a place in the active set (100)."""
     slow, fast = world.receivers["single"], world.receivers["plain"]
-    slow.hold_s = 1.0
+    slow.hold_s = UNTIL_TOLD
     fast.hold_s = 0
     before, fast_before = len(slow.messages), len(fast.messages)
     senders = [threading.Thread(target=send, args=(world, "x@single.test", 65)) for _ in range(2)]
@@ -211,10 +217,8 @@ def test_mail_for_a_slow_destination_leaves_room_for_the_rest(world):
         t.start()
     for t in senders:
         t.join()
-    start = time.monotonic()
     send(world, "x@plain.test", 5)
     wait_until(lambda: len(fast.messages) == fast_before + 5, 10, "mail for the fast one")
-    assert time.monotonic() - start < 5 * SLOW
     states = [m["queue_name"] for m in world.queue() if m["recipients"][0]["address"] == "x@single.test"]
     assert states.count("active") < 60 and states.count("incoming") > 50
     slow.hold_s = 0
@@ -224,13 +228,14 @@ def test_mail_for_a_slow_destination_leaves_room_for_the_rest(world):
 def test_deliveries_in_flight_end_before_postsuper_has_its_way(world):
     """120 recipients, 50 a delivery, one delivery at once: the first is in flight when the operator acts."""
     receiver = world.receivers["single"]
-    receiver.hold_s = 1.0 * SLOW
     before = len(receiver.messages)
     for action in ("-d", "-h"):
+        receiver.hold_s = UNTIL_TOLD
         send(world, [f"r{n}@single.test" for n in range(120)], sender=f"op{action}@a.test")
         queue_id = world.wait_log(rf"(\w+): from=<op{action}@a\.test>, size=\d+, nrcpt=120 \(queue active\)")[1]
         wait_until(lambda: receiver.busy == 1, 10, "a delivery in flight")
         world.tool("postsuper", action, queue_id)
+        receiver.hold_s = 0
         if action == "-d":
             world.wait_log(rf"{queue_id}: removed")
             assert queue_id not in world.queue_ids()
@@ -238,7 +243,6 @@ def test_deliveries_in_flight_end_before_postsuper_has_its_way(world):
     entry = next(m for m in world.queue() if m["queue_id"] == queue_id)
     assert len(entry["recipients"]) == 70
     assert [len(rcpts) for _, rcpts, _ in receiver.messages[before:]] == [50, 50]
-    receiver.hold_s = 0
     world.tool("postsuper", "-H", queue_id)
     wait_until(lambda: len(receiver.messages) == before + 4, 20, "the other 70 recipients")
     assert [len(rcpts) for _, rcpts, _ in receiver.messages[before + 2:]] == [50, 20]
