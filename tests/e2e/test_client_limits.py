@@ -101,13 +101,13 @@ def test_a_dead_server_process_no_longer_counts(suite):
     source = "127.0.0.22"
     clients = [Client(suite, "count", source) for _ in range(2)]
     assert all(c.reply().startswith("220") for c in clients)
-    pid = int(re.search(r"smtpd\[(\d+)\]: connect from unknown\[127\.0\.0\.22\]", suite.log())[1])
+    pid = int(suite.wait_log(r"smtpd\[(\d+)\]: connect from unknown\[127\.0\.0\.22\]")[1])
     suite.expected_trouble.append(f"pid {pid}")
     os.kill(pid, signal.SIGKILL)
     for c in clients:
         with pytest.raises((ConnectionError, AssertionError)):
             assert c.say("NOOP")
-    assert Client(suite, "count", source).reply().startswith("220")
+    wait_until(lambda: Client(suite, "count", source).reply().startswith("220"), 10, "anvil to have heard of it")
 
 
 def test_more_connections_in_the_time_than_the_rate_allows_are_refused(suite):

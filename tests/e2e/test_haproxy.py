@@ -10,7 +10,7 @@ import pytest
 from instance import SLOW, free_ports
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-NAMES = ("smtp", "smtps", "imap", "pop3")
+NAMES = ("smtp", "hurried", "smtps", "imap", "pop3")
 
 
 def v1(client="192.0.2.1", server="198.51.100.2", proto="TCP4"):
@@ -30,9 +30,10 @@ V6 = "2001:db8::1", "2001:db8::2"
 @pytest.fixture(scope="module")
 def suite(make_instance):
     at = dict(zip(NAMES, free_ports(len(NAMES))))
-    proxied = "-o smtpd_upstream_proxy_protocol=haproxy -o smtpd_upstream_proxy_timeout=1s"
+    proxied = "-o smtpd_upstream_proxy_protocol=haproxy"
     suite = make_instance(services=[
         f"127.0.0.1:{at['smtp']} inet n - n - - smtpd {proxied}",
+        f"127.0.0.1:{at['hurried']} inet n - n - - smtpd {proxied} -o smtpd_upstream_proxy_timeout=1s",
         f"127.0.0.1:{at['smtps']} inet n - n - - smtpd {proxied} -o smtpd_tls_wrappermode=yes",
         f"127.0.0.1:{at['imap']} inet n - n - - imapd-login -o imap_upstream_proxy_protocol=haproxy",
         f"127.0.0.1:{at['pop3']} inet n - n - - pop3d-login -o imap_upstream_proxy_protocol=haproxy",
@@ -113,7 +114,7 @@ def test_a_header_over_the_limit_is_refused(suite):
 
 
 def test_a_proxy_that_says_nothing_is_not_waited_for_long(suite):
-    with connect(suite) as s:
+    with connect(suite, "hurried") as s:
         s.sendall(b"PROXY TCP4 192.0.2.1")
         assert first_line(s) == "421 4.3.0 mx.a.test Server local error"
     suite.wait_log(r"haproxy read from proxy 127\.0\.0\.1: timeout")

@@ -78,7 +78,7 @@ def test_a_slow_client_does_not_delay_the_others(suite):
     slow.sock.sendall(b"Subject: slo")          # and no more for now
     before = len(suite.messages("bob"))
     for _ in range(20):
-        with smtplib.SMTP("127.0.0.1", suite.port["smtp"], "client.test", timeout=10) as smtp:
+        with smtplib.SMTP("127.0.0.1", suite.port["smtp"], "client.test", timeout=60) as smtp:
             smtp.sendmail("alice@a.test", "bob@a.test", "Subject: fast\r\n\r\nx\r\n")
     suite.wait_messages("bob", before + 20)
     slow.sock.sendall(b"w\r\n\r\nat last\r\n.\r\n")
