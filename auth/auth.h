@@ -26,7 +26,7 @@ struct auth {
     struct match_list *trusted; /* auth_failure_exceptions */
     struct str decoy;           /* what is stored of some user: who does not exist takes the time that he would */
     uint32_t decoy_iterations;
-    unsigned char fake_salt_key[32];
+    unsigned char fake_salt_key[PASS_KEY_SIZE];
     unsigned char pass_key[PASS_KEY_SIZE];
 };
 
@@ -52,6 +52,9 @@ MAY_WAIT enum auth_status account_check_password(struct auth *a, struct account 
 
 /* May an account whose password is right sign in from there? (allow_nets, nologin) */
 enum auth_status account_may_sign_in(const struct account *acc, const char *client_addr, char text[static 256]);
+
+/* Is it closed for good (nologin)? Then also for sessions that were parked. */
+bool account_is_closed(const struct account *acc);
 
 /* The user's own rule of his quota ("*:storage=1G", mailbox/quota.h); empty if there is none. */
 void account_quota_rule(const struct account *acc, char ret[static 256]);
@@ -130,6 +133,10 @@ bool ticket_redeem(struct ticket_office *o, const char *ticket, const char *prot
                    struct str *user);
 
 /* ---- passes: for parked sessions; good any number of times until they expire ---- */
+
+/* A key of its own for each purpose, from the suite's secret: the same as long as master lives. */
+void pass_derive_key(const unsigned char secret[static MASTER_SECRET_SIZE], const char *purpose,
+                     unsigned char ret[static PASS_KEY_SIZE]);
 
 void pass_issue(const unsigned char key[static PASS_KEY_SIZE], const char *protocol, struct span user,
                 uint64_t expires_ms, struct str *ret);

@@ -14,9 +14,10 @@
 
 #include <errno.h>
 
+#include <openssl/crypto.h>
+
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/rand.h"
 #include "sasl/password.h"
 
 enum { TICKETS_MAX = 100000, VERIFIED_MAX = 100000, PENALTIES_MAX = 200000 };
@@ -30,6 +31,19 @@ static int open_tables(struct server *sv, struct auth *a, struct str *err)
         upgrade_prepare(p, err) < 0)
         return -EINVAL;
     return locator_open(sv->conf, p, &a->locator, err);
+}
+
+static int make_keys(const struct server *sv, struct auth *a)
+{
+    unsigned char secret[MASTER_SECRET_SIZE];
+    int r = daemon_secret(sv, secret);
+
+    if (r < 0)
+        return log_error_errno(r, "no secret from master");
+    pass_derive_key(secret, "passes of parked sessions", a->pass_key);
+    pass_derive_key(secret, "salts of users who do not exist", a->fake_salt_key);
+    OPENSSL_cleanse(secret, sizeof secret);
+    return 0;
 }
 
 static int start(struct server *sv)
@@ -48,12 +62,12 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return -1;
     }
+    if (make_keys(sv, a) < 0)
+        return -1;
     list_init(&a->running);
     a->tickets = ticket_office_new(p->ticket_lifetime * 1000, TICKETS_MAX);
     a->verified = auth_cache_new(p->auth_cache_ttl * 1000, VERIFIED_MAX);
     a->penalties = penalties_new(&limits, PENALTIES_MAX);
-    rand_bytes(a->fake_salt_key, sizeof a->fake_salt_key);
-    rand_bytes(a->pass_key, sizeof a->pass_key);
     a->decoy_iterations = SCRAM_ITERATIONS;
     password_hash(p->auth_password_scheme, span_of("nobody's"), &a->decoy);
     sv->state = a;

@@ -5,8 +5,8 @@
  *     expires u64 (big-endian, ms)  protocol NUL  user  HMAC-SHA-256 of all before it
  *
  * A session process gets a pass with its user, and leaves it with its front when it parks (ipc/msg_session.h). Unlike a
- * ticket it costs auth no memory, of which ten thousand parked sessions would need some. The key is never told to anybody
- * and ends with the process, so after a restart of auth parked sessions end. A front can show a pass for nobody
+ * ticket it costs auth no memory, of which ten thousand parked sessions would need some. The key is made from a secret that master
+ * tells auth alone, so that sessions which were parked under one auth can be woken under the next. A front can show a pass for nobody
  * but those who have signed in through it; whether such a user still has a mailbox is looked up each time.
  *
  * Runs in: auth. Logs nothing.
@@ -28,6 +28,16 @@ static void seal(const unsigned char key[static PASS_KEY_SIZE], struct span text
     memcpy(k.bytes, key, PASS_KEY_SIZE);
     scram_math_hmac(SCRAM_MATH_SHA256, &k, text, ret);
     OPENSSL_cleanse(&k, sizeof k);
+}
+
+void pass_derive_key(const unsigned char secret[static MASTER_SECRET_SIZE], const char *purpose,
+                     unsigned char ret[static PASS_KEY_SIZE])
+{
+    struct scram_math_digest mac;
+
+    seal(secret, span_of(purpose), &mac);
+    memcpy(ret, mac.bytes, PASS_KEY_SIZE);
+    OPENSSL_cleanse(&mac, sizeof mac);
 }
 
 void pass_issue(const unsigned char key[static PASS_KEY_SIZE], const char *protocol, struct span user,

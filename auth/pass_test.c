@@ -49,12 +49,28 @@ static void test_a_pass_that_was_touched_anywhere_or_cut_is_refused(void **state
     assert_true(pass_redeem(key, str_span(&pass), "imap", 1, &user));
 }
 
+static void test_a_secret_gives_the_same_key_for_a_purpose_and_another_for_each_other(void **state)
+{
+    static const unsigned char secret[MASTER_SECRET_SIZE] = { 7 }, other_secret[MASTER_SECRET_SIZE] = { 8 };
+    unsigned char one[PASS_KEY_SIZE], two[PASS_KEY_SIZE];
+
+    (void)state;
+    pass_derive_key(secret, "passes", one);
+    pass_derive_key(secret, "passes", two);
+    assert_memory_equal(one, two, sizeof one);
+    pass_derive_key(secret, "salts", two);
+    assert_memory_not_equal(one, two, sizeof one);
+    pass_derive_key(other_secret, "passes", two);
+    assert_memory_not_equal(one, two, sizeof one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_pass_names_its_user_again_and_again),
         cmocka_unit_test(test_a_pass_of_another_key_protocol_or_time_is_refused),
         cmocka_unit_test(test_a_pass_that_was_touched_anywhere_or_cut_is_refused),
+        cmocka_unit_test(test_a_secret_gives_the_same_key_for_a_purpose_and_another_for_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,12 +117,18 @@ static bool network_allowed(struct span networks, const char *client_addr)
     return false;
 }
 
+bool account_is_closed(const struct account *acc)
+{
+    struct span value;
+
+    return extra_get(acc->extra, "nologin", &value) && !span_eq_nocase_str(value, "n") && !span_eq_nocase_str(value, "no");
+}
+
 enum auth_status account_may_sign_in(const struct account *acc, const char *client_addr, char text[static 256])
 {
     struct span value;
 
-    if (extra_get(acc->extra, "nologin", &value) && !span_eq_nocase_str(value, "n") &&
-        !span_eq_nocase_str(value, "no"))
+    if (account_is_closed(acc))
         return refuse("sign-in is disabled (nologin)", text);
     if (extra_get(acc->extra, "allow_nets", &value) && !network_allowed(value, client_addr))
         return refuse("not from this network (allow_nets)", text);

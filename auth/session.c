@@ -192,6 +192,18 @@ static int serve_start(struct auth_caller *c)
     return r;
 }
 
+/* Is he still a user? 1; 0 no, which is said; negative: unknown */
+static int look_up(struct auth_caller *c, struct ticket_user *res, struct account *acc)
+{
+    int r = account_find(c->auth, str_span(&res->user), acc);
+
+    if (r >= 0 && (r == 0 || account_is_closed(acc))) {
+        log_info("session of %s refused: %s", str_cstr(&res->user), r ? "the account is closed (nologin)" : "unknown user");
+        return 0;
+    }
+    return r;
+}
+
 /* Where the mail of a user is who has a good ticket */
 static void fill_user(struct auth_caller *c, struct ticket_user *res)
 {
@@ -199,9 +211,13 @@ static void fill_user(struct auth_caller *c, struct ticket_user *res)
     _cleanup_(account_done) struct account acc = { .name = STR_INIT };
     _cleanup_(str_free) struct str err = STR_INIT;
 
-    int r = locate(c->auth->locator, str_span(&res->user), &where, &err);
-    if (r > 0 && account_find(c->auth, str_span(&res->user), &acc) < 0)
-        r = -EAGAIN;
+    int r = look_up(c, res, &acc);
+    if (r == 0) {
+        res->status = AUTH_REFUSED;
+        return;
+    }
+    if (r > 0)
+        r = locate(c->auth->locator, str_span(&res->user), &where, &err);
     if (r <= 0) {
         log_warn("no mailbox for user %s: %s", str_cstr(&res->user),
                  err.len ? str_cstr(&err) : r < 0 ? strerror(-r) : "not in the mailbox tables");

@@ -79,6 +79,10 @@ void idle_end(struct held *h, uint64_t until);
 
 /* lot.c: it is parked from now on; its fiber ends. */
 void lot_park(struct held *h);
+/* Draining has begun: the process can end when there are no parked ones left. */
+void lot_drain(void);
+/* The suite stops: all end, with BYE. */
+void lot_stop(void);
 /* A parked one ends, to make room for another of its user. */
 void lot_evict(struct held *h);
 /* Something has changed in its mailbox. */

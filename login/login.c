@@ -133,6 +133,13 @@ void login_stop(struct server *sv)
     struct login_server *s = sv->state;
 
     places_drain(s->places);
+    lot_drain();
+}
+
+void login_stop_now(struct server *sv)
+{
+    (void)sv;
+    lot_stop();
 }
 
 int64_t login_limit(const struct login *l)

@@ -62,6 +62,8 @@ int login_start(struct server *sv, const struct login_protocol *protocol, int64_
 MAY_WAIT int login_reread(struct server *sv);
 /* Draining has begun: struct daemon's stop. */
 void login_stop(struct server *sv);
+/* With a deadline: struct daemon's stop_now. */
+void login_stop_now(struct server *sv);
 
 /* Accept a client: addresses, TLS in wrapper mode. talk() then speaks the protocol until l->done. */
 MAY_WAIT void login_session(struct server *sv, struct stream *client, const struct peer *peer,

@@ -10,7 +10,8 @@
  * for their turn, and as long as others wait a session parks again as soon as it has told of the
  * change. A client that speaks waits for nobody.
  *
- * Draining ends all with BYE: the keys under which they could be woken end with auth, which a reload replaces as well.
+ * Draining changes nothing for them: after a reload this process keeps what it has, and wakes it through the services of the new
+ * settings, until all have left. Only when the suite stops all end, with BYE.
  *
  * Runs in: imapd-login.
  */
@@ -53,6 +54,8 @@ static void take_out(struct held *h)
     heap_remove(&lot.due, &h->due);
     poll_fd_free(h->input);
     h->input = NULL;
+    if (list_empty(&lot.parked) && daemon_draining(h->sv))
+        lot_drain();
 }
 
 /* What the client said meanwhile: closing over unread bytes would reset the connection, and our last line with it. */
@@ -207,14 +210,6 @@ static void on_input(void *arg, unsigned events)
 
 /* ---- time ---- */
 
-static int wait_for_due(const struct heap_node *first)
-{
-    fiber_set_idle(true);
-    int r = waitq_wait(&lot.sooner, first->key);
-    fiber_set_idle(false);
-    return r == -ECANCELED ? r : 0;
-}
-
 static void wake_due(void)
 {
     struct heap_node *first;
@@ -239,13 +234,26 @@ static void keep_time(void *arg)
     int r = 0;
 
     (void)arg;
-    while (r == 0 && (first = heap_min(&lot.due))) {
-        r = wait_for_due(first);
-        if (r == 0)
+    while (r != -ECANCELED && (first = heap_min(&lot.due))) {
+        r = waitq_wait(&lot.sooner, first->key);
+        if (r != -ECANCELED)
             wake_due();
     }
-    say_bye_to_all();
+    if (r == -ECANCELED)
+        say_bye_to_all();
     lot.keeper = NULL;
+}
+
+void lot_drain(void)
+{
+    if (lot.keeper)
+        waitq_wake(&lot.sooner, 1);
+}
+
+void lot_stop(void)
+{
+    if (lot.keeper)
+        fiber_cancel(lot.keeper);
 }
 
 /* ---- into the lot ---- */
@@ -272,7 +280,7 @@ void lot_park(struct held *h)
     h->input = poll_fd_new_callback(stream_fd(h->client), on_input, h);
     list_push_back(&lot.parked, &h->link);
     heap_put(&lot.due, &h->due, next_due(h));
-    if (daemon_draining(h->sv))
+    if (daemon_stopping(h->sv))
         wake(h, run_bye);
     else if (h->changed)
         lot_changed(h);

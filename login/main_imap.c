@@ -30,6 +30,8 @@ int main(int argc, char **argv)
         .session_fds = 4,   /* in IDLE over TLS: the client, its process, the pair between; or two directories */
         .reread = login_reread,
         .stop = login_stop,
+        .stop_now = login_stop_now,
+        .lingers = true,
     };
     return daemon_main(&imapd_login, argc, argv);
 }

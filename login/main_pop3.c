@@ -30,6 +30,8 @@ int main(int argc, char **argv)
         .session = session,
         .reread = login_reread,
         .stop = login_stop,
+        .stop_now = login_stop_now,
+        .lingers = true,
     };
     return daemon_main(&pop3d_login, argc, argv);
 }

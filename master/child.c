@@ -42,7 +42,10 @@ static void count(struct child *c, size_t by)
         c->service->n_full += by;
         break;
     case CHILD_RETIRING:
-        c->service->n_retiring += by;
+        if (c->aside)
+            c->service->n_aside += by;
+        else
+            c->service->n_retiring += by;
         break;
     }
 }
@@ -128,6 +131,12 @@ static void hand_over(const struct master *m, const struct service_state *s, int
     set_number(ENV_MAIN_CF, conf_copy_fd(m->conf));
     if (s->planned->limit == 1)
         keep_open(m->singles_fd);   /* held, not used */
+    keep_open(m->stop_pipe[0]);
+    set_number(ENV_STOP, m->stop_pipe[0]);
+    if (program_has_secret(s->planned->program)) {
+        keep_open(m->secret_fd);
+        set_number(ENV_SECRET, m->secret_fd);
+    }
     if (m->log_fd >= 0) {
         keep_open(m->log_fd);
         set_number(ENV_LOG, m->log_fd);
@@ -242,7 +251,10 @@ static void take_note(struct child *c, const struct master_note *note, struct sp
         break;
     case NOTE_RETIRING:
         c->retires = true;
-        set_state(c, CHILD_RETIRING);
+        count(c, (size_t)-1);
+        c->state = CHILD_RETIRING;
+        c->aside = note->number == 1;
+        count(c, 1);
         break;
     case NOTE_FILES:
         r = files_register(c, rest);
@@ -337,6 +349,8 @@ static void bury(struct master *m, struct child *c, int status)
     /* Such a service has work of its own, not only connections: do not wait for the next one. */
     if (s->planned && s->planned->wakeup_s > 0)
         s->wake_due = true;
+    if (s->for_all)
+        orphans_adopt(m, c->pid, c->path);
     count(c, (size_t)-1);
     list_remove(&c->link);
     close_link(m, c);
@@ -369,7 +383,8 @@ void child_reap(struct master *m)
     int status;
     pid_t pid;
 
-    /* As process 1 of a container we also get orphans that are not ours. */
+    orphans_reap(m);
+    /* We also get orphans that are not ours: what commands of pipe(8) leave behind. */
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct child *c = find_pid(m, pid);
 
@@ -415,6 +430,7 @@ void child_kill_all(struct master *m)
     for (size_t i = 0; i < m->n_services + m->n_dropped; i++)
         LIST_FOREACH(c, &nth_service(m, i)->children, struct child, link)
             kill(-c->pid, SIGKILL);
+    orphans_kill(m);
 }
 
 size_t child_count(const struct master *m)
@@ -424,7 +440,7 @@ size_t child_count(const struct master *m)
     for (size_t i = 0; i < m->n_services + m->n_dropped; i++) {
         const struct service_state *s = nth_service(m, i);
 
-        n += s->n_taking + s->n_full + s->n_retiring;
+        n += s->n_taking + s->n_full + s->n_retiring + s->n_aside;
     }
     return n;
 }

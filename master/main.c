@@ -22,9 +22,12 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/rand.h"
 #include "config.h"
+#include "daemon/master_link.h"
 #include "master/master.h"
 
 enum mode { MODE_FOREGROUND, MODE_BACKGROUND, MODE_TEST };
@@ -135,6 +138,16 @@ static int test_configuration(const struct options *o)
     return 0;
 }
 
+static void make_secret(struct master *m)
+{
+    unsigned char secret[MASTER_SECRET_SIZE];
+
+    rand_bytes(secret, sizeof secret);
+    m->secret_fd = file_seal("secret", span_make(secret, sizeof secret));
+    if (m->secret_fd < 0)
+        log_fatal("cannot make a memory file: %s", strerror(-m->secret_fd));
+}
+
 /* start - everything until the sockets are bound. What fails here is told and ends the process */
 static void start(struct master *m, const struct options *o)
 {
@@ -151,6 +164,10 @@ static void start(struct master *m, const struct options *o)
     m->config_directory = mem_strdup(conf_directory(s.conf));
     lock_write(m->lock_fd, "");
     raise_limits();
+    make_secret(m);
+    int prepared = orphans_prepare(m);
+    if (prepared < 0)
+        log_fatal("cannot prepare for children: %s", strerror(-prepared));
     if (!m->single_user)
         master_limit_capabilities();
     int r = run_prepare(m);

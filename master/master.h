@@ -48,6 +48,7 @@ struct child {
     enum child_state state;
     bool was_ready;
     bool retires;               /* it has said itself that it takes no more connections */
+    bool aside;                 /* retiring, and no successor waits for its end */
     uint64_t started;           /* clock_ms() */
     char *path;                 /* of its program, for the log */
     bool files_known;
@@ -60,7 +61,7 @@ struct service_state {
     struct bound **sockets;             /* one an endpoint; NULL where an optional one is missing */
     size_t n_sockets;
     struct list children;
-    size_t n_taking, n_full, n_retiring;
+    size_t n_taking, n_full, n_retiring, n_aside;
     bool for_all;               /* a process forks for the whole service */
     bool watched;               /* its sockets are in the epoll set */
     bool used;                  /* a connection came since the start */
@@ -70,6 +71,12 @@ struct service_state {
     struct backoff backoff;
     uint64_t warned_at;         /* of the process limit */
     struct source source;
+};
+
+/* The process group of a dead process whose children have sessions yet. They are master's own children now. */
+struct orphans {
+    pid_t group;
+    char *path;                 /* of their program, for the log */
 };
 
 struct master {
@@ -83,6 +90,10 @@ struct master {
     size_t n_dropped, cap_dropped;
     struct bound **bound;
     size_t n_bound, cap_bound;
+    struct orphans *orphans;
+    size_t n_orphans, cap_orphans;
+    int stop_pipe[2];           /* every server has the end to read from; it ends when the suite stops */
+    int secret_fd;              /* what auth makes keys from that outlive it; sealed */
     int epoll_fd, signal_fd, log_fd, lock_fd, singles_fd;
     unsigned n_reloads;
     uint64_t report_by;         /* of a reload whose outcome postern(1) waits for; CLOCK_NEVER: none */
@@ -154,6 +165,17 @@ void child_retire_all(struct master *m, unsigned note_kind);
 bool child_any_to_retire(const struct master *m);
 void child_kill_all(struct master *m);
 size_t child_count(const struct master *m);
+
+/* ---- orphans.c ---- */
+
+/* To be called once, before there are children. 0 or -errno. */
+int orphans_prepare(struct master *m);
+/* A child has died that forked a process a session: are there any left? */
+void orphans_adopt(struct master *m, pid_t group, const char *path);
+/* Bury those that have ended. */
+void orphans_reap(struct master *m);
+void orphans_stop(struct master *m);
+void orphans_kill(struct master *m);
 
 /* ---- files.c ---- */
 

@@ -33,6 +33,8 @@ static void inherit(struct service_state *to, struct service_state *from)
     to->n_retiring += from->n_retiring;
     to->n_taking += from->n_taking;
     to->n_full += from->n_full;
+    to->n_aside += from->n_aside;
+    to->for_all = from->for_all;
     to->used = from->used;
 }
 

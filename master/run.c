@@ -83,6 +83,7 @@ static void begin_stop(struct master *m, int signo)
     for (size_t i = 0; i < m->n_services; i++)
         if (!stops_last(m->services[i]))
             stop_service(m, m->services[i]);
+    orphans_stop(m);
     /* From now on a connection is refused rather than left without an answer. */
     sockets_close_unwanted(m);
 }
@@ -94,7 +95,8 @@ static void stop_rest(struct master *m)
 
     for (size_t i = 0; i < m->n_services; i++)
         if (!m->services[i]->stopping)
-            n_last += m->services[i]->n_taking + m->services[i]->n_full + m->services[i]->n_retiring;
+            n_last += m->services[i]->n_taking + m->services[i]->n_full + m->services[i]->n_retiring +
+                      m->services[i]->n_aside;
     if (n_last == 0 || child_count(m) > n_last)
         return;
     for (size_t i = 0; i < m->n_services; i++)
@@ -186,7 +188,7 @@ static void turn(struct master *m, uint64_t until)
 void run(struct master *m)
 {
     service_update_all(m);
-    while (!m->stopping || child_count(m) > 0) {
+    while (!m->stopping || child_count(m) > 0 || m->n_orphans > 0) {
         uint64_t until = service_timers(m, clock_ms());
 
         if (m->stopping && clock_ms() >= m->kill_at) {

@@ -63,14 +63,19 @@ static const char *end_of_input(struct pop3 *s, int r)
     }
 }
 
-/* Between two commands the front may end the session (a reload does not: it lets the client finish). */
+static void set_idle(struct pop3 *s, bool idle)
+{
+    fiber_set_idle(idle);
+    if (s->heard)
+        session_front_idle(s->heard, idle);
+}
+
+/* Between two commands the front may end the session, or the end of the suite. */
 static int next_line(struct pop3 *s, struct span *ret)
 {
-    if (s->heard)
-        session_front_idle(s->heard, true);
+    set_idle(s, true);
     int r = stream_getline(s->client, s->line_limit, ret);
-    if (s->heard)
-        session_front_idle(s->heard, false);
+    set_idle(s, false);
     return r;
 }
 

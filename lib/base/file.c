@@ -8,6 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/own.h"
 
 static int open_directly(const char *path)
 {
@@ -26,4 +30,17 @@ void file_open_with(int (*fn)(const char *path))
 int file_open(const char *path)
 {
     return opener(path);
+}
+
+int file_seal(const char *name, struct span content)
+{
+    _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return -errno;
+    if (write(fd, content.ptr, content.len) != (ssize_t)content.len)
+        return -EIO;
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+        return -errno;
+    return TAKE_FD(fd);
 }

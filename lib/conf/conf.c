@@ -12,11 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/chars.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "conf/internal.h"
 #include "config.h"
@@ -141,20 +141,6 @@ struct conf *conf_new(const char *dir)
     return c;
 }
 
-/* make_copy - a memory file that nobody can change any more; its descriptor or -errno */
-static int make_copy(struct span text)
-{
-    _cleanup_close_ int fd = memfd_create("main.cf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0)
-        return -errno;
-    if (write(fd, text.ptr, text.len) != (ssize_t)text.len)
-        return -EIO;
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
-        return -errno;
-    return TAKE_FD(fd);
-}
-
 enum load { LOAD_FILE, LOAD_KEEP, LOAD_COPY };
 
 /* load - the text from the file, or from the copy that fd is */
@@ -167,7 +153,7 @@ static int load(const char *dir, enum load how, int fd, struct conf **ret, struc
     int r = how == LOAD_COPY ? read_all(fd, FILE_MAX, &text)
                              : conf_read_file(str_cstr(&path), FILE_MAX, &text);
     if (r == 0 && how == LOAD_KEEP)
-        r = c->copy_fd = make_copy(str_span(&text));
+        r = c->copy_fd = file_seal("main.cf", str_span(&text));
     if (r < 0) {
         str_addf(err, "cannot read %s: %s", str_cstr(&path), strerror(-r));
         return r;

@@ -6,8 +6,10 @@
  */
 #include "daemon/daemon.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -46,6 +48,7 @@ static void handed_take(struct running *rd)
     }
     rd->process_limit = handed_number(ENV_LIMIT);
     rd->is_public = handed_number(ENV_PUBLIC) == 1;
+    rd->stop_fd = (int)handed_number(ENV_STOP);
 }
 
 static void parse_arguments(struct running *rd, char **argv)
@@ -106,6 +109,16 @@ static void log_as_set(const struct params *p, const char *program)
 void daemon_allow(const struct server *sv, unsigned sandbox_flags)
 {
     RUNNING(sv)->sandbox_flags |= sandbox_flags;
+}
+
+int daemon_secret(const struct server *sv, unsigned char ret[static MASTER_SECRET_SIZE])
+{
+    _cleanup_close_ int fd = (int)handed_number(ENV_SECRET);
+
+    (void)sv;
+    if (fd < 0)
+        return -ENOENT;
+    return pread(fd, ret, MASTER_SECRET_SIZE, 0) == MASTER_SECRET_SIZE ? 0 : -EIO;
 }
 
 void daemon_keep_waiting(const struct server *sv, size_t processes)

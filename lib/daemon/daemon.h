@@ -18,6 +18,9 @@
  *   8. when master stops the suite, or is gone, draining has a deadline: five seconds
  *      later all sessions are cancelled
  *
+ * A process that serves one session (DAEMON_PROCESS) does not drain when settings are reloaded, nor when its parent
+ * dies; it ends with its session, or with the suite.
+ *
  * Errors before 6 are logged as "fatal:" and end the process; master backs off.
  */
 #ifndef DAEMON_DAEMON_H
@@ -26,6 +29,7 @@
 #include <sys/types.h>
 
 #include "conf/conf.h"
+#include "daemon/master_link.h"
 #include "io/socket.h"
 #include "io/stream.h"
 #include "ipc/callers.h"
@@ -86,6 +90,7 @@ struct daemon {
      * (ipc_new takes it). It has logged what mattered. MAY_WAIT. */
     void (*session)(struct server *sv, struct stream *client, const struct peer *peer);
     void (*stop)(struct server *sv);                      /* may be NULL: draining has begun */
+    void (*stop_now)(struct server *sv);                  /* may be NULL: with a deadline from now on; after stop() */
     /* Master's wakeup timer of master.cf ("wakeup"), or bytes in a FIFO. May be NULL. A fiber of its own,
      * never two at a time. MAY_WAIT. */
     void (*wakeup)(struct server *sv);
@@ -94,6 +99,7 @@ struct daemon {
     int (*reread)(struct server *sv);
     unsigned session_fds;                                 /* descriptors that a session needs; 0: two */
     bool resident;                                        /* keeps state: not retired by max_use, max_idle */
+    bool lingers;                                         /* draining may take days: no successor waits for its end */
 };
 
 /* Never returns to a caller's cleanup: exits. */
@@ -101,6 +107,8 @@ int daemon_main(const struct daemon *d, int argc, char **argv);
 
 /* Draining has begun (reload, stop, max_use): sessions should end at the next good moment. */
 bool daemon_draining(const struct server *sv);
+/* It has, and with a deadline: the suite stops. */
+bool daemon_stopping(const struct server *sv);
 
 /*
  * A session that waits for long needs no fiber: daemon_keep(), called in its fiber, makes it count as a session
@@ -122,6 +130,9 @@ void daemon_watch_file(const struct server *sv, const char *path);
  * retired by max_use or max_idle. 0: a child is forked when a connection comes. In start() only.
  */
 void daemon_keep_waiting(const struct server *sv, size_t processes);
+
+/* Random bytes that are as old as master, for programs that program_has_secret(). In start(), once; 0 or -errno. */
+int daemon_secret(const struct server *sv, unsigned char ret[static MASTER_SECRET_SIZE]);
 
 /* What the settings make necessary beside the flags of the sandbox. In start() only. */
 void daemon_allow(const struct server *sv, unsigned sandbox_flags);

@@ -57,6 +57,7 @@ struct running {
     size_t n_listeners;
     bool is_public;
     int master_fd;
+    int stop_fd;                    /* reads as ended when the suite stops; for children that have lost their parent */
     int64_t process_limit;          /* of the service, 0: none; for a process a session */
 
     struct watched_file *watched;

@@ -2,7 +2,8 @@
 /*
  * link.c - the fiber that listens to master: wakeups, drain, stop; and the process's own idea of retiring
  *
- * In a child of a process-a-session daemon the other end is the parent.
+ * In a child of a process-a-session daemon the other end is the parent. A reload is none of its business once it has a session,
+ * and neither is the death of the parent; then it hears of the end of the suite by a pipe that master holds.
  *
  * Runs in: every daemon.
  */
@@ -40,6 +41,11 @@ void wakeup_run(struct running *rd)
     fiber_start(run_wakeup, rd);
 }
 
+static bool has_session_of_its_own(const struct running *rd)
+{
+    return rd->is_child && rd->n_sessions > 0;
+}
+
 static void obey(struct running *rd, const struct master_note *note, int fd)
 {
     switch (note->kind) {
@@ -50,10 +56,13 @@ static void obey(struct running *rd, const struct master_note *note, int fd)
         reopen_answered(rd, note, fd);
         break;
     case NOTE_DRAIN:
+        if (!has_session_of_its_own(rd))
+            serve_drain(rd, false);
+        break;
     case NOTE_STOP:
-        serve_drain(rd, note->kind == NOTE_STOP);
+        serve_drain(rd, true);
         if (!rd->is_child)
-            process_tell(rd, note->kind);
+            process_tell(rd, NOTE_STOP);
         break;
     }
 }
@@ -143,6 +152,8 @@ static void run_link(void *arg)
             break;
     }
     rd->linked = false;
+    if (has_session_of_its_own(rd) && rd->stop_fd >= 0)
+        fiber_wait_fd(rd->stop_fd, EPOLLIN, CLOCK_NEVER);
     serve_drain(rd, true);
     if (!rd->is_child)
         process_tell(rd, NOTE_STOP);

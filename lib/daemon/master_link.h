@@ -26,7 +26,12 @@
 #define ENV_LOG      "POSTERN_LOG"          /* "8": maillog_file */
 #define ENV_MAIN_CF  "POSTERN_MAIN_CF"      /* "9": main.cf as it was when it was checked */
 #define ENV_LIMIT    "POSTERN_LIMIT"        /* maxproc of the service, 0: none */
+#define ENV_STOP     "POSTERN_STOP"         /* "10": a pipe whose other end master closes when the suite stops */
+#define ENV_SECRET   "POSTERN_SECRET"       /* "11": sealed random bytes, as old as master; for auth only */
 #define ENV_PUBLIC   "POSTERN_PUBLIC"       /* "1": the socket is not private */
+
+/* Bytes of what ENV_SECRET is. */
+enum { MASTER_SECRET_SIZE = 32 };
 
 /* Bytes of a FILES packet. */
 enum { MASTER_FILES_MAX = 64 << 10 };
@@ -40,7 +45,7 @@ enum master_note_kind {
     NOTE_FOR_ALL = 'p',     /* forks a process a session: the only one for its service */
     NOTE_FULL = 'f',        /* takes no more; start another */
     NOTE_AVAILABLE = 'a',   /* takes connections again */
-    NOTE_RETIRING = 'x',    /* takes none any more; ends when its sessions have */
+    NOTE_RETIRING = 'x',    /* takes none any more; ends when its sessions have. number 1: no successor waits for that */
     NOTE_FILES = 'l',       /* see above */
     NOTE_OPEN = 'o',        /* open file `number` again */
     NOTE_REFUSED = 's',     /* dies now: the sandbox refused system call `number` */

@@ -8,6 +8,9 @@
  * listening sockets, the other children, the parent's loop. Children are counted against the
  * service's process limit.
  *
+ * A child with a session does not need its parent, which is only there to start it, to count it and to tell of
+ * its end.
+ *
  * Runs in: imapd, pop3d.
  */
 #include "daemon/internal.h"

@@ -57,6 +57,11 @@ bool daemon_draining(const struct server *sv)
     return CONTAINER_OF(sv, const struct running, sv)->draining;
 }
 
+bool daemon_stopping(const struct server *sv)
+{
+    return CONTAINER_OF(sv, const struct running, sv)->force_at != CLOCK_NEVER;
+}
+
 /* ---- sessions ---- */
 
 void serve_one_ended(struct running *rd)
@@ -306,6 +311,17 @@ static void cancel_sessions(struct running *rd)
         fiber_cancel(s->fiber);
 }
 
+/* next_poll - the last session tells of its end, and sessions may last for days; other fibers do not */
+static uint64_t next_poll(const struct running *rd, int64_t *poll_ms)
+{
+    if (rd->n_sessions > 0 || rd->n_waiting > 0)
+        return rd->forced ? CLOCK_NEVER : rd->force_at;
+    uint64_t at = clock_deadline_ms(*poll_ms);
+    if (*poll_ms < DRAIN_POLL_MAX_MS)
+        *poll_ms *= 2;
+    return at;
+}
+
 /* run_drainer - stop the loop when nobody is left but the skeleton's own fibers */
 static void run_drainer(void *arg)
 {
@@ -317,25 +333,24 @@ static void run_drainer(void *arg)
     while (rd->n_sessions > 0 || rd->n_waiting > 0 || fiber_count() > own) {
         if (clock_ms() >= rd->force_at && !rd->forced)
             cancel_sessions(rd);
-        waitq_wait(&rd->quiet, clock_deadline_ms(poll_ms));
-        if (poll_ms < DRAIN_POLL_MAX_MS)
-            poll_ms *= 2;
+        waitq_wait(&rd->quiet, next_poll(rd, &poll_ms));
     }
     loop_stop();
+}
+
+static bool lingers(const struct daemon *d)
+{
+    return d->lingers || d->mode == DAEMON_PROCESS;
 }
 
 void serve_tell_retiring(struct running *rd)
 {
     if (rd->draining && rd->n_waiting == 0 && !rd->is_child)
-        note_send(rd, NOTE_RETIRING, 0);
+        note_send(rd, NOTE_RETIRING, lingers(rd->sv.daemon));
 }
 
-void serve_drain(struct running *rd, bool with_deadline)
+static void drain(struct running *rd)
 {
-    if (with_deadline && rd->force_at == CLOCK_NEVER)
-        rd->force_at = clock_deadline_ms(STOP_GRACE_MS);
-    if (rd->draining)
-        return;
     rd->draining = true;
     waiting_drain(rd);
     serve_tell_retiring(rd);
@@ -343,6 +358,20 @@ void serve_drain(struct running *rd, bool with_deadline)
         rd->sv.daemon->stop(&rd->sv);
     waitq_wake(&rd->room, SIZE_MAX);
     fiber_start(run_drainer, rd);
+}
+
+void serve_drain(struct running *rd, bool with_deadline)
+{
+    const bool hurry = with_deadline && rd->force_at == CLOCK_NEVER;
+
+    if (hurry)
+        rd->force_at = clock_deadline_ms(STOP_GRACE_MS);
+    if (!rd->draining)
+        drain(rd);
+    if (hurry && rd->sv.daemon->stop_now)
+        rd->sv.daemon->stop_now(&rd->sv);
+    if (hurry)
+        waitq_wake(&rd->quiet, SIZE_MAX);       /* the drainer learns of the deadline */
 }
 
 /* ---- the beginning ---- */

@@ -40,4 +40,7 @@ extern const size_t program_table_len;
 
 bool caller_may_call(const char *caller, const char *callee);
 
+/* Is it handed the random bytes that live as long as master, to make keys from that outlive its processes? */
+bool program_has_secret(const char *program);
+
 #endif

@@ -299,13 +299,25 @@ class Instance:
             return 0
 
     def sessions(self, *programs):
-        """Processes of these programs that serve a client: neither their parents nor those that wait."""
+        """Processes of these programs that serve a client: neither their parents, which lead a process group, nor those
+        that wait."""
         return {pid for pid, name in self.processes().items()
-                if name in (programs or ("imapd", "pop3d")) and self.parent_pid(pid) not in (self.pid, 0)}
+                if name in (programs or ("imapd", "pop3d")) and self.group(pid) not in (pid, 0)}
 
-    def wait_parked(self):
-        """Until no session has a process: all are parked, or gone."""
-        wait_until(lambda: not self.sessions(), 20, "the end of all session processes")
+    @staticmethod
+    def group(pid):
+        try:
+            return os.getpgid(pid)
+        except OSError:
+            return 0
+
+    @staticmethod
+    def kill(pid, sign=signal.SIGKILL):
+        os.kill(pid, sign)
+
+    def wait_parked(self, busy=0):
+        """Until no session has a process but those that are busy: all others are parked, or gone."""
+        wait_until(lambda: len(self.sessions()) == busy, 20, "the end of session processes that have nothing to do")
 
     def session_of(self, program, sign_in):
         """The client that sign_in() gives, and the process that serves it, by what the front logs."""

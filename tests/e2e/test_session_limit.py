@@ -301,9 +301,9 @@ def test_after_a_reload_those_that_the_old_fronts_still_have_are_counted(suite, 
     suite.reload()
     late = refused_soon(suite)
     assert set(suite.pids("imapd-login")) - old, "a new front"
-    for client in clients:                      # what they had begun they may finish
+    for client in clients:
         client.end_append()
-        assert client.line().startswith("* BYE")
+        client.close()
     wait_until(lambda: not set(suite.pids("imapd-login")) & old, 20, "the end of the old fronts")
     has_place(late)
     late.close()
