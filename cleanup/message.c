@@ -414,11 +414,13 @@ void message_feed(struct message *m, struct span bytes)
 static int commit_and_publish(void *arg)
 {
     struct message *m = arg;
+    enum queue_place to = m->submit.flags & SUBMIT_HOLD ? QUEUE_HOLD : QUEUE_NEW;
+
+    if (to == QUEUE_NEW) /* where qmgr expects incomplete files */
+        queue_aim(m->writer, &m->c->dirs, to);
     int r = queue_commit(m->writer);
 
-    return r < 0 ? r
-                 : queue_publish(m->writer, &m->c->dirs,
-                                 m->submit.flags & SUBMIT_HOLD ? QUEUE_HOLD : QUEUE_NEW);
+    return r < 0 ? r : queue_publish(m->writer, &m->c->dirs, to);
 }
 
 /* The client is told that all is well */

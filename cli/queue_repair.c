@@ -86,6 +86,8 @@ static void check_name(const struct repair *rp, const char *name)
 {
     if (is_message(rp, name))
         return;
+    if (rp->place == QUEUE_NEW && !is_stale(rp, name))
+        return; /* cleanup may be writing it */
     if (renameat(rp->dirs->fd[rp->place], name, rp->dirs->fd[QUEUE_CORRUPT], name) == 0)
         log_warn("%s/%.64s: not a queue file, moved to corrupt/", queue_place_name(rp->place),
                  name);

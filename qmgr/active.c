@@ -34,7 +34,7 @@ int active_fd(struct active *a)
 {
     if (a->fd >= 0)
         return a->fd;
-    int fd = queue_open(&a->q->dirs, QUEUE_CUR, a->m->id, O_RDONLY);
+    int fd = queue_open(&a->q->dirs, message_place(a->m), a->m->id, O_RDONLY);
 
     if (fd < 0)
         return fd;
@@ -59,9 +59,10 @@ static void close_fd(struct active *a)
 
 int active_journal(struct active *a)
 {
-    if (a->journal_fd < 0)
-        a->journal_fd = queue_open(&a->q->dirs, QUEUE_CUR, a->m->id, O_RDWR);
-    return a->journal_fd;
+    if (a->journal_fd >= 0)
+        return a->journal_fd;
+    message_keep(a->q, a->m);
+    return a->journal_fd = queue_open(&a->q->dirs, message_place(a->m), a->m->id, O_RDWR);
 }
 
 /* ---- life ---- */
@@ -241,10 +242,11 @@ static int active_read(struct active *a)
     }
     active_free(a);
     if (r == -EBADMSG) {
-        message_corrupt(q, m->id, str_cstr(&why));
+        message_corrupt(q, message_place(m), m->id, str_cstr(&why));
         message_drop(q, m);
     } else if (r == -ENOENT) {
-        log_warn("%s: queue file has vanished from cur/", m->id);
+        if (!m->fresh) /* else the scan of new/ was faster than its notice, and it is delivered already */
+            log_warn("%s: queue file has vanished from cur/", m->id);
         message_drop(q, m);
     } else {
         log_warn_errno(r, "%s: cannot read queue file, will try again", m->id);

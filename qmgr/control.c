@@ -45,8 +45,8 @@ static bool later(struct message *m, enum message_want want)
 
 static bool move_message(struct qmgr *q, struct message *m, enum queue_place to)
 {
-    int r = to == QUEUE_MAILDROP ? requeue_file(q, QUEUE_CUR, m->id)
-                                 : queue_move(&q->dirs, QUEUE_CUR, to, m->id);
+    int r = to == QUEUE_MAILDROP ? requeue_file(q, message_place(m), m->id)
+                                 : queue_move(&q->dirs, message_place(m), to, m->id);
 
     if (r < 0) {
         log_warn_errno(r, "%s: cannot move queue file to %s/", m->id, queue_place_name(to));
@@ -60,7 +60,7 @@ static bool delete_message(struct qmgr *q, struct message *m)
 {
     if (m->state == QUEUE_STATE_ACTIVE)
         return later(m, WANT_DELETE);
-    int r = queue_unlink(&q->dirs, QUEUE_CUR, m->id);
+    int r = queue_unlink(&q->dirs, message_place(m), m->id);
 
     if (r < 0) {
         log_warn_errno(r, "%s: cannot remove queue file", m->id);
@@ -94,7 +94,8 @@ static bool expire_file(struct qmgr *q, enum queue_place place, const char *id)
 
 static bool expire_message(struct qmgr *q, struct message *m)
 {
-    if (!expire_file(q, QUEUE_CUR, m->id))
+    message_keep(q, m);
+    if (!expire_file(q, message_place(m), m->id))
         return false;
     if (message_active(m))
         m->active->env.expire = true;
@@ -267,12 +268,12 @@ static uint32_t flush_all(struct qmgr *q)
     return count;
 }
 
-static bool file_waits_for(const struct qmgr *q, const char *id, struct span site)
+static bool file_waits_for(const struct qmgr *q, const struct message *m, struct span site)
 {
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
-    _cleanup_close_ int fd = queue_open(&q->dirs, QUEUE_CUR, id, O_RDONLY);
+    _cleanup_close_ int fd = queue_open(&q->dirs, message_place(m), m->id, O_RDONLY);
 
-    if (fd < 0 || queue_read(fd, id, &queue_default_limits, &e, NULL) < 0)
+    if (fd < 0 || queue_read(fd, m->id, &queue_default_limits, &e, NULL) < 0)
         return false;
     for (size_t i = 0; i < e.n_rcpts; i++)
         if (digest_is_listed(&e.rcpts[i]) &&
@@ -291,7 +292,7 @@ static bool waits_for_site(const struct qmgr *q, const struct message *m,
     enum digest_answer answer =
         m->digest ? digest_concerns(&q->digests, m->digest, site) : DIGEST_PERHAPS;
 
-    return answer == DIGEST_YES || (answer == DIGEST_PERHAPS && file_waits_for(q, m->id, site));
+    return answer == DIGEST_YES || (answer == DIGEST_PERHAPS && file_waits_for(q, m, site));
 }
 
 static uint32_t perform(struct qmgr *q, const struct queue_command *cmd)

@@ -116,7 +116,7 @@ static void send_digest(struct listing *l, const struct message *m)
 
     digest_open(&l->q->digests, m->digest, &v, &l->address);
     if (v.partial) {
-        send_file(l, QUEUE_CUR, m->state, m->id);
+        send_file(l, message_place(m), m->state, m->id);
         return;
     }
     listing_put_message(&l->batch, &(struct listed_message){
@@ -176,7 +176,7 @@ static void send_noted(struct listing *l, uint32_t state)
         if (m->digest && state != QUEUE_STATE_ACTIVE)
             send_digest(l, m);
         else
-            send_file(l, QUEUE_CUR, state, l->ids[i]);
+            send_file(l, message_place(m), state, l->ids[i]);
     }
     l->n_ids = 0;
 }

@@ -2,7 +2,7 @@
 /*
  * main.c - qmgr, the queue manager: decides which message goes where, and when
  *
- * Owns cur/. It parses queue files that cleanup wrote and messages of delivery agents; nothing from a network.
+ * Owns cur/, and what it has taken notice of in new/. It parses queue files that cleanup wrote and messages of delivery agents; nothing from a network.
  * Memory holds an index of all messages and the envelopes of those in delivery; all else is in
  * the queue files, so that it can be killed at any moment.
  *
@@ -29,6 +29,7 @@
 #include "qmgr/authorize.h"
 #include "qmgr/clock.h"
 #include "qmgr/limits.h"
+#include "qmgr/message.h"
 #include "qmgr/qmgr.h"
 #include "qmgr/remove.h"
 #include "qmgr/scan.h"
@@ -151,6 +152,7 @@ static void stop(struct server *sv)
     q->stopping = true;
     remove_all_now(q);
     LIST_FOREACH(a, &q->actives, struct active, link) {
+        message_keep(q, a->m); /* our successor takes what is in new/ */
         if (a->fd >= 0 && flock(a->fd, LOCK_EX | LOCK_NB) < 0)
             log_warn_errno(-errno, "%s: cannot lock; it may be delivered twice", a->m->id);
         active_recall(a);

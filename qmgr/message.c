@@ -53,8 +53,27 @@ void message_drop(struct qmgr *q, struct message *m)
     free(m);
 }
 
+enum queue_place message_place(const struct message *m)
+{
+    return m->fresh ? QUEUE_NEW : QUEUE_CUR;
+}
+
+int message_keep(struct qmgr *q, struct message *m)
+{
+    if (!m->fresh || (message_active(m) && m->active->removing)) /* not from below the thread that unlinks it */
+        return 0;
+    int r = queue_move(&q->dirs, QUEUE_NEW, QUEUE_CUR, m->id);
+
+    if (r == 0)
+        m->fresh = false;
+    else if (r != -ENOENT)
+        log_warn_errno(r, "%s: cannot move from new/ to cur/", m->id);
+    return r;
+}
+
 static void make_incoming(struct qmgr *q, struct message *m, struct list *before)
 {
+    message_keep(q, m);
     detach(q, m);
     m->state = QUEUE_STATE_INCOMING;
     list_init(&m->link);
@@ -75,6 +94,7 @@ void message_park(struct qmgr *q, struct message *m, struct list *where)
 
 void message_defer(struct qmgr *q, struct message *m, int64_t due)
 {
+    message_keep(q, m);
     detach(q, m);
     m->state = QUEUE_STATE_DEFERRED;
     m->retry = (struct heap_node){ 0 };
@@ -103,9 +123,9 @@ struct message *message_next(struct qmgr *q, int64_t now_ms)
     return m;
 }
 
-void message_corrupt(struct qmgr *q, const char *id, const char *why)
+void message_corrupt(struct qmgr *q, enum queue_place place, const char *id, const char *why)
 {
-    int r = queue_move(&q->dirs, QUEUE_CUR, QUEUE_CORRUPT, id);
+    int r = queue_move(&q->dirs, place, QUEUE_CORRUPT, id);
 
     if (r < 0 && r != -ENOENT)
         log_warn_errno(r, "%s: cannot move unreadable queue file (%s) to corrupt/", id, why);
@@ -115,20 +135,15 @@ void message_corrupt(struct qmgr *q, const char *id, const char *why)
 
 void message_accept(struct qmgr *q, const char *id)
 {
-    if (message_find(q, span_of(id)))
+    if (q->stopping || message_find(q, span_of(id)))
         return;
-    int r = queue_move(&q->dirs, QUEUE_NEW, QUEUE_CUR, id);
-
-    if (r == -ENOENT)
-        return; /* the scan of new/ was faster, and it is delivered already */
-    if (r < 0) {
-        log_warn_errno(r, "%s: cannot move from new/ to cur/, will try again", id);
-        return;
-    }
     struct message *m = message_new(q, id);
 
+    m->fresh = true;
     if (q->n_active < q->active_max && list_empty(&q->incoming))
         active_start(q, m);
+    else if (message_keep(q, m) == -ENOENT)
+        message_drop(q, m); /* the scan of new/ was faster, and it is delivered already */
     else
         message_enqueue(q, m);
 }

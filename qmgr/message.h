@@ -27,12 +27,18 @@ void message_defer(struct qmgr *q, struct message *m, int64_t due);
 /* The message that shall become active now, taken out of its list; NULL if none is due or all places are taken. */
 struct message *message_next(struct qmgr *q, int64_t now_ms);
 
+/* Where its file is. */
+enum queue_place message_place(const struct message *m);
+
+/* It is not delivered at once: move it from new/ to cur/. 0 (also if it is there, or about to be removed), or -errno: it
+ * is still in new/. */
+int message_keep(struct qmgr *q, struct message *m);
+
 /* A file that cannot be read as a queue file: out of the way, with one line in the log. */
-void message_corrupt(struct qmgr *q, const char *id, const char *why);
+void message_corrupt(struct qmgr *q, enum queue_place place, const char *id, const char *why);
 
 /*
- * A message was accepted into new/: move it to cur/ and deliver it. Harmless when it is known
- * already. MAY_WAIT.
+ * A message was accepted into new/: deliver it. Harmless when it is known already, or gone. MAY_WAIT.
  */
 MAY_WAIT void message_accept(struct qmgr *q, const char *id);
 

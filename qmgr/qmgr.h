@@ -9,7 +9,10 @@
  *                              ^                               |
  *                              +-- due ----- [ deferred ] <----+
  *
- * An index record (struct message) exists for each file in cur/. With what listings show (digest.h) and its
+ * A message that becomes active at once, and is delivered, never leaves new/, which saves a rename; one that must
+ * wait for anything, or gets a journal, is moved to cur/ first (message_keep).
+ *
+ * An index record (struct message) exists for each file in cur/, and each in new/ that is at its first attempt. With what listings show (digest.h) and its
  * place among the retries it costs some 170 bytes, so that a million deferred messages take 170 MB. Envelope,
  * routes and jobs (struct active) are read when a message becomes active and dropped when it is deferred or
  * parked. Files in hold/ are not in memory at all.
@@ -78,6 +81,7 @@ struct message {
     uint8_t want;           /* enum message_want */
     uint8_t faults;         /* attempts in a row that failed by a fault of our own */
     bool inherited : 1;     /* was in cur/ at start: a predecessor may still be delivering it */
+    bool fresh : 1;         /* at its first attempt: the file is in new/ */
     bool flushed : 1;       /* an operator wants it tried now, defer_transports or not */
     char id[];
 };

@@ -10,7 +10,7 @@
  * While a file waits for that it looks like one that must still be delivered, so a qmgr that is killed would leave
  * duplicates behind: hundreds on a machine whose disk is slow. Therefore the id of each settled message
  * is first appended to cur/.settled, one write; a SIGKILL does not undo it. The next qmgr removes
- * what stands there before it reads cur/. Ids are never used again, so an entry that is left over does no harm.
+ * what stands there before it reads new/ and cur/. Ids are never used again, so an entry that is left over does no harm.
  *
  * Runs in: qmgr. Logs "ID: removed".
  */
@@ -35,6 +35,7 @@ struct batch {
     size_t n;
     struct removal {
         struct active *a;
+        enum queue_place place;
         int fd, result;
     } items[BATCH_MAX];
 };
@@ -66,7 +67,8 @@ static size_t remove_listed(const struct queue_dirs *dirs, struct span lines)
     for (ptrdiff_t end; (end = span_chr(lines, '\n')) >= 0; lines = span_from(lines, (size_t)end + 1)) {
         _cleanup_free_ char *id = mem_dup_span(span_first(lines, (size_t)end));
 
-        n += queue_id_valid(span_of(id)) && queue_unlink(dirs, QUEUE_CUR, id) == 0;
+        n += queue_id_valid(span_of(id)) &&
+             (queue_unlink(dirs, QUEUE_NEW, id) == 0 || queue_unlink(dirs, QUEUE_CUR, id) == 0);
     }
     return n;
 }
@@ -125,7 +127,7 @@ static int unlink_batch(void *arg)
     for (size_t i = 0; i < b->n; i++) {
         struct removal *item = &b->items[i];
 
-        item->result = queue_unlink(&b->q->dirs, QUEUE_CUR, item->a->m->id);
+        item->result = queue_unlink(&b->q->dirs, item->place, item->a->m->id);
         if (item->fd >= 0)
             close(item->fd);
     }
@@ -140,7 +142,8 @@ static void take_batch(struct qmgr *q, struct batch *b)
         struct active *a = LIST_FIRST(&q->removals, struct active, removal);
 
         list_remove(&a->removal);
-        b->items[b->n++] = (struct removal){ .a = a, .fd = active_take_fd(a) };
+        b->items[b->n++] = (struct removal){ .a = a, .place = message_place(a->m),
+                                              .fd = active_take_fd(a) };
     }
 }
 
@@ -192,5 +195,5 @@ void remove_all_now(struct qmgr *q)
 
     LIST_FOREACH(a, &q->actives, struct active, link)
         if (a->removing)
-            queue_unlink(&q->dirs, QUEUE_CUR, a->m->id); /* removed() tells when that fails */
+            queue_unlink(&q->dirs, message_place(a->m), a->m->id); /* removed() tells when that fails */
 }

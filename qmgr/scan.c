@@ -5,6 +5,9 @@
  * A file in tmp/ that is complete may have been answered with 250 before a power cut undid its rename: it is
  * published. But not while it is young, since a living cleanup may be about to rename it itself.
  *
+ * Small messages are written in new/ itself, so a file there without a notice may be incomplete: what is complete is
+ * taken, at any age, since whoever wrote it has nothing to do to it but the flush.
+ *
  * Runs in: qmgr.
  */
 #include "qmgr/scan.h"
@@ -21,6 +24,7 @@
 
 #define TMP_SETTLED_S   60    /* a complete file this old has no cleanup that will rename it */
 #define TMP_ABANDONED_S 86400
+#define WRITTEN_IN_NEW  (1 << 20) /* bytes: what is larger was renamed from tmp/, and is complete */
 #define FILES_PER_TURN  64    /* files read by a helper thread, then taken over in one go */
 #define SCAN_WORKERS    4     /* a disk that seeks wants several requests at once */
 
@@ -65,6 +69,12 @@ static void publish(struct qmgr *q, const char *id)
         log_warn_errno(r, "%s: cannot move from tmp/ to new/", id);
 }
 
+static void remove_abandoned(struct qmgr *q, enum queue_place place, const char *id, int64_t age)
+{
+    if (age > TMP_ABANDONED_S && queue_unlink(&q->dirs, place, id) == 0)
+        log_info("%s: incomplete message in %s/ removed, older than a day", id, queue_place_name(place));
+}
+
 static void look_at_tmp(struct qmgr *q, const char *id)
 {
     _cleanup_close_ int fd = queue_open(&q->dirs, QUEUE_TMP, id, O_RDONLY);
@@ -78,8 +88,8 @@ static void look_at_tmp(struct qmgr *q, const char *id)
         return;
     if (queue_verify(fd) == 0)
         publish(q, id);
-    else if (age > TMP_ABANDONED_S && queue_unlink(&q->dirs, QUEUE_TMP, id) == 0)
-        log_info("%s: incomplete message in tmp/ removed, older than a day", id);
+    else
+        remove_abandoned(q, QUEUE_TMP, id, age);
 }
 
 static void scan_tmp(struct qmgr *q)
@@ -91,6 +101,35 @@ static void scan_tmp(struct qmgr *q)
         look_at_tmp(q, ids.items[i]);
 }
 
+/* One with a header and other content than that says has been written, and damaged since then: it is kept. */
+static void look_at_incomplete(struct qmgr *q, const char *id, int fd, int64_t age)
+{
+    _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
+
+    if (age < TMP_SETTLED_S)
+        return;
+    if (queue_read(fd, id, &queue_default_limits, &e, NULL) == 0)
+        message_corrupt(q, QUEUE_NEW, id, "sum of the content is wrong");
+    else
+        remove_abandoned(q, QUEUE_NEW, id, age);
+}
+
+static void look_at_new(struct qmgr *q, const char *id)
+{
+    struct stat st;
+
+    if (message_find(q, span_of(id)))
+        return;
+    _cleanup_close_ int fd = queue_open(&q->dirs, QUEUE_NEW, id, O_RDONLY);
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return;
+    if (st.st_size > WRITTEN_IN_NEW || queue_verify(fd) == 0)
+        message_accept(q, id);
+    else
+        look_at_incomplete(q, id, fd, clock_real() - st.st_mtim.tv_sec);
+}
+
 void scan_new(struct qmgr *q)
 {
     _cleanup_(ids_done) struct found_ids ids = { 0 };
@@ -98,7 +137,7 @@ void scan_new(struct qmgr *q)
     scan_tmp(q);
     ids_read(q, QUEUE_NEW, &ids);
     for (size_t i = 0; i < ids.len && !q->stopping; i++)
-        message_accept(q, ids.items[i]);
+        look_at_new(q, ids.items[i]);
 }
 
 /* ---- cur/: at start there may be a million files, and new mail does not wait for them ---- */
@@ -158,7 +197,7 @@ static void adopt(struct qmgr *q, struct found *f)
     if (f->result == -ENOENT || message_find(q, span_of(f->id)) || !is_there(q, f->id))
         return;
     if (f->result == -EBADMSG) {
-        message_corrupt(q, f->id, str_cstr(&f->why));
+        message_corrupt(q, QUEUE_CUR, f->id, str_cstr(&f->why));
         return;
     }
     struct message *m = message_new(q, f->id);

@@ -8,8 +8,8 @@
 #include "qmgr/qmgr.h"
 
 /*
- * Publish complete files of tmp/, remove incomplete ones older than a day, accept all of new/. At start,
- * and from time to time for messages whose cleanup died between rename and notice.
+ * Publish complete files of tmp/, accept complete ones of new/, remove incomplete ones older than a day. At start,
+ * and from time to time for messages whose cleanup died before its notice.
  */
 MAY_WAIT void scan_new(struct qmgr *q);
 

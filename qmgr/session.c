@@ -94,7 +94,7 @@ void qmgr_session(struct server *sv, struct stream *client, const struct peer *p
 
     while (r == 0 && ipc_wait_request(rq.c, &type) == 0)
         r = serve(&rq, type);
-    /* A cleanup may have been killed between a rename into new/ and the notice. */
+    /* A cleanup may have been killed before its notice of a file in new/. */
     if (rq.superuser && !rq.q->stopping)
         scan_new(rq.q);
     if (r == -EPROTO)

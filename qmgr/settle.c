@@ -344,8 +344,8 @@ static void move_away(struct active *a, enum queue_place to)
 {
     struct qmgr *q = a->q;
     struct message *m = a->m;
-    int r = to == QUEUE_MAILDROP ? requeue_file(q, QUEUE_CUR, m->id)
-                                 : queue_move(&q->dirs, QUEUE_CUR, to, m->id);
+    int r = to == QUEUE_MAILDROP ? requeue_file(q, message_place(m), m->id)
+                                 : queue_move(&q->dirs, message_place(m), to, m->id);
 
     active_free(a);
     if (r == 0) {

@@ -141,7 +141,7 @@ static void count_digest(struct summary *s, const struct message *m)
 static void count_file(struct summary *s, const struct message *m)
 {
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
-    _cleanup_close_ int fd = queue_open(&s->q->dirs, QUEUE_CUR, m->id, O_RDONLY);
+    _cleanup_close_ int fd = queue_open(&s->q->dirs, message_place(m), m->id, O_RDONLY);
 
     if (fd < 0 || queue_read(fd, m->id, &queue_default_limits, &e, NULL) < 0)
         return;

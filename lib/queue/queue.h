@@ -107,10 +107,13 @@ int queue_create(const struct queue_dirs *d, enum queue_place place, const struc
 /* Append content; buffered so that a small message costs one write. 0 or -errno, which then stays. */
 int queue_write(struct queue_writer *w, struct span bytes);
 uint64_t queue_written(const struct queue_writer *w);
+/* A file that does not exist yet shall be made in `to` at once: no rename is needed later. Others may then see it
+ * before it is complete. */
+void queue_aim(struct queue_writer *w, const struct queue_dirs *d, enum queue_place to);
 /* Write what is left and the header, flush to disk, close. Not yet renamed. It blocks, so call it by
  * offload(), and queue_publish() in the same call: they touch only *w and descriptors. 0 or -errno. */
 int queue_commit(struct queue_writer *w);
-/* Rename from its place to `to`. 0: the writer is freed. Else it is still the caller's to abort. */
+/* Rename from its place to `to`, unless it is there. 0: the writer is freed. Else it is still the caller's to abort. */
 int queue_publish(struct queue_writer *w, const struct queue_dirs *d, enum queue_place to);
 /* Give up: unlink and free. NULL is allowed. */
 void queue_abort(struct queue_writer *w);
@@ -148,7 +151,7 @@ int queue_open(const struct queue_dirs *d, enum queue_place place, const char *i
 int queue_read(int fd, const char *id, const struct queue_limits *l, struct queue_envelope *ret, struct str *err);
 
 /*
- * Compare the content with the sum in the header. 0, -EBADMSG, or -errno. For a file found in tmp/ after a
+ * Compare the content with the sum in the header. 0, -EBADMSG, or -errno. For a file found in tmp/ or new/ after a
  * crash: it may have a header and still have holes, if the power failed before its flush had ended.
  */
 int queue_verify(int fd);

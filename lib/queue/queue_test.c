@@ -291,6 +291,36 @@ static void test_an_aborted_message_leaves_no_file(void **state)
     }
 }
 
+static void test_a_file_that_is_aimed_before_its_first_write_is_made_there(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_free_ char *content = mem_calloc(100000, 1);
+    static const struct {
+        const char *id;
+        size_t len;
+        enum queue_place made_in;
+    } cases[] = {
+        {"SMALL", 4096,   QUEUE_NEW},
+        {"LARGE", 100000, QUEUE_TMP}, /* more than the buffer: it exists already */
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct queue_envelope e = sample(cases[i].id);
+        struct queue_writer *w = NULL;
+
+        assert_int_equal(queue_create(&f->dirs, QUEUE_TMP, &e, &w), 0);
+        assert_int_equal(queue_write(w, span_make(content, cases[i].len)), 0);
+        queue_aim(w, &f->dirs, QUEUE_NEW);
+        assert_int_equal(queue_commit(w), 0);
+        assert_int_equal(faccessat(f->dirs.fd[cases[i].made_in], cases[i].id, F_OK, 0), 0);
+        assert_int_equal(queue_publish(w, &f->dirs, QUEUE_NEW), 0);
+        assert_int_equal(faccessat(f->dirs.fd[QUEUE_TMP], cases[i].id, F_OK, 0), -1);
+        _cleanup_close_ int fd = open_message(f, cases[i].id);
+
+        assert_int_equal(queue_verify(fd), 0);
+    }
+}
+
 static void test_a_file_in_maildrop_has_its_name_only_when_it_is_whole(void **state)
 {
     struct fixture *f = *state;
@@ -622,6 +652,7 @@ int main(void)
         T(test_a_flipped_bit_in_header_or_envelope_is_noticed_and_in_content_by_verify),
         T(test_a_file_that_was_not_committed_is_not_complete),
         T(test_an_aborted_message_leaves_no_file),
+        T(test_a_file_that_is_aimed_before_its_first_write_is_made_there),
         T(test_a_file_in_maildrop_has_its_name_only_when_it_is_whole),
         T(test_what_record_def_does_not_allow_is_not_written),
         T(test_records_that_make_no_envelope_are_refused_with_a_reason),

@@ -4,9 +4,9 @@
  *
  * Bytes are gathered in one buffer. A message that fits into it goes out with
  * its header in a single write; a larger one is written in runs behind a blank
- * header, which is filled in last. Open, write, fdatasync, close, rename are all that a small
- * message costs; and since the file is made when the first byte must leave the buffer, they all
- * happen in the thread that commits: the others never wait for the disk.
+ * header, which is filled in last. Open, write, fdatasync, close are all that a small message costs, which can
+ * be made in its last place (queue_aim); and since the file is made when the first byte must leave the buffer, they
+ * all happen in the thread that commits: the others never wait for the disk.
  *
  * In maildrop/, where pickup looks at any time, a file is ".ID" until it is published.
  *
@@ -217,6 +217,12 @@ static int write_rest(struct queue_writer *w)
     return r < 0 ? r : write_at(w, span_make(header, sizeof header), 0);
 }
 
+void queue_aim(struct queue_writer *w, const struct queue_dirs *d, enum queue_place to)
+{
+    if (!w->created)
+        w->dirfd = d->fd[to];
+}
+
 int queue_commit(struct queue_writer *w)
 {
     if (w->error < 0)
@@ -235,7 +241,9 @@ int queue_publish(struct queue_writer *w, const struct queue_dirs *d, enum queue
 {
     if (w->error < 0)
         return w->error;
-    if (renameat(w->dirfd, w->name, d->fd[to], w->id) < 0)
+    bool there = w->dirfd == d->fd[to] && strcmp(w->name, w->id) == 0;
+
+    if (!there && renameat(w->dirfd, w->name, d->fd[to], w->id) < 0)
         return -errno;
     writer_free(w);
     return 0;

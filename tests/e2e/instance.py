@@ -78,6 +78,13 @@ def free_ports(n):
     return ports
 
 
+def has_content(path):
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
 def wait_until(condition, timeout=10, what="condition"):
     """Wait for a true value and return it."""
     end = time.time() + timeout * SLOW
@@ -203,9 +210,10 @@ class Instance:
                                  f"the log ends:\n{self.log()[-3000:]}") from None
 
     def queue_files(self, *places):
-        """Files in the queue directories (default: where mail waits)."""
+        """Files in the queue directories (default: where mail waits, without those that a killed cleanup has only
+        made, which wait for nothing but the broom)."""
         return [p for place in places or ("new", "cur", "maildrop")
-                for p in (self.queue_dir / place).glob("[!.]*")]
+                for p in (self.queue_dir / place).glob("[!.]*") if place != "new" or has_content(p)]
 
     # ---- life ----
 

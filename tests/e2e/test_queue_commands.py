@@ -189,6 +189,30 @@ def test_a_broken_queue_file_goes_to_corrupt_with_one_line_and_the_rest_is_deliv
     assert suite.queue_ids() == [queue_id]
 
 
+def test_of_what_lies_in_new_without_a_notice_the_complete_is_taken_and_nothing_acknowledged_is_lost(make_instance):
+    """Cleanup writes small messages in new/; when it was killed, or the power failed, they may be there in part."""
+    suite = make_instance(params=PARAMS)
+    queue_id = deferred(suite)
+    suite.stop()
+    whole = (suite.queue_dir / "cur" / queue_id).read_bytes()
+    torn = whole.replace(b"Subject: test", b"Subject: tear", 1)
+    hour, days = 3600, 2 * 86400
+    for name, content, age in (("4whole", whole, 0), ("4begun", b"", 0), ("4blank", bytes(len(whole)), hour),
+                               ("4fresh", torn, 0), ("4torn", torn, hour), ("4older", b"", days)):
+        path = suite.queue_dir / "new" / name
+        path.write_bytes(content)
+        os.utime(path, times=(time.time() - age,) * 2)
+        if AS_ROOT:
+            os.chown(path, *(getattr((suite.queue_dir / "cur").stat(), k) for k in ("st_uid", "st_gid")))
+    suite.start()
+    suite.wait_log(r"warning: 4torn: unreadable queue file: sum of the content is wrong; moved to corrupt/")
+    suite.wait_log(r"4older: incomplete message in new/ removed, older than a day")
+    wait_until((suite.queue_dir / "cur/4whole").exists, 10, "the complete message to wait for its next attempt")
+    assert set(suite.queue_ids()) == {queue_id, "4whole"}
+    assert {p.name for p in (suite.queue_dir / "new").iterdir()} == {"4begun", "4blank", "4fresh"}
+    assert [p.name for p in suite.queue_files("corrupt")] == ["4torn"]
+
+
 def test_while_the_suite_is_down_the_tools_work_on_the_directories(make_instance):
     suite = make_instance(params=PARAMS)
     first, second = deferred(suite), deferred(suite)
