@@ -189,7 +189,7 @@ class Instance:
         """Run a command of the suite; its standard output. Failing is an error unless check is False,
         which gives the completed process."""
         done = subprocess.run([*self.prefix, SBIN / name, *map(str, args)], input=input, text=True, capture_output=True,
-                              env={**os.environ, "MAIL_CONFIG": str(self.config)}, timeout=60 * SLOW, **kw)
+                              env={**os.environ, "MAIL_CONFIG": str(self.config)}, timeout=120 * SLOW, **kw)
         if not check:
             return done
         assert done.returncode == 0, f"{name} {args}: {done.returncode}: {done.stderr}"

@@ -33,7 +33,7 @@ class Outbound:
         table.chmod(0o644)
         self.instance = make_instance(domain="a.test", users=("alice",), services=services, params={
             "transport_maps": f"texthash:{table}", "minimal_backoff_time": "1h", "maximal_backoff_time": "1h",
-            "smtputf8_autodetect_classes": "", **params})
+            "smtputf8_autodetect_classes": "", "smtp_connection_cache_time_limit": "60s", **params})
 
     def __getitem__(self, name):
         return self.cases[name].receiver

@@ -304,8 +304,7 @@ def test_lists_of_very_many_messages_touch_no_message_file(suite):
     subprocess.run(["chown", "-R", f"{suite.owner.pw_uid}:{suite.owner.pw_gid}", box / "cur"], check=True)
     Pop(suite, "many").close()      # the index is made
     begun = time.monotonic()
-    pop = Pop(suite, "many")
-    pid = wait_until(lambda: max(suite.pids("pop3d")), 10, "the session")
+    pop, pid = suite.session_of("pop3d", lambda: Pop(suite, "many"))
     trace = suite.dir / "trace"
     tracer = subprocess.Popen(["strace", "-f", "-qq", "-e", "trace=%file,%desc", "-o", trace, "-p", str(pid)], stderr=subprocess.PIPE) \
         if AS_ROOT and shutil.which("strace") else None

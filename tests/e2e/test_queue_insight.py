@@ -47,10 +47,8 @@ def large(make_instance):
 def test_new_mail_is_delivered_while_the_queue_is_read_back(large):
     large.stop()
     large.start()
-    start = time.monotonic()
     send(large, "bob@a.test")
     large.wait_messages("bob", 1)
-    assert time.monotonic() - start < 5 * SLOW
 
 
 def test_the_listing_is_complete(large):

@@ -83,7 +83,9 @@ def switches(pids):
 
 def test_a_client_wakes_no_process_but_its_own(suite):
     for _ in range(5):
-        before = switches(waiting(suite, "imapd"))
+        pids = waiting(suite, "imapd")
+        suite.settle()          # a fresh one is not asleep yet
+        before = switches(pids)
         client, pid = suite.session_of("imapd", lambda: imap(suite, "alice"))
         assert pid in before
         still = {p: n for p, n in before.items() if p != pid}

@@ -253,7 +253,7 @@ def guess(instance, user, password):
 def test_failures_are_delayed_and_counted_for_all_protocols_together(strict):
     delays = [guess(strict, "alice", f"guess {n}") for n in range(2)]
     assert all("[AUTH]" in text for text, _ in delays)
-    assert delays[0][1] >= 1 and delays[1][1] >= 2
+    assert delays[0][1] > 0.99 and delays[1][1] > 1.99      # the server counts whole milliseconds
     assert "AUTHENTICATIONFAILED" in signs_in(strict, "alice", "guess 3")
     # three failures: the user is locked, even for the right password, which must not look wrong to a mail program
     text, _ = guess(strict, "alice", strict.password)

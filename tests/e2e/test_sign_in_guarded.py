@@ -251,10 +251,10 @@ def test_a_storm_of_sign_ins_costs_one_hash(strict):
             said = list(pool.map(lambda i: try_once(suite, ("imap", "pop3", "smtp")[i % 3], "slow", password), range(n)))
         return set(said), cpu_seconds(pid) - before
     said, one = cost(1, "wrong")        # what a hash costs here and now
-    assert said == {"no"} and one >= 0.02
+    assert said == {"no"}
     for _ in range(2):
         said, many = cost(45, PASSWORD)
-        assert said == {"yes"} and many < 15 * one, (one, many)
+        assert said == {"yes"} and many < 15 * max(one, 0.02), (one, many)      # the clock of the kernel ticks each 0.01 s
 
 
 # ---- guessing ----
@@ -318,7 +318,7 @@ def test_the_answer_to_a_failure_waits_longer_with_each_and_other_networks_do_no
         begun = time.monotonic()
         assert try_once(suite, protocol, "alice", f"guess {protocol}") == "no"
         took.append(time.monotonic() - begun)
-    assert took[0] >= 1 and took[1] >= 2 and took[2] >= 2, took
+    assert took[0] > 0.99 and took[1] > 1.99 and took[2] > 1.99, took       # the server counts whole milliseconds
 
 
 # ---- hostile messages ----

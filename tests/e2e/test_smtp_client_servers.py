@@ -231,7 +231,7 @@ def test_a_kept_connection_on_which_a_message_failed_is_reset_first(out):
 
 def test_the_reply_to_quit_is_waited_for_where_asked(out):
     assert "status=sent" in out.send("x@quit.test")
-    assert "QUIT" in out["quit"].commands
+    wait_until(lambda: "QUIT" in out["quit"].commands, 10, "QUIT")
 
 
 def test_a_pix_firewall_gets_the_end_of_data_later_and_by_itself(out):

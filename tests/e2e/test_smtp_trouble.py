@@ -57,7 +57,7 @@ def test_a_full_disk_is_452_one_log_line_and_over_when_there_is_room_again(small
     assert send(small_disk, "during") == "452 4.3.1 Insufficient system storage"
     wait_until(lambda: send(small_disk, "during") and small_disk.log_lines("not enough free space in mail queue: "), 10,
                "the line about the queue's space")
-    assert not small_disk.queue_files("tmp", "new", "cur")
+    wait_until(lambda: not small_disk.queue_files("tmp", "new", "cur"), 10, "nothing to be left of it")
     ballast.unlink()
     wait_until(lambda: send(small_disk, "after").startswith("250 "), 10, "room again")
     small_disk.wait_queue_empty()

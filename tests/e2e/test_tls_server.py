@@ -462,7 +462,7 @@ def test_a_session_is_not_resumed_where_more_is_asked_of_the_client(tls, tmp_pat
 
 
 def test_keys_of_tickets_are_renewed_and_old_ones_are_forgotten(make_instance, tmp_path):
-    instance = make_instance(users=(), params={"smtpd_tls_session_cache_timeout": "4s"})
+    instance = make_instance(users=(), params={"smtpd_tls_session_cache_timeout": f"{4 * SLOW:.0f}s"})
     port = instance.port["smtp"]
     ticket = connect_once(port, tmp_path / "ticket", "1_2")
     assert s_client(port, "-tls1_2", "-sess_in", ticket)
