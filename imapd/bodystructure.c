@@ -196,7 +196,7 @@ static void leave(const struct walk *w, const struct mime_part *p)
 }
 
 void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure_form form,
-                       size_t max_addresses)
+                       size_t max_addresses, struct pace *pace)
 {
     const struct walk w = { out, m, form, max_addresses };
     uint32_t i = 0;
@@ -204,6 +204,8 @@ void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure
     while (i != MIME_NONE) {
         const struct mime_part *p = &m->parts[i];
 
+        if (!pace_on(pace, 4 * p->header.len + 256))
+            return;
         enter(&w, p);
         if (p->first_child != MIME_NONE) {
             i = p->first_child;

@@ -11,6 +11,6 @@
 enum bodystructure_form { BODY_BASIC, BODY_EXTENDED };
 
 void put_bodystructure(struct str *out, const struct mime *m, enum bodystructure_form form,
-                       size_t max_addresses);
+                       size_t max_addresses, struct pace *pace);
 
 #endif

@@ -39,13 +39,13 @@ static void describe(struct span message, struct str *out)
 {
     _cleanup_(mime_done) struct mime m = MIME_INIT;
 
-    mime_parse(message, 10, 100, &m);
+    mime_parse(message, 10, 100, NULL, &m);
     str_add_str(out, "ENVELOPE ");
     put_envelope(out, m.parts[0].header, ADDRESSES_MAX);
     str_add_str(out, "\nBODYSTRUCTURE ");
-    put_bodystructure(out, &m, BODY_EXTENDED, ADDRESSES_MAX);
+    put_bodystructure(out, &m, BODY_EXTENDED, ADDRESSES_MAX, NULL);
     str_add_str(out, "\nBODY ");
-    put_bodystructure(out, &m, BODY_BASIC, ADDRESSES_MAX);
+    put_bodystructure(out, &m, BODY_BASIC, ADDRESSES_MAX, NULL);
     str_add_str(out, "\n");
 }
 

@@ -149,6 +149,7 @@ int command_run(struct imap *s, struct span command)
 {
     _cleanup_(parse_done) struct parse p;
 
+    progress_begin(s);
     parse_init(&p, command);
     p.utf8 = imap_names(s) == NAMES_UTF8;
     reply_bad(s, "Syntax error.");

@@ -6,7 +6,7 @@
  * message's file is read: not at all for flags, UIDs, dates and sizes, which
  * are in the index, and for what is kept there of the content (kept.h). A file is
  * opened once, and before the first byte of its answer is written, for an answer
- * cannot be taken back.
+ * cannot be taken back. The limit of time is one for each message: what comes between is the client's.
  *
  * Runs in: imapd (input and content are hostile).
  */
@@ -66,6 +66,7 @@ static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now
     f->seq = seq;
     if (r < 0)
         return r;
+    s->progress.part = PROGRESS_ANSWERING;
     str_reset(&f->line);
     str_addf(&f->line, "* %" PRIu32 " FETCH (", seq);
     if (s->uid && !f->has_uid) {
@@ -90,6 +91,10 @@ static int fetch_message(struct imap *s, struct fetch *f, uint32_t seq, bool now
         fetch_put_modseq(s, f, NULL, e);
     }
     str_add_str(&f->line, ")\r\n");
+    s->progress.part = PROGRESS_WORKING;
+    r = pace_error(&s->progress.pace);
+    if (r < 0) /* half an answer cannot be followed by another */
+        stream_fail(s->client, r);
     imap_write(s, str_span(&f->line));
     return stream_error(s->client);
 }
@@ -138,29 +143,41 @@ static int measure(struct imap *s, const struct seqs *seqs)
     return mailbox_measure(s->mb, seqs->items[0], seqs->items[seqs->len - 1]);
 }
 
+/* A message is done. What is in the index takes so little time that it is not asked for every time. */
+static int told(struct imap *s, const struct fetch *f, uint32_t done)
+{
+    if (f->want != 0 || f->need > FETCH_SIZE)
+        return progress_step(s, done);
+    s->progress.done = done;
+    return pace_on(&s->progress.pace, PACE_WORK / 64) ? 0 : pace_error(&s->progress.pace);
+}
+
 static int fetch_messages(struct imap *s, struct fetch *f, const struct seqs *seqs)
 {
     _cleanup_(seqs_done) struct seqs seen = SEQS_INIT;
+    s->progress.part = PROGRESS_PREPARING;
     int r = f->has_size ? measure(s, seqs) : 0;
 
     if (r == 0 && f->sets_seen && !mailbox_read_only(s->mb))
         r = mark_seen(s, seqs, &seen);
     if (r < 0)
-        return reply_errno(s, r, "Reading the mailbox");
+        return search_failed(s, r, "Reading the mailbox");
     untagged_new_keywords(s);
+    s->progress.part = PROGRESS_WORKING;
+    progress_count(s, (uint32_t)seqs->len);
     for (size_t i = 0, n = 0; i < seqs->len; i++) {
         bool now_seen = n < seen.len && seen.items[n] == seqs->items[i];
 
         n += now_seen;
+        progress_allow_time(s);
         r = fetch_message(s, f, seqs->items[i], now_seen);
-        if (r < 0 && stream_error(s->client) < 0)
-            return r;
-        if (r == -ENOENT)
-            f->expunged = true;
-        else if (r == -ENOTSUP)
+        f->expunged |= r == -ENOENT;
+        if (r == 0 || r == -ENOENT)
+            r = told(s, f, (uint32_t)i + 1);
+        if (r == -ENOTSUP)
             return reply_no(s, "[UNKNOWN-CTE] This transfer encoding is not known.");
-        else if (r < 0)
-            return reply_errno(s, r, "Reading a message");
+        if (r < 0)
+            return search_failed(s, r, "Reading a message");
     }
     if (f->expunged)
         return reply_no(s, "[EXPUNGEISSUED] Some of the messages are gone.");
@@ -187,7 +204,7 @@ int cmd_fetch(struct imap *s, struct parse *p)
     _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
     struct span arguments = p->in;
 
-    message_init(&f.message, s->mb, imap_message_limits(s));
+    imap_message_init(s, &f.message);
     if (!parse_messages(s, p, &seqs) || !fetch_parse(p, &f))
         return reply_bad(s, "Messages that exist and at most %zu items, of as many header fields, are expected.", f.max_items);
     if (f.vanished && (!s->uid || !s->qresync))

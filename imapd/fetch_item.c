@@ -101,7 +101,8 @@ static void put_body(struct imap *s, struct fetch *f, const struct fetch_item *i
     (void)e;
     message_mime(&f->message, &mime);
     str_add_str(&f->line, "BODY ");
-    put_bodystructure(&f->line, mime, BODY_BASIC, (size_t)s->params->header_address_token_limit);
+    put_bodystructure(&f->line, mime, BODY_BASIC, (size_t)s->params->header_address_token_limit,
+                      f->message.pace);
 }
 
 static void count_bytes(struct imap *s, const struct section *section, size_t n)
@@ -149,10 +150,12 @@ static void put_section(struct imap *s, struct fetch *f, const struct fetch_item
 
     (void)e;
     str_add(&f->line, str_span(&i->section.label));
-    if (section_content(&i->section, &f->message, &f->scratch, &content) <= 0)
-        str_add_str(&f->line, " NIL");
-    else
+    int r = section_content(&i->section, &f->message, &f->scratch, &content);
+
+    if (r > 0)
         put_literal(s, f, i, content);
+    else if (r == 0)
+        str_add_str(&f->line, " NIL"); /* negative: nobody waits for it, or its time is over (fetch.c) */
 }
 
 /* Without the brackets' partial: how many bytes BINARY would give (RFC 3516 section 4.3) */

@@ -27,10 +27,9 @@
 #define KEEP_MAX    (256 * 1024)
 #define NOTES_MAX   (1024 * 1024)
 
-void message_init(struct message *m, struct mailbox *mb, struct message_limits limits)
+void message_init(struct message *m, struct mailbox *mb, struct message_limits limits, struct pace *pace)
 {
-    *m =
-        (struct message){.mb = mb, .fd = -1, .data = STR_INIT, .mime = MIME_INIT, .limits = limits};
+    *m = (struct message){ .mb = mb, .fd = -1, .data = STR_INIT, .mime = MIME_INIT, .limits = limits, .pace = pace };
 }
 
 /* ---- notes in the index ---- */
@@ -102,6 +101,8 @@ static int read_piece(struct message *m, size_t size)
 {
     size_t from = m->data.len, got = 0;
 
+    if (!pace_on(m->pace, size))
+        return pace_error(m->pace);
     if (m->fd < 0) {
         m->fd = mailbox_open_message(m->mb, m->seq);
         if (m->fd < 0)
@@ -185,10 +186,10 @@ int message_mime(struct message *m, const struct mime **ret)
     if (r < 0)
         return r;
     if (!m->parsed)
-        mime_parse(all, m->limits.mime_depth, m->limits.mime_parts, &m->mime);
+        mime_parse(all, m->limits.mime_depth, m->limits.mime_parts, m->pace, &m->mime);
     m->parsed = true;
     *ret = &m->mime;
-    return 0;
+    return pace_error(m->pace);
 }
 
 /* ---- what is kept ---- */
@@ -201,12 +202,21 @@ static bool has(const struct kept *k, unsigned want)
 }
 
 /* The same for the same bytes, wherever they are copied (RFC 8474 section 5.1): half of their SHA-256 */
-static void make_email_id(struct span content, struct str *ret)
+static void make_email_id(struct span content, struct pace *pace, struct str *ret)
 {
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     unsigned char digest[EVP_MAX_MD_SIZE];
+    bool good = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
 
-    if (EVP_Digest(content.ptr, content.len, digest, NULL, EVP_sha256(), NULL) == 1)
+    while (good && content.len > 0 && pace_on(pace, PIECE)) {
+        struct span piece = span_first(content, PIECE);
+
+        good = EVP_DigestUpdate(ctx, piece.ptr, piece.len) == 1;
+        content = span_from(content, piece.len);
+    }
+    if (good && EVP_DigestFinal_ex(ctx, digest, NULL) == 1)
         str_add_hex(ret, span_make(digest, 16));
+    EVP_MD_CTX_free(ctx);
 }
 
 /* What a record is made of, before it is one */
@@ -234,7 +244,7 @@ static int make_parts(struct message *m, unsigned want, struct making *k)
     if (r < 0)
         return r;
     if (want & KEPT_STRUCTURE && !m->kept.structure.ptr)
-        put_bodystructure(&k->structure, mime, BODY_EXTENDED, m->limits.addresses);
+        put_bodystructure(&k->structure, mime, BODY_EXTENDED, m->limits.addresses, m->pace);
     else
         str_add(&k->structure, m->kept.structure);
     if (want & KEPT_PREVIEW && !m->kept.preview.ptr)
@@ -242,10 +252,10 @@ static int make_parts(struct message *m, unsigned want, struct making *k)
     else
         str_add(&k->preview, m->kept.preview);
     if (want & KEPT_EMAIL_ID && !m->kept.email_id.ptr)
-        make_email_id(str_span(&m->data), &k->email_id);
+        make_email_id(str_span(&m->data), m->pace, &k->email_id);
     else
         str_add(&k->email_id, m->kept.email_id);
-    return 0;
+    return pace_error(m->pace);
 }
 
 static int make_record(struct message *m, unsigned want)

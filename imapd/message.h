@@ -23,6 +23,7 @@ struct message {
     bool parsed;
     struct mime mime;
     struct message_limits limits;
+    struct pace *pace;      /* asked while the file is read and taken apart; NULL: nobody */
     bool looked_up;
     struct str record;      /* what `kept` points into */
     struct kept kept;
@@ -30,7 +31,7 @@ struct message {
     size_t n_notes, cap_notes, notes_bytes;
 };
 
-void message_init(struct message *m, struct mailbox *mb, struct message_limits limits);
+void message_init(struct message *m, struct mailbox *mb, struct message_limits limits, struct pace *pace);
 void message_done(struct message *m);   /* also writes down what was found out */
 
 /* Go to another message; memory is kept for it unless the last one was large. Nothing is read. */
@@ -38,7 +39,7 @@ void message_open(struct message *m, uint32_t seq);
 
 /*
  * What is kept in the index; only if it is not there it is made from the file. Valid until the next
- * message_open(). 0; -ENOENT: expunged meanwhile; -errno.
+ * message_open(). 0; -ENOENT: expunged meanwhile; -errno; or why the pace has stopped, as with all that follow.
  */
 enum message_want {
     KEPT_HEADER = 1 << 0,       /* envelope and header */

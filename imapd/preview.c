@@ -134,9 +134,9 @@ static void decode(const struct mime_part *p, struct str *ret)
     _cleanup_(str_free) struct str bytes = STR_INIT, charset = STR_INIT;
     struct span params = p->content_type, type, subtype;
 
-    mime_decode(span_first(p->body, PART_MAX), mime_encoding(p), &bytes);
+    mime_decode(span_first(p->body, PART_MAX), mime_encoding(p), NULL, &bytes);
     if (params.len > 0 && mime_type(&params, &type, &subtype) && mime_param_find(params, "charset", &charset) &&
-        !charset_is_ours(str_span(&charset)) && charset_convert(str_span(&bytes), str_span(&charset), ret))
+        !charset_is_ours(str_span(&charset)) && charset_convert(str_span(&bytes), str_span(&charset), NULL, ret))
         return;
     str_add(ret, str_span(&bytes));
 }

@@ -14,7 +14,7 @@ static void preview(const char *message, struct str *ret)
 {
     _cleanup_(mime_done) struct mime m = MIME_INIT;
 
-    mime_parse(span_of(message), 10, 10, &m);
+    mime_parse(span_of(message), 10, 10, NULL, &m);
     preview_make(&m, ret);
     str_cstr(ret);
 }

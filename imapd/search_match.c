@@ -33,6 +33,7 @@ struct question {
     struct span header;
     const struct mime *mime;
     struct span email_id;
+    struct pace *pace;
 };
 
 static enum answer yes_if(bool b)
@@ -115,7 +116,7 @@ static enum answer header_matches(const struct question *qu, const struct search
 {
     if (qu->round < (kept_field(n->field) ? ROUND_KEPT : ROUND_HEADER))
         return UNKNOWN;
-    return yes_if(search_header(qu->header, n->field, n->text));
+    return yes_if(search_header(qu->header, n->field, n->text, qu->pace));
 }
 
 static enum answer body_matches(const struct question *qu, const struct search_node *n)
@@ -123,13 +124,13 @@ static enum answer body_matches(const struct question *qu, const struct search_n
     if (n->text.len == 0)
         return YES;
     if (n->kind == SEARCH_TEXT && qu->round == ROUND_HEADER &&
-        search_header(qu->header, SPAN_NULL, n->text))
+        search_header(qu->header, SPAN_NULL, n->text, qu->pace))
         return YES;
     if (qu->round < ROUND_ALL)
         return UNKNOWN;
-    if (n->kind == SEARCH_TEXT && search_header(qu->header, SPAN_NULL, n->text))
+    if (n->kind == SEARCH_TEXT && search_header(qu->header, SPAN_NULL, n->text, qu->pace))
         return YES;
-    return yes_if(search_body(qu->mime, n->text));
+    return yes_if(search_body(qu->mime, n->text, qu->pace));
 }
 
 /* A key that holds no others. */
@@ -215,15 +216,47 @@ static enum answer ask(const struct question *qu, uint32_t node)
     return n->negate ? opposite(a) : a;
 }
 
+/* What can be said of a round's answer: 1, 0, or -EAGAIN: another round; or why the search was stopped */
+static int outcome(const struct question *qu, enum answer a)
+{
+    if (pace_error(qu->pace) < 0)
+        return pace_error(qu->pace);
+    return a == UNKNOWN ? -EAGAIN : a == YES;
+}
+
+static int match_content(struct question *qu, struct message *m)
+{
+    const struct kept *kept;
+    int r = message_header(m, &qu->header);
+
+    if (r < 0)
+        return r;
+    qu->round = ROUND_HEADER;
+    r = outcome(qu, ask(qu, 0));
+    if (r != -EAGAIN)
+        return r;
+    if (qu->q->has_email_id) {
+        r = message_kept(m, KEPT_EMAIL_ID, &kept);
+        if (r < 0)
+            return r;
+        qu->email_id = kept->email_id;
+    }
+    r = message_mime(m, &qu->mime);
+    if (r < 0)
+        return r;
+    qu->header = qu->mime->parts[0].header; /* reading on may have moved it */
+    qu->round = ROUND_ALL;
+    return outcome(qu, ask(qu, 0) == YES ? YES : NO);
+}
+
 int search_match(const struct search *q, uint32_t seq, struct message *m)
 {
-    struct question qu = { .q = q, .mb = m->mb, .seq = seq, .entry = mailbox_entry(m->mb, seq) };
-    enum answer a = ask(&qu, 0);
+    struct question qu = { .q = q, .mb = m->mb, .seq = seq, .entry = mailbox_entry(m->mb, seq), .pace = m->pace };
     const struct kept *kept;
-    int r = 0;
+    int r = outcome(&qu, ask(&qu, 0));
 
-    if (a != UNKNOWN)
-        return a == YES;
+    if (r != -EAGAIN)
+        return r;
     message_open(m, seq);
     if (q->has_kept) {
         r = message_kept(m, KEPT_HEADER, &kept);
@@ -231,27 +264,9 @@ int search_match(const struct search *q, uint32_t seq, struct message *m)
             return r;
         qu.header = kept->header;
         qu.round = ROUND_KEPT;
-        a = ask(&qu, 0);
-        if (a != UNKNOWN)
-            return a == YES;
-    }
-    r = message_header(m, &qu.header);
-    if (r < 0)
-        return r;
-    qu.round = ROUND_HEADER;
-    a = ask(&qu, 0);
-    if (a != UNKNOWN)
-        return a == YES;
-    if (q->has_email_id) {
-        r = message_kept(m, KEPT_EMAIL_ID, &kept);
-        if (r < 0)
+        r = outcome(&qu, ask(&qu, 0));
+        if (r != -EAGAIN)
             return r;
-        qu.email_id = kept->email_id;
     }
-    r = message_mime(m, &qu.mime);
-    if (r < 0)
-        return r;
-    qu.header = qu.mime->parts[0].header; /* reading on may have moved it */
-    qu.round = ROUND_ALL;
-    return ask(&qu, 0) == YES;
+    return match_content(&qu, m);
 }

@@ -206,7 +206,7 @@ static bool parse_text(struct build *b, struct span *ret)
 
     if (!parse_astring(b->p, ret))
         return false;
-    if (b->c->charset.len > 0 && charset_convert(*ret, b->c->charset, &converted))
+    if (b->c->charset.len > 0 && charset_convert(*ret, b->c->charset, NULL, &converted))
         *ret = parse_keep(b->p, &converted);
     return true;
 }

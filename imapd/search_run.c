@@ -3,7 +3,7 @@
  * search_run.c - a search program, from the command line to the messages it finds
  *
  * No transaction on the index is open while a body is read, so a long search is in
- * nobody's way; between two messages it looks after its client (progress.h).
+ * nobody's way; between two messages and within each it looks after its client (progress.h).
  *
  * Runs in: imapd (input and content are hostile).
  */
@@ -12,15 +12,15 @@
 #include <errno.h>
 
 #include "mail/charset.h"
-#include "progress.h"
 #include "reply.h"
 #include "untagged.h"
 
-struct message_limits imap_message_limits(const struct imap *s)
+void imap_message_init(struct imap *s, struct message *m)
 {
-    return (struct message_limits){ (size_t)s->params->mime_nesting_limit,
-                                    (size_t)s->params->mime_part_limit,
-                                    (size_t)s->params->header_address_token_limit };
+    const struct message_limits limits = { (size_t)s->params->mime_nesting_limit, (size_t)s->params->mime_part_limit,
+                                           (size_t)s->params->header_address_token_limit };
+
+    message_init(m, s->mb, limits, &s->progress.pace);
 }
 
 bool search_program(struct imap *s, struct parse *p, struct span charset, struct search *ret)
@@ -65,16 +65,15 @@ int search_failed(struct imap *s, int r, const char *what)
 
 static int match_all(struct imap *s, const struct search *q, struct message *m, struct seqs *ret)
 {
-    struct progress progress;
     int r = 0;
 
-    progress_start(&progress, s, mailbox_count(s->mb));
+    progress_count(s, mailbox_count(s->mb));
     for (uint32_t seq = 1; seq <= mailbox_count(s->mb) && r >= 0; seq++) {
         r = search_match(q, seq, m);
         if (r > 0)
             seqs_add(ret, seq);
         if (r >= 0 || r == -ENOENT) /* expunged meanwhile: found nothing */
-            r = progress_step(&progress, seq);
+            r = progress_step(s, seq);
     }
     return r;
 }
@@ -84,7 +83,7 @@ int search_run(struct imap *s, const struct search *q, struct seqs *ret)
     struct message m;
     int r = q->has_size ? mailbox_measure(s->mb, 1, mailbox_count(s->mb)) : 0;
 
-    message_init(&m, s->mb, imap_message_limits(s));
+    imap_message_init(s, &m);
     if (r == 0)
         r = match_all(s, q, &m, ret);
     message_done(&m);

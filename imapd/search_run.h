@@ -9,8 +9,8 @@
 #include "command.h"
 #include "search.h"
 
-/* Limits for reading a message, from the parameters. */
-struct message_limits imap_message_limits(const struct imap *s);
+/* For reading messages of the selected mailbox in this command: limits from the parameters, its pace. */
+void imap_message_init(struct imap *s, struct message *m);
 
 /* search-key *(SP search-key), in this charset (empty: UTF-8). False: answered already. */
 bool search_program(struct imap *s, struct parse *p, struct span charset, struct search *ret);

@@ -124,7 +124,7 @@ static void test_text_is_found_in_either_case(void **state)
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        if (search_contains(span_of(cases[i].in), span_of(cases[i].text)) != cases[i].want)
+        if (search_contains(span_of(cases[i].in), span_of(cases[i].text), NULL) != cases[i].want)
             fail_msg("case %zu: %s in %s", i, cases[i].text, cases[i].in);
 }
 
@@ -158,16 +158,16 @@ static void test_text_is_found_behind_its_encodings(void **state)
     _cleanup_(mime_done) struct mime m = MIME_INIT;
 
     (void)state;
-    mime_parse(span_of(MIXED), 10, 100, &m);
+    mime_parse(span_of(MIXED), 10, 100, NULL, &m);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        bool in_header = search_header(m.parts[0].header, SPAN_NULL, span_of(cases[i].text));
-        bool in_body = search_body(&m, span_of(cases[i].text));
+        bool in_header = search_header(m.parts[0].header, SPAN_NULL, span_of(cases[i].text), NULL);
+        bool in_body = search_body(&m, span_of(cases[i].text), NULL);
 
         if (in_header != cases[i].in_header || in_body != cases[i].in_body)
             fail_msg("case %zu: %s", i, cases[i].text);
     }
-    assert_true(search_header(m.parts[0].header, span_of("x-empty"), span_of("")));
-    assert_false(search_header(m.parts[0].header, span_of("x-none"), span_of("")));
+    assert_true(search_header(m.parts[0].header, span_of("x-empty"), span_of(""), NULL));
+    assert_false(search_header(m.parts[0].header, span_of("x-none"), span_of(""), NULL));
 }
 
 static void test_a_header_field_is_searched_as_it_is_read(void **state)
@@ -197,7 +197,7 @@ static void test_a_header_field_is_searched_as_it_is_read(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct span field = cases[i].field ? span_of(cases[i].field) : SPAN_NULL;
 
-        if (search_header(span_of(cases[i].header), field, span_of(cases[i].text)) != cases[i].found)
+        if (search_header(span_of(cases[i].header), field, span_of(cases[i].text), NULL) != cases[i].found)
             fail_msg("case %zu: \"%s\" for \"%s\"", i, cases[i].header, cases[i].text);
     }
 }

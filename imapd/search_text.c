@@ -15,12 +15,14 @@
 #include "mail/charset.h"
 #include "mail/header.h"
 
-static bool equals_nocase(const char *a, const char *b, size_t n)
+/* How many of n characters are the same from the front on */
+static size_t same_nocase(const char *a, const char *b, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (char_lower(a[i]) != char_lower(b[i]))
-            return false;
-    return true;
+    size_t i = 0;
+
+    while (i < n && char_lower(a[i]) == char_lower(b[i]))
+        i++;
+    return i;
 }
 
 /* The first c at or after p, in this case only; end if none */
@@ -40,21 +42,21 @@ static bool has_high(struct span text)
 }
 
 /* By i;unicode-casemap (RFC 5051): text beyond ASCII, which is rare, costs a copy of all. */
-static bool contains_form(struct span bytes, struct span text)
+static bool contains_form(struct span bytes, struct span text, struct pace *pace)
 {
     _cleanup_(str_free) struct str all = STR_INIT, part = STR_INIT;
 
-    casemap_add_mixed(&all, bytes);
-    casemap_add_mixed(&part, text);
-    return span_find(str_span(&all), str_span(&part)) >= 0;
+    casemap_add_mixed(&all, bytes, pace);
+    casemap_add_mixed(&part, text, NULL);
+    return pace_error(pace) == 0 && span_find(str_span(&all), str_span(&part)) >= 0;
 }
 
-bool search_contains(struct span bytes, struct span text)
+bool search_contains(struct span bytes, struct span text, struct pace *pace)
 {
     if (text.len == 0)
         return true;
     if (has_high(text))
-        return contains_form(bytes, text);
+        return contains_form(bytes, text, pace);
     if (text.len > bytes.len)
         return false;
 
@@ -65,9 +67,12 @@ bool search_contains(struct span bytes, struct span text)
 
     while (l < end || u < end) {
         const char **first = l < u ? &l : &u;
+        size_t same = same_nocase(*first, text.ptr, text.len);
 
-        if (equals_nocase(*first, text.ptr, text.len))
+        if (same == text.len)
             return true;
+        if (!pace_on(pace, same + 1))
+            return false;
         *first = next_char(*first + 1, end, first == &l ? low : up);
     }
     return false;
@@ -83,34 +88,34 @@ static bool is_plain(struct span value)
 }
 
 /* Text without white space is in no field if it is nowhere in the header, wherever lines are folded. */
-static bool is_nowhere(struct span header, struct span text)
+static bool is_nowhere(struct span header, struct span text, struct pace *pace)
 {
     return span_chr(text, ' ') < 0 && span_chr(text, '\t') < 0 && !has_high(text) &&
-           span_find(header, (struct span)SPAN("=?")) < 0 && !search_contains(header, text);
+           span_find(header, (struct span)SPAN("=?")) < 0 && !search_contains(header, text, pace);
 }
 
-static bool value_contains(struct span value, struct span text)
+static bool value_contains(struct span value, struct span text, struct pace *pace)
 {
     if (is_plain(value))
-        return search_contains(value, text);
+        return search_contains(value, text, pace);
 
     _cleanup_(str_free) struct str decoded = STR_INIT;
 
     header_decode(value, &decoded);
-    return search_contains(str_span(&decoded), text);
+    return search_contains(str_span(&decoded), text, pace);
 }
 
-bool search_header(struct span header, struct span field, struct span text)
+bool search_header(struct span header, struct span field, struct span text, struct pace *pace)
 {
     struct header_field f;
 
-    if (is_nowhere(header, text))
+    if (is_nowhere(header, text, pace))
         return false;
-    while (mime_field_next(&header, &f)) {
+    while (mime_field_next(&header, &f) && pace_on(pace, f.raw.len)) {
         if (field.ptr && !span_eq_nocase(f.name, field))
             continue;
-        if (text.len == 0 || value_contains(span_trim(f.value), text) ||
-            (!field.ptr && search_contains(f.raw, text)))
+        if (text.len == 0 || value_contains(span_trim(f.value), text, pace) ||
+            (!field.ptr && search_contains(f.raw, text, pace)))
             return true;
     }
     return false;
@@ -127,19 +132,19 @@ static bool foreign_charset(const struct mime_part *p, struct str *ret)
     return ret->len > 0 && !charset_is_ours(str_span(ret));
 }
 
-static bool leaf_contains(const struct mime_part *p, struct span text)
+static bool leaf_contains(const struct mime_part *p, struct span text, struct pace *pace)
 {
     _cleanup_(str_free) struct str decoded = STR_INIT, charset = STR_INIT, utf8 = STR_INIT;
     enum mime_encoding encoding = mime_encoding(p);
     struct span bytes = p->body;
 
     if (encoding == MIME_BASE64 || encoding == MIME_QUOTED_PRINTABLE) { /* an unknown one is searched as it stands */
-        mime_decode(p->body, encoding, &decoded);
+        mime_decode(p->body, encoding, pace, &decoded);
         bytes = str_span(&decoded);
     }
-    if (foreign_charset(p, &charset) && charset_convert(bytes, str_span(&charset), &utf8))
+    if (foreign_charset(p, &charset) && charset_convert(bytes, str_span(&charset), pace, &utf8))
         bytes = str_span(&utf8);
-    return search_contains(bytes, text);
+    return search_contains(bytes, text, pace);
 }
 
 /* Text, and what reports of the mail system consist of (RFC 3464, RFC 5965) */
@@ -148,15 +153,15 @@ static bool is_readable(const struct mime_part *p)
     return span_eq_nocase_str(p->type, "text") || span_eq_nocase_str(p->type, "message");
 }
 
-bool search_body(const struct mime *m, struct span text)
+bool search_body(const struct mime *m, struct span text, struct pace *pace)
 {
-    for (size_t i = 0; i < m->len; i++) {
+    for (size_t i = 0; i < m->len && pace_on(pace, m->parts[i].header.len); i++) {
         const struct mime_part *p = &m->parts[i];
         bool inner = p->parent != MIME_NONE && m->parts[p->parent].kind == MIME_MESSAGE;
 
-        if (inner && search_header(p->header, SPAN_NULL, text))
+        if (inner && search_header(p->header, SPAN_NULL, text, pace))
             return true;
-        if (p->kind == MIME_LEAF && is_readable(p) && leaf_contains(p, text))
+        if (p->kind == MIME_LEAF && is_readable(p) && leaf_contains(p, text, pace))
             return true;
     }
     return false;

@@ -202,12 +202,12 @@ static bool is_wanted(const struct section *s, struct span name)
 }
 
 /* The chosen fields as they stand, and an empty line. */
-static void collect_fields(const struct section *s, struct span header, struct str *out)
+static void collect_fields(const struct section *s, struct span header, struct pace *pace, struct str *out)
 {
     struct header_field f;
 
     str_reset(out);
-    while (mime_field_next(&header, &f))
+    while (mime_field_next(&header, &f) && pace_on(pace, f.raw.len + 4 * s->n_fields))
         if (is_wanted(s, f.name))
             str_add(out, f.raw);
     if (out->len > 0 && out->data[out->len - 1] != '\n')
@@ -217,12 +217,12 @@ static void collect_fields(const struct section *s, struct span header, struct s
 
 /* HEADER, HEADER.FIELDS, TEXT of the message that begins with `header` */
 static struct span message_text(const struct section *s, struct span header, struct span body,
-                                struct str *scratch)
+                                struct pace *pace, struct str *scratch)
 {
     switch (s->text) {
     case SECTION_FIELDS:
     case SECTION_FIELDS_NOT:
-        collect_fields(s, header, scratch);
+        collect_fields(s, header, pace, scratch);
         return str_span(scratch);
     case SECTION_TEXT:
         return body;
@@ -251,7 +251,7 @@ bool section_is_unknown(const struct section *s, const struct mime *m)
 }
 
 /* Content of a numbered part; false: none. */
-static bool part_content(const struct section *s, const struct mime *m, struct str *scratch,
+static bool part_content(const struct section *s, const struct mime *m, struct pace *pace, struct str *scratch,
                          struct span *ret)
 {
     uint32_t node = find_part(m, s->part);
@@ -265,7 +265,7 @@ static bool part_content(const struct section *s, const struct mime *m, struct s
         *ret = p->body;
         if (binary_leaf(s, m) && mime_encoding(p) != MIME_IDENTITY) {
             str_reset(scratch);
-            mime_decode(p->body, mime_encoding(p), scratch);
+            mime_decode(p->body, mime_encoding(p), pace, scratch);
             *ret = str_span(scratch);
         }
         return true;
@@ -277,7 +277,7 @@ static bool part_content(const struct section *s, const struct mime *m, struct s
     if (p->kind != MIME_MESSAGE)
         return false;
     p = &m->parts[p->first_child];
-    *ret = message_text(s, p->header, p->body, scratch);
+    *ret = message_text(s, p->header, p->body, pace, scratch);
     return true;
 }
 
@@ -288,7 +288,7 @@ static struct span cut_partial(const struct section *s, struct span content)
 
 struct span section_of_kept(const struct section *s, struct span header, struct str *scratch)
 {
-    collect_fields(s, header, scratch);
+    collect_fields(s, header, NULL, scratch);
     return cut_partial(s, str_span(scratch));
 }
 
@@ -303,15 +303,16 @@ int section_content(const struct section *s, struct message *m, struct str *scra
         r = message_mime(m, &mime);
         if (r < 0)
             return r;
-        if (!part_content(s, mime, scratch, ret))
+        if (!part_content(s, mime, m->pace, scratch, ret))
             return 0;
     } else {
         r = section_in_header(s) ? message_header(m, &all) : message_all(m, &all);
         if (r < 0)
             return r;
         header = span_first(all, m->header_len);
-        *ret = message_text(s, header, span_from(all, m->header_len), scratch);
+        *ret = message_text(s, header, span_from(all, m->header_len), m->pace, scratch);
     }
     *ret = cut_partial(s, *ret);
-    return 1;
+    r = pace_error(m->pace);
+    return r < 0 ? r : 1;
 }

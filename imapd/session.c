@@ -150,6 +150,8 @@ static int run_next(struct imap *s)
 
 static void serve(struct imap *s, int r, const char **ret_reason)
 {
+    account_watch(s->account, (struct account_watcher){ progress_watch_writing, progress_watch_reading, s });
+
     while (r == 0 && s->state != IMAP_LOGOUT)
         r = run_next(s);
     *ret_reason = end(s, r);

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "io/stream.h"
 #include "mailbox/account.h"
+#include "progress.h"
 #include "sasl/session_front.h"
 #include "seqset.h"
 
@@ -58,7 +59,8 @@ struct imap {
     struct seqset saved;            /* UIDs of the result that "$" stands for (RFC 5182) */
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 
-    struct str tag;                 /* of the command that runs */
+    struct progress progress;       /* of the command that runs */
+    struct str tag;                 /* its tag */
     struct str command;             /* one that holds literals; else it is in the stream's buffer */
     struct imap_literal literal;
     const char *reply_status;       /* "OK", "NO", "BAD": the tagged answer, sent after the ... */

@@ -18,7 +18,7 @@
 #include "session.h"
 #include "test_params.h"
 
-static const struct params params = {
+static struct params params = {
     TEST_PARAMS,
     .imap_line_limit = 1000,
     .imap_literal_limit = 100,
@@ -34,6 +34,7 @@ struct conversation {
     int server_fd, client_fd;
     struct str output;
     const char *reason;
+    uint64_t begun_ms, ended_ms;
 };
 
 static void run_server(void *arg)
@@ -47,7 +48,9 @@ static void run_server(void *arg)
 
     struct imap s = { .params = &params, .client = st, .account = account };
 
+    c->begun_ms = clock_ms();
     imap_serve(&s, span_of("in1"), &c->reason);
+    c->ended_ms = clock_ms();
     imap_done(&s);
 }
 
@@ -379,6 +382,45 @@ static void test_idle_reports_what_another_session_does(void **state)
     remove_maildir(maildir);
 }
 
+static void test_a_silent_client_is_logged_out_wherever_it_stands(void **state)
+{
+    static const struct {
+        const char *input;
+        const char *want[4];
+    } silent[] = {
+        { "", { "in1 OK", "* BYE Disconnected for inactivity.\r\n" } },
+        { "a SELECT INBOX\r\n", { "a OK", "* BYE Disconnected for inactivity.\r\n" } },
+        { "a SELECT INBOX\r\nb IDLE\r\n", { "+ idling", "* BYE Disconnected for inactivity.\r\n" } },
+        { "a NOO", { "in1 OK", "* BYE Disconnected for inactivity.\r\n" } },
+        { "a CREATE {10+}\r\nabc", { "in1 OK", "* BYE Disconnected for inactivity.\r\n" } },
+        { "a APPEND INBOX {44+}\r\nFrom", { "in1 OK", "* BYE Disconnected for inactivity.\r\n" } },
+    };
+    struct conversation c[ARRAY_LEN(silent)];
+    char *maildir = make_maildir();
+    int64_t usual = params.imap_timeout;
+
+    (void)state;
+    params.imap_timeout = 1; /* less than main.cf may say (RFC 3501 section 5.4) */
+    for (size_t i = 0; i < ARRAY_LEN(silent); i++) { /* all at once, so that it takes one second */
+        int pair[2];
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        c[i] = (struct conversation){ .maildir = maildir, .input = span_of(silent[i].input), .server_fd = pair[0],
+                                      .client_fd = pair[1], .output = STR_INIT };
+        fiber_start(run_server, &c[i]);
+        fiber_start(run_client, &c[i]);
+    }
+    assert_int_equal(loop_run(), 0);
+    params.imap_timeout = usual;
+    for (size_t i = 0; i < ARRAY_LEN(silent); i++) {
+        check(&c[i], silent[i].want);
+        assert_string_equal(c[i].reason, "Disconnected for inactivity");
+        assert_true(c[i].ended_ms - c[i].begun_ms >= 1000); /* not before its time */
+        str_free(&c[i].output);
+    }
+    remove_maildir(maildir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_a_client_may_go_at_any_byte),
         cmocka_unit_test(test_what_is_kept_is_read_from_the_index_unless_it_is_damaged),
         cmocka_unit_test(test_idle_reports_what_another_session_does),
+        cmocka_unit_test(test_a_silent_client_is_logged_out_wherever_it_stands),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,6 @@
 
 #include "base/mem.h"
 #include "command.h"
-#include "progress.h"
 #include "reply.h"
 #include "search_return.h"
 #include "search_run.h"
@@ -170,18 +169,17 @@ static int gather_one(struct sort *o, struct message *m, uint32_t seq)
 static int gather(struct imap *s, struct sort *o, const struct seqs *found)
 {
     struct message m;
-    struct progress progress;
     int r = o->of_size ? mailbox_measure(s->mb, 1, mailbox_count(s->mb)) : 0;
 
     str_reserve(&o->texts, 1); /* all of them may be empty, and still have a place */
     o->items = mem_new_n(struct item, found->len + 1);
     o->values = mem_new_n(struct value, (found->len + 1) * o->n);
-    message_init(&m, s->mb, imap_message_limits(s));
-    progress_start(&progress, s, 0);
+    imap_message_init(s, &m);
+    progress_count(s, 0);
     for (size_t i = 0; i < found->len && r == 0; i++) {
         r = gather_one(o, &m, found->items[i]);
         if (r == 0)
-            r = progress_step(&progress, (uint32_t)i + 1);
+            r = progress_step(s, (uint32_t)i + 1);
     }
     message_done(&m);
     return r;

@@ -9,7 +9,6 @@
 
 #include "base/mem.h"
 #include "command.h"
-#include "progress.h"
 #include "reply.h"
 #include "search_return.h"
 #include "search_run.h"
@@ -102,13 +101,12 @@ static void place_texts(struct threads *t)
 static int gather(struct imap *s, const struct seqs *found, struct threads *t)
 {
     struct message m;
-    struct progress progress;
     const struct kept *kept;
     int r = 0;
 
     t->mails = mem_new_n(struct thread_mail, found->len + 1);
-    message_init(&m, s->mb, imap_message_limits(s));
-    progress_start(&progress, s, 0);
+    imap_message_init(s, &m);
+    progress_count(s, 0);
     for (size_t i = 0; i < found->len && r == 0; i++) {
         uint32_t seq = found->items[i];
 
@@ -117,7 +115,7 @@ static int gather(struct imap *s, const struct seqs *found, struct threads *t)
         if (r == 0)
             add_mail(t, search_number(s, seq), kept->header, mailbox_entry(s->mb, seq));
         if (r == 0 || r == -ENOENT) /* expunged meanwhile: no member of a thread */
-            r = progress_step(&progress, (uint32_t)i + 1);
+            r = progress_step(s, (uint32_t)i + 1);
     }
     message_done(&m);
     place_texts(t);

@@ -47,7 +47,7 @@ static void session(struct server *sv, struct stream *front, const struct peer *
     s.line_limit = (size_t)sv->params->pop3_line_limit;
     s.bad_limit = (unsigned)sv->params->imap_bad_command_limit;
     s.keep_flags = sv->params->pop3_no_flag_updates;
-    stream_set_timeout(c.stream, sv->params->pop3_timeout * 1000);
+    s.timeout_ms = sv->params->pop3_timeout * 1000;
     pop3_serve(&s, str_cstr(&c.user.maildir), &why);
     log_end(&c, &s, why);
 }

@@ -59,6 +59,7 @@ struct pop3 {
     bool keep_flags;            /* pop3_no_flag_updates */
     size_t line_limit;          /* pop3_line_limit */
     unsigned bad_limit;         /* imap_bad_command_limit */
+    int64_t timeout_ms;         /* pop3_timeout; 0: none */
     struct maildrop drop;
     bool quit, failed;
     unsigned bad_commands;

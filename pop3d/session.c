@@ -83,6 +83,7 @@ void pop3_serve(struct pop3 *s, const char *maildir, const char **why)
 {
     struct span line;
 
+    stream_set_timeout(s->client, s->timeout_ms);
     *why = "Mailbox unavailable";
     if (open_maildrop(s, maildir) < 0) {
         stream_flush(s->client);

@@ -46,34 +46,50 @@ static void deliver(struct span text)
     close(fd);
 }
 
+struct server_side {
+    int fd;
+    int64_t timeout_ms;
+    const char *why;
+};
+
 static void *serve(void *arg)
 {
-    struct pop3 s = { .client = stream_new(*(int *)arg), .uidl_format = "%08Xu%08Xv", .line_limit = 512, .bad_limit = 20 };
-    const char *why;
+    struct server_side *side = arg;
+    struct pop3 s = { .client = stream_new(side->fd), .uidl_format = "%08Xu%08Xv", .line_limit = 512, .bad_limit = 20,
+                      .timeout_ms = side->timeout_ms };
 
-    pop3_serve(&s, maildir, &why);
+    pop3_serve(&s, maildir, &side->why);
     stream_free(s.client);
     pop3_done(&s);
     return NULL;
 }
 
-/* Send all of `in`, close our side, read what comes */
-static void converse(struct span in, struct str *out)
+/* Send all of `in`, then close our side, unless the server is to end what is silent; read what comes. Why it ended. */
+static const char *converse_until(struct span in, int64_t timeout_ms, struct str *out)
 {
     int pair[2];
+    struct server_side side;
     pthread_t thread;
     char buf[4096];
     ssize_t n;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     assert_int_equal(write(pair[0], in.ptr, in.len), (ssize_t)in.len);
-    shutdown(pair[0], SHUT_WR);
-    assert_int_equal(pthread_create(&thread, NULL, serve, &pair[1]), 0);
+    if (timeout_ms == 0)
+        shutdown(pair[0], SHUT_WR);
+    side = (struct server_side){ pair[1], timeout_ms, NULL };
+    assert_int_equal(pthread_create(&thread, NULL, serve, &side), 0);
     str_reset(out);
     while ((n = read(pair[0], buf, sizeof buf)) > 0)
         str_add(out, span_make(buf, (size_t)n));
     pthread_join(thread, NULL);
     close(pair[0]);
+    return side.why;
+}
+
+static void converse(struct span in, struct str *out)
+{
+    converse_until(in, 0, out);
 }
 
 static void assert_conversation(const char *in, const char *want)
@@ -251,6 +267,24 @@ static void test_a_large_message_comes_as_it_was_sent(void **state)
     assert_string_equal(out.data, want.data);
 }
 
+static void test_a_silent_client_is_logged_out_and_what_it_deleted_stays(void **state)
+{
+    static const char *const cases[][2] = {
+        { "", "" }, { "STAT\r\n", "+OK 1 6\r\n" }, { "DELE 1\r\n", "+OK Marked to be deleted.\r\n" }, { "QU", "" },
+    };
+
+    (void)state;
+    deliver((struct span)SPAN("A: b\r\n"));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _cleanup_(str_free) struct str out = STR_INIT, want = STR_INIT;
+
+        assert_string_equal(converse_until(span_of(cases[i][0]), 50, &out), "Disconnected for inactivity");
+        str_addf(&want, "+OK Logged in.\r\n%s-ERR Disconnected for inactivity.\r\n", cases[i][1]);
+        assert_string_equal(out.data, want.data);
+        assert_int_equal(count_files(), 1); /* RFC 1939 section 3: it does not enter the UPDATE state */
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -264,6 +298,7 @@ int main(void)
         TEST(test_too_many_wrong_commands_end_the_session),
         TEST(test_a_message_removed_by_another_program_is_an_error),
         TEST(test_a_large_message_comes_as_it_was_sent),
+        TEST(test_a_silent_client_is_logged_out_and_what_it_deleted_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -88,6 +88,8 @@ MAY_WAIT void stream_write(struct stream *st, struct span bytes);
 MAY_WAIT void stream_puts(struct stream *st, const char *text);
 MAY_WAIT void stream_printf(struct stream *st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 MAY_WAIT int stream_flush(struct stream *st);            /* 0 or the sticky error */
+/* What the connection takes without a wait; not under TLS, where nothing is sent. True: nothing is left. */
+bool stream_flush_now(struct stream *st);
 
 /* Send n bytes of file fd from offset; a small file, or under TLS, through the buffer (then flush), else by
  * sendfile, which makes the process ignore SIGPIPE. -EIO: the file is shorter. */

@@ -636,6 +636,39 @@ static void test_descriptors_nobody_takes_are_bounded_and_closed(void **state)
     assert_int_equal(open_fds(), before);
 }
 
+static void test_a_flush_that_must_not_wait_sends_what_there_is_room_for(void **state)
+{
+    static const struct span piece = SPAN("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
+    struct stream *a, *b;
+    size_t written = 0, got = 0;
+    struct span bytes;
+
+    (void)state;
+    new_pair(&a, &b);
+    assert_true(stream_flush_now(a)); /* nothing to do */
+    do {
+        stream_write(a, piece);
+        written += piece.len;
+    } while (stream_flush_now(a));
+    assert_int_equal(stream_error(a), 0);
+    stream_write(a, piece); /* stays behind the rest */
+    written += piece.len;
+    while (got < written) {
+        assert_int_equal(stream_peek(b, &bytes), 0);
+        for (size_t i = 0; i < bytes.len; i++)
+            assert_int_equal(bytes.ptr[i], piece.ptr[(got + i) % piece.len]);
+        got += bytes.len;
+        stream_consume(b, bytes.len);
+        stream_flush_now(a);
+    }
+    assert_true(stream_flush_now(a));
+    stream_free(b);
+    stream_write(a, piece);
+    assert_true(stream_flush_now(a) || stream_error(a) == -EPIPE);
+    assert_int_equal(stream_error(a), -EPIPE);
+    stream_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -656,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_descriptors_arrive_in_order_with_their_bytes),
         cmocka_unit_test(test_a_burst_of_descriptors_does_not_stall_the_reader),
         cmocka_unit_test(test_descriptors_nobody_takes_are_bounded_and_closed),
+        cmocka_unit_test(test_a_flush_that_must_not_wait_sends_what_there_is_room_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,25 @@ int stream_flush(struct stream *st)
     return stream_flush_flags(st, 0);
 }
 
+bool stream_flush_now(struct stream *st)
+{
+    while (!st->ssl && !st->flushing && !st->error && pending(st).len > 0) {
+        ssize_t n = raw_send(st, pending(st).ptr, pending(st).len, 0);
+
+        if (n == -EAGAIN)
+            break;
+        if (n < 0)
+            stream_set_error(st, (int)n);
+        else
+            st->out_pos += (size_t)n;
+    }
+    if (pending(st).len > 0 || st->flushing)
+        return false;
+    st->out_pos = 0;
+    str_reset(&st->out);
+    return true;
+}
+
 /* made_room - flush when much is pending */
 static void made_room(struct stream *st)
 {

@@ -14,6 +14,8 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
+#define PIECE 65536
+
 static const struct row {
     uint32_t cp;
     const char *form;
@@ -104,13 +106,30 @@ void casemap_add(struct str *ret, struct span text)
     str_add(ret, text);
 }
 
-void casemap_add_mixed(struct str *ret, struct span text)
+/* Of a long text a part that ends with a character. */
+static struct span whole_characters(struct span text)
+{
+    struct span piece = span_first(text, PIECE);
+
+    for (int i = 0; i < 3 && piece.len < text.len && piece.len > 1 && (text.ptr[piece.len] & 0xC0) == 0x80; i++)
+        piece.len--;
+    return piece;
+}
+
+void casemap_add_mixed(struct str *ret, struct span text, struct pace *pace)
 {
     str_reserve(ret, text.len);
     while (text.len > 0) {
-        add_valid(ret, &text);
-        if (text.len > 0)
-            str_add_char(ret, text.ptr[0]);
-        text = span_from(text, 1);
+        struct span piece = whole_characters(text);
+
+        if (!pace_on(pace, piece.len))
+            return;
+        text = span_from(text, piece.len);
+        while (piece.len > 0) {
+            add_valid(ret, &piece);
+            if (piece.len > 0)
+                str_add_char(ret, piece.ptr[0]);
+            piece = span_from(piece, 1);
+        }
     }
 }

@@ -5,6 +5,7 @@
 #ifndef MAIL_CASEMAP_H
 #define MAIL_CASEMAP_H
 
+#include "base/pace.h"
 #include "base/str.h"
 
 /*
@@ -14,6 +15,6 @@
  */
 void casemap_add(struct str *ret, struct span text);
 /* For searching: only the bytes that are no UTF-8 stay as they are, what is around them gets its form. */
-void casemap_add_mixed(struct str *ret, struct span text);
+void casemap_add_mixed(struct str *ret, struct span text, struct pace *pace);
 
 #endif

@@ -82,7 +82,7 @@ bool charset_known(struct span name)
 
 /* What of the text can be converted from its front on; at its end also what the converter still holds back. A part of
  * a character is left over. */
-static int convert(iconv_t cd, struct span *text, struct str *ret)
+static int convert(iconv_t cd, struct span *text, struct pace *pace, struct str *ret)
 {
     char *from = (char *)(uintptr_t)text->ptr; /* iconv's prototype; it does not write there */
     size_t left = text->len;
@@ -92,6 +92,8 @@ static int convert(iconv_t cd, struct span *text, struct str *ret)
         char chunk[512], *to = chunk;
         size_t room = sizeof chunk;
 
+        if (!pace_on(pace, sizeof chunk))
+            return pace_error(pace);
         r = left > 0 ? iconv(cd, &from, &left, &to, &room) == (size_t)-1 : 0;
         if (r == 0)
             r = iconv(cd, NULL, NULL, &to, &room) == (size_t)-1;
@@ -103,14 +105,14 @@ static int convert(iconv_t cd, struct span *text, struct str *ret)
     return r;
 }
 
-bool charset_convert(struct span text, struct span name, struct str *ret)
+bool charset_convert(struct span text, struct span name, struct pace *pace, struct str *ret)
 {
     iconv_t cd = open_charset(name);
 
     if (cd == (iconv_t)-1)
         return false;
     str_reserve(ret, text.len);
-    while (convert(cd, &text, ret) < 0 && text.len > 0) {
+    while (convert(cd, &text, pace, ret) < 0 && text.len > 0 && pace_error(pace) == 0) {
         text = span_from(text, 1);
         str_add_char(ret, '?');
     }
@@ -134,7 +136,7 @@ int charset_convert_all(struct span text, struct span name, struct str *ret)
     if (cd == (iconv_t)-1)
         return -ENOENT;
 
-    int r = convert(cd, &text, ret);
+    int r = convert(cd, &text, NULL, ret);
 
     iconv_close(cd);
     if (r == 0)

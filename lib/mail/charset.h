@@ -5,6 +5,7 @@
 #ifndef MAIL_CHARSET_H
 #define MAIL_CHARSET_H
 
+#include "base/pace.h"
 #include "base/str.h"
 
 /* Can text of this charset be converted? */
@@ -13,7 +14,7 @@ bool charset_known(struct span name);
 bool charset_is_ours(struct span name);
 
 /* Convert, '?' for what cannot be; appended. False: the charset is unknown, nothing was added. */
-bool charset_convert(struct span text, struct span name, struct str *ret);
+bool charset_convert(struct span text, struct span name, struct pace *pace, struct str *ret);
 /* The same, all or nothing. 0, -ENOENT: unknown charset, -EILSEQ: not text of that charset. */
 int charset_convert_all(struct span text, struct span name, struct str *ret);
 

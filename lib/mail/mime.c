@@ -40,15 +40,18 @@ struct scan {
     struct open_part *open; /* by depth, one more than max_depth */
     uint32_t cur;           /* innermost part that is being read */
     size_t max_depth, max_parts;
+    struct pace *pace;
 };
 
-/* The line at pos with its line end; empty at the end of the message. */
+/* The line at pos with its line end; empty at the end of the message, or when nobody waits for more. */
 static struct span line_at(const struct scan *s)
 {
     struct span rest = span_from(s->in, s->pos);
     ptrdiff_t lf = span_chr(rest, '\n');
 
-    return lf < 0 ? rest : span_first(rest, (size_t)lf + 1);
+    if (lf >= 0)
+        rest = span_first(rest, (size_t)lf + 1);
+    return pace_on(s->pace, rest.len) ? rest : SPAN_NULL;
 }
 
 static void skip_line(struct scan *s, struct span line)
@@ -80,6 +83,7 @@ static uint32_t delimited(const struct scan *s, struct span line, bool *ret_clos
     for (uint32_t i = s->cur; i != MIME_NONE; i = s->m->parts[i].parent) {
         const char *boundary = s->open[s->m->parts[i].depth].boundary;
 
+        pace_on(s->pace, 8); /* the next line looks at the answer */
         if (boundary && is_delimiter(line, boundary, ret_closing))
             return i;
     }
@@ -257,7 +261,7 @@ static void at_delimiter(struct scan *s, uint32_t multi, bool closing, struct sp
     o->boundary = NULL; /* the epilogue follows */
 }
 
-void mime_parse(struct span in, size_t max_depth, size_t max_parts, struct mime *ret)
+void mime_parse(struct span in, size_t max_depth, size_t max_parts, struct pace *pace, struct mime *ret)
 {
     max_depth = max_depth < UINT16_MAX ? max_depth : UINT16_MAX - 1;
     max_parts = max_parts < MIME_NONE ? max_parts : MIME_NONE - 1;
@@ -266,7 +270,7 @@ void mime_parse(struct span in, size_t max_depth, size_t max_parts, struct mime 
 
     _cleanup_free_ struct open_part *open = mem_new_n(struct open_part, max_depth + 1);
     struct scan s = { .m = ret, .in = in, .open = open, .cur = MIME_NONE, .max_depth = max_depth,
-                      .max_parts = max_parts };
+                      .max_parts = max_parts, .pace = pace };
 
     *ret = MIME_INIT;
     open_parts(&s);

@@ -11,6 +11,7 @@
 #ifndef MAIL_MIME_H
 #define MAIL_MIME_H
 
+#include "base/pace.h"
 #include "base/str.h"
 
 enum mime_kind {
@@ -48,12 +49,13 @@ struct mime {
  * max_depth   nodes deeper than this are not looked into: they are leaves application/octet-stream
  * max_parts   when so many nodes exist, the rest of the enclosing multipart stays in the last of
  * them
+ * pace        asked on the way; stopped, the tree is of what was read so far
  *
  * A multipart without boundary, or in which no delimiter line is found, is a leaf
  * text/plain (RFC 2045 section 5.2: what is not understood is plain text).
  * A delimiter of an outer multipart ends all inner ones that were left open.
  */
-void mime_parse(struct span message, size_t max_depth, size_t max_parts, struct mime *ret);
+void mime_parse(struct span message, size_t max_depth, size_t max_parts, struct pace *pace, struct mime *ret);
 void mime_done(struct mime *m);
 
 /* ---- fields of one part ---- */
@@ -99,6 +101,6 @@ enum mime_encoding mime_encoding(const struct mime_part *part);
 
 /* Undo a transfer encoding, leniently (RFC 2045 sections 6.7, 6.8): wrong bytes are skipped
  * (base64) or kept (quoted-printable). Appends. MIME_UNKNOWN appends nothing. */
-void mime_decode(struct span body, enum mime_encoding encoding, struct str *ret);
+void mime_decode(struct span body, enum mime_encoding encoding, struct pace *pace, struct str *ret);
 
 #endif

@@ -11,6 +11,8 @@
 #include "base/chars.h"
 #include "mail/mime.h"
 
+#define PIECE 65536
+
 /* 0-63, or 64 for a byte that is none of the alphabet */
 static unsigned base64_value(char c)
 {
@@ -23,12 +25,17 @@ static unsigned base64_value(char c)
     return c == '+' ? 62 : c == '/' ? 63 : 64;
 }
 
-static void decode_base64(struct span in, struct str *ret)
-{
-    uint32_t bits = 0;
-    unsigned n = 0;
+/* What a piece has left over for the next */
+struct base64 {
+    uint32_t bits;
+    unsigned n;
+};
 
-    str_reserve(ret, in.len / 4 * 3 + 3);
+static void decode_base64_piece(struct base64 *b, struct span in, struct str *ret)
+{
+    uint32_t bits = b->bits;
+    unsigned n = b->n;
+
     for (size_t i = 0; i < in.len; i++) {
         unsigned v = base64_value(in.ptr[i]);
 
@@ -45,6 +52,22 @@ static void decode_base64(struct span in, struct str *ret)
         str_add_char(ret, (char)(bits >> n));
         if (n == 0)
             bits = 0;
+    }
+    *b = (struct base64){ bits, n };
+}
+
+static void decode_base64(struct span in, struct pace *pace, struct str *ret)
+{
+    struct base64 state = { 0, 0 };
+
+    str_reserve(ret, in.len / 4 * 3 + 3);
+    while (in.len > 0) {
+        struct span piece = span_first(in, PIECE);
+
+        if (!pace_on(pace, piece.len))
+            return;
+        decode_base64_piece(&state, piece, ret);
+        in = span_from(in, piece.len);
     }
 }
 
@@ -71,12 +94,14 @@ static bool decode_qp_line(struct span line, struct str *ret)
     return false;
 }
 
-static void decode_quoted_printable(struct span in, struct str *ret)
+static void decode_quoted_printable(struct span in, struct pace *pace, struct str *ret)
 {
     while (in.len > 0) {
         bool ended = span_chr(in, '\n') >= 0;
         struct span line = span_cut(&in, '\n');
 
+        if (!pace_on(pace, line.len + 1))
+            return;
         if (line.len > 0 && line.ptr[line.len - 1] == '\r')
             line.len--;
         if (!decode_qp_line(line, ret) && ended)
@@ -84,17 +109,17 @@ static void decode_quoted_printable(struct span in, struct str *ret)
     }
 }
 
-void mime_decode(struct span body, enum mime_encoding encoding, struct str *ret)
+void mime_decode(struct span body, enum mime_encoding encoding, struct pace *pace, struct str *ret)
 {
     switch (encoding) {
     case MIME_IDENTITY:
         str_add(ret, body);
         return;
     case MIME_BASE64:
-        decode_base64(body, ret);
+        decode_base64(body, pace, ret);
         return;
     case MIME_QUOTED_PRINTABLE:
-        decode_quoted_printable(body, ret);
+        decode_quoted_printable(body, pace, ret);
         return;
     case MIME_UNKNOWN:
         return;

@@ -269,6 +269,11 @@ int account_open(const char *maildir, struct account **ret, struct str *err)
     return 0;
 }
 
+void account_watch(struct account *a, struct account_watcher watcher)
+{
+    a->watcher = watcher;
+}
+
 void account_close(struct account *a)
 {
     if (!a)

@@ -22,6 +22,18 @@
 struct account;
 struct mailbox;
 
+/*
+ * Who wants to know of long work on many messages. writing: `done` of `total` (0: not known); a transaction is open and
+ * others wait for its end, so this must not wait. reading: files are read; this may wait, and a negative answer ends the
+ * work with that. Either may be NULL.
+ */
+struct account_watcher {
+    void (*writing)(uint32_t done, uint32_t total, void *arg);
+    int (*reading)(void *arg);
+    void *arg;
+};
+void account_watch(struct account *a, struct account_watcher watcher);
+
 int account_open(const char *maildir, struct account **ret, struct str *err);
 void account_close(struct account *a);
 DEFINE_CLEANUP(struct account, account_close);

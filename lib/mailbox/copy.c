@@ -192,6 +192,7 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
         r = i < FLUSHES_MAX ? 0 : spool_settle(&p.items[settled++].spool);
         if (r == 0)
             r = place(&p, &p.items[i], &messages[i], &ret_uids[i]);
+        account_written(a, i + 1, n);
     }
     if (r == 0)
         r = target_commit(&p.to);
@@ -228,8 +229,10 @@ static int expunge_all(struct target *t, const struct folder *f, struct index_ma
     _cleanup_close_ int cur_fd = open(maildir_path(&path, f->path.data, "cur", NULL), O_PATH | O_DIRECTORY | O_CLOEXEC);
     int r = 0;
 
-    for (; what->done < what->n && r == 0; what->done += r == 0)
+    for (; what->done < what->n && r == 0; what->done += r == 0) {
         r = folder_expunge(&t->txn, f, cur_fd, rec, modseq, what->uids[what->done]);
+        account_written(t->account, 0, 0); /* the copies were counted */
+    }
     return r;
 }
 
@@ -449,6 +452,7 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
         r = copy_message(&c, uids[i], &ret_uids[i]);
         if (r == -ENOENT)
             r = -ESTALE; /* the message was expunged meanwhile; -ENOENT is "no such mailbox" */
+        account_written(mb->account, i + 1, n);
     }
     int room = r == 0 && !move ? quota_check(mb->account->maildir, (int64_t)c.bytes, (int64_t)n) : 1;
     if (room < 0)

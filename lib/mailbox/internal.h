@@ -15,7 +15,15 @@
 struct account {
     char *maildir;
     struct index *index;
+    struct account_watcher watcher;
 };
+
+/* Some of the work on many messages is done, within a transaction. */
+static inline void account_written(const struct account *a, size_t done, size_t total)
+{
+    if (a->watcher.writing)
+        a->watcher.writing((uint32_t)done, (uint32_t)total, a->watcher.arg);
+}
 
 /* A mailbox on disk: its directory and its key in the index. */
 struct folder {

@@ -245,6 +245,7 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
             r = store_message(&c, e, &old, &s);
         else if (r == 0 && modified)
             modified(seqs[i], arg);
+        account_written(mb->account, i + 1, n);
     }
     if (r == 0) {
         r = change_commit(&c, true);
@@ -372,13 +373,12 @@ int mailbox_expunge(struct mailbox *mb, const uint32_t *uids, size_t n)
     _cleanup_(change_done) struct change c;
     int r = change_begin(mb, &c);
 
-    if (uids) {
-        for (size_t i = 0; i < n && r == 0; i++)
-            r = expunge_uid(&c, uids[i]);
-    } else {
-        for (uint32_t i = 0; i < mb->len && r == 0; i++)
-            if (mb->entries[i].flags & MAIL_DELETED)
-                r = expunge_uid(&c, mb->entries[i].uid);
+    if (!uids)
+        n = mb->len;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (uids || mb->entries[i].flags & MAIL_DELETED)
+            r = expunge_uid(&c, uids ? uids[i] : mb->entries[i].uid);
+        account_written(mb->account, i + 1, n);
     }
     if (r == 0)
         r = change_commit(&c, true);
@@ -449,6 +449,7 @@ static int keep_sizes(struct mailbox *mb, uint32_t first, uint32_t last)
 
 int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last)
 {
+    const struct account_watcher *w = &mb->account->watcher;
     bool measured = false;
 
     if (last > mb->len)
@@ -462,6 +463,9 @@ int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last)
         if (r < 0 && r != -ENOENT)
             return r;
         measured = true;
+        r = w->reading ? w->reading(w->arg) : 0;
+        if (r < 0)
+            return r;
     }
     return measured ? account_check(mb->account, keep_sizes(mb, first, last)) : 0;
 }

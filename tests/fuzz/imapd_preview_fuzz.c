@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     _cleanup_(mime_done) struct mime m = MIME_INIT;
     _cleanup_(str_free) struct str text = STR_INIT;
 
-    mime_parse(span_make(data, size), 10, 100, &m);
+    mime_parse(span_make(data, size), 10, 100, NULL, &m);
     preview_make(&m, &text);
     assert(text.len <= 800 && utf8_valid(str_span(&text)));
     return 0;

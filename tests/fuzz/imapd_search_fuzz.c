@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     parse_init(&p, program);
     parse_search(&p, &(struct search_context){ .max_depth = 20, .max_keys = 100 }, &q);
-    mime_parse(in, 10, 100, &m);
-    search_header(m.parts[0].header, SPAN_NULL, span_first(program, 5));
-    search_body(&m, span_first(program, 5));
+    mime_parse(in, 10, 100, NULL, &m);
+    search_header(m.parts[0].header, SPAN_NULL, span_first(program, 5), NULL);
+    search_body(&m, span_first(program, 5), NULL);
     return 0;
 }

@@ -39,11 +39,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     _cleanup_(mime_done) struct mime m = MIME_INIT;
     _cleanup_(str_free) struct str out = STR_INIT;
 
-    mime_parse(span_make(data, size), 10, 100, &m);
-    put_bodystructure(&out, &m, BODY_EXTENDED, 20);
+    mime_parse(span_make(data, size), 10, 100, NULL, &m);
+    put_bodystructure(&out, &m, BODY_EXTENDED, 20, NULL);
     assert(parenthesized_len(str_span(&out)) == out.len);
     str_reset(&out);
-    put_bodystructure(&out, &m, BODY_BASIC, 20);
+    put_bodystructure(&out, &m, BODY_BASIC, 20, NULL);
     assert(parenthesized_len(str_span(&out)) == out.len);
     str_reset(&out);
     put_envelope(&out, m.parts[0].header, 20);

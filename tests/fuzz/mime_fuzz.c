@@ -21,7 +21,7 @@ static void check_part(const struct mime *m, uint32_t i, struct span in)
     assert((p->kind == MIME_LEAF) == (p->first_child == MIME_NONE));
     assert(p->first_child == MIME_NONE || m->parts[p->first_child].parent == i);
     assert(p->next == MIME_NONE || (p->next > i && m->parts[p->next].parent == p->parent));
-    mime_decode(p->body, mime_encoding(p), &decoded);
+    mime_decode(p->body, mime_encoding(p), NULL, &decoded);
     if (params.len > 0 && mime_type(&params, &type, &subtype))
         while (mime_param(&params, &name, &value))
             assert(name.len > 0);
@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     _cleanup_(mime_done) struct mime m = MIME_INIT;
     struct span in = span_make(data, size);
 
-    mime_parse(in, DEPTH_MAX, PARTS_MAX, &m);
+    mime_parse(in, DEPTH_MAX, PARTS_MAX, NULL, &m);
     assert(m.len >= 1 && m.len <= PARTS_MAX);
     if (size > 0)
         for (uint32_t i = 0; i < m.len; i++)

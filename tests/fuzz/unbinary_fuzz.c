@@ -32,9 +32,9 @@ static void check_bytes(struct span data)
     str_add(&in, data);
     str_add_str(&in, "\r\n--b--\r\n");
     convert(str_span(&in), in.len / 2, &out);
-    mime_parse(str_span(&out), 10, 10, &tree);
+    mime_parse(str_span(&out), 10, 10, NULL, &tree);
     assert(tree.len == 2);
-    mime_decode(tree.parts[1].body, MIME_BASE64, &back);
+    mime_decode(tree.parts[1].body, MIME_BASE64, NULL, &back);
     assert(span_eq(str_span(&back), data));
     mime_done(&tree);
 }
