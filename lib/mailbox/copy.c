@@ -6,6 +6,9 @@
  * the next reading of the directory finds. A copy is a hard link under a new name, since the
  * base of a name stands for one message of one mailbox; flags travel in the name.
  *
+ * A power cut may take back the commit of an APPEND, which saves it a flush: the file is on disk with all that the client
+ * was told, its UID in its date, and scan.c gives that to it again before any other UID is given.
+ *
  * Runs in: imapd, as the mailbox owner.
  */
 #include "mailbox/account.h"
@@ -28,6 +31,7 @@ struct target {
     struct index_mailbox rec;
     struct str dir, keywords;
     bool new_keywords;
+    bool in_file;           /* name and date of the file tell all that is told of the message */
     struct touch touch;
     uint64_t modseq;
 };
@@ -41,7 +45,7 @@ static void target_done(struct target *t)
     str_free(&t->keywords);
 }
 
-static int target_begin(struct target *t)
+static int target_read(struct target *t)
 {
     int r = index_begin_write(t->account->index, &t->txn);
 
@@ -58,6 +62,18 @@ static int target_begin(struct target *t)
     t->touch = folder_touch_begin(&t->folder, &t->rec);
     t->modseq = t->rec.highestmodseq + 1;
     return 0;
+}
+
+/* No UID is given before the scan has seen those that a power cut has taken back. */
+static int target_begin(struct target *t)
+{
+    int r = target_read(t);
+
+    if (r < 0 || (t->touch.known && !folder_restarted(&t->rec)))
+        return r;
+    index_end(&t->txn);
+    r = folder_refresh(t->account, &t->folder, false, true, NULL);
+    return r < 0 ? r : target_read(t);
 }
 
 /* The mailbox that messages come from, in the same transaction */
@@ -82,7 +98,7 @@ static int target_commit(struct target *t)
     }
     folder_touch_end(&t->folder, t->touch, &t->rec);
     int r = index_mailbox_put(&t->txn, t->folder.id, &t->rec);
-    return r < 0 ? r : index_commit(&t->txn, true);
+    return r < 0 ? r : index_commit(&t->txn, !t->in_file || t->new_keywords);
 }
 
 /* The bit of a keyword there. When all are in use the keyword is not copied; the message is. */
@@ -125,12 +141,8 @@ static void appending_done(struct appending *p)
 
 static int write_spool(struct appending *p, const struct append_message *message)
 {
-    struct maildir_save save = message->save;
-
-    if (save.received == 0)
-        save.received = clock_real();
     p->items[p->len] = (struct appended){ SPOOL_INIT, STR_INIT };
-    return spool_write(p->to.folder.path.data, &save, SPOOL_SOURCE_NONE, &p->items[p->len++].spool);
+    return spool_write(p->to.folder.path.data, &message->save, SPOOL_SOURCE_NONE, &p->items[p->len++].spool);
 }
 
 static int place(struct appending *p, struct appended *item, const struct append_message *message, uint32_t *ret_uid)
@@ -149,7 +161,10 @@ static int place(struct appending *p, struct appended *item, const struct append
     keywords_letters(m.keywords, letters);
     maildir_name_make(str_span(&item->spool.base), m.flags, letters, &file);
     m.file = str_span(&file);
-    int r = spool_place(&item->spool, t->folder.path.data, "cur", file.data);
+    int r = spool_date(&item->spool, m.received, t->rec.uidnext);
+    t->in_file = r > 0 && (m.keywords & ~KEYWORDS_IN_NAME) == 0;
+    if (r >= 0)
+        r = spool_place(&item->spool, t->folder.path.data, "cur", file.data);
     if (r < 0)
         return r;
     maildir_path(&item->placed, t->folder.path.data, "cur", file.data);
@@ -194,6 +209,7 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
             r = place(&p, &p.items[i], &messages[i], &ret_uids[i]);
         account_written(a, i + 1, n);
     }
+    p.to.in_file &= n == 1; /* the scan makes good for one UID */
     if (r == 0)
         r = target_commit(&p.to);
     while (settled < n && r == 0)
@@ -267,6 +283,7 @@ static int exchange(struct appending *p, const struct append_message *message, c
         r = spool_settle(&p->items[0].spool);
     if (r == 0)
         r = remove_messages(&p->to, from, &old);
+    p->to.in_file = false; /* that the old one is gone is told nowhere else */
     p->done = old.done > 0;
     return r < 0 ? r : target_commit(&p->to);
 }

@@ -94,6 +94,9 @@ int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb
 int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox *mb, const struct index_message *old,
                          uint64_t modseq);
 
+/* Remember a UID as expunged at `modseq` that no message has. */
+int index_expunged_add(struct index_txn *t, uint64_t id, struct index_mailbox *mb, uint32_t uid, uint64_t modseq);
+
 int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret);
 int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span bytes);
 

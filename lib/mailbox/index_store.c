@@ -237,6 +237,15 @@ static int trim_expunged(struct index_txn *t, uint64_t id, struct index_mailbox 
     return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
 }
 
+int index_expunged_add(struct index_txn *t, uint64_t id, struct index_mailbox *mb, uint32_t uid, uint64_t modseq)
+{
+    struct index_key k = index_key_modseq('x', id, modseq, uid);
+    int r = index_put(t, &k, SPAN_NULL);
+
+    mb->expunged++;
+    return r < 0 ? r : trim_expunged(t, id, mb);
+}
+
 /* Its base must lead to this message, else another one was mistaken for it. */
 static int delete_base(struct index_txn *t, uint64_t id, const struct index_message *m)
 {
@@ -252,8 +261,7 @@ static int delete_base(struct index_txn *t, uint64_t id, const struct index_mess
 int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox *mb,
                          const struct index_message *old, uint64_t modseq)
 {
-    struct index_key message = index_key_numbered('m', id, old->uid),
-               expunged = index_key_modseq('x', id, modseq, old->uid), note = index_key_numbered('d', id, old->uid);
+    struct index_key message = index_key_numbered('m', id, old->uid), note = index_key_numbered('d', id, old->uid);
     int r = index_page_remove(t, id, old->uid);
 
     if (r == 0)
@@ -266,9 +274,7 @@ int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox 
     if (r < 0 && r != -ENOENT)
         return r;
     count(mb, old, -1);
-    mb->expunged++;
-    r = index_put(t, &expunged, SPAN_NULL);
-    return r < 0 ? r : trim_expunged(t, id, mb);
+    return index_expunged_add(t, id, mb, old->uid, modseq);
 }
 
 /* ---- notes ---- */

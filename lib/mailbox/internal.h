@@ -64,6 +64,9 @@ void uid_list_done(struct uid_list *l);
  */
 int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent);
 
+/* Has the machine been started since cur/ was read? Until that is done no UID may be given. */
+bool folder_restarted(const struct index_mailbox *rec);
+
 /* mtime of a directory below the folder in ns; 0 if there is none. */
 uint64_t folder_stamp(const struct folder *f, const char *sub);
 

@@ -14,6 +14,8 @@
  *
  * A power cut may take back the last changes of a directory, and leave it with a time that the index knows: within
  * one tick of the clock they all had the same. So cur/ is read once after each start of the machine.
+ * It may also have taken back the last commit, which gave one UID and one modseq and need not be flushed (APPEND): the
+ * file with that UID in its date gets it again; if there is none it is an expunged message's, and never another's.
  *
  * Runs in: imapd, pop3d, as the mailbox owner. File names are anybody's.
  */
@@ -57,6 +59,7 @@ struct scan {
     struct index_mailbox rec;
     bool take, full;
     uint64_t modseq; /* of everything found now */
+    uint32_t lost_uid; /* that was perhaps given before the machine was started; 0: not to be thought of */
     struct known *known;
     size_t n_known, cap_known;
     struct found *found;
@@ -337,6 +340,10 @@ static int add_found(struct scan *s, struct index_message *m, const struct maild
     int r = take_over(s, m, name->base, file);
     if (r < 0)
         return r;
+    if (r == 0 && s->lost_uid != 0 && spool_dated_uid(&st.st_mtim) == s->lost_uid) {
+        m->uid = TAKE(s->lost_uid, 0);
+        r = 1;
+    }
     return r ? put_message(s->txn, s->folder->id, &s->rec, s->modseq, m)
              : folder_add_message(s->txn, s->folder->id, &s->rec, s->modseq, m);
 }
@@ -469,6 +476,30 @@ static int load_takeover(struct scan *s, struct takeover *t)
     return r < 0 ? r : index_keywords_put(s->txn, s->folder->id, str_span(&names));
 }
 
+bool folder_restarted(const struct index_mailbox *rec)
+{
+    return rec->scanned < clock_booted();
+}
+
+/* What the last commit before a power cut has given is left to its message. */
+static void expect_lost(struct scan *s)
+{
+    if (s->rec.scanned == 0 || !folder_restarted(&s->rec) || s->rec.uidnext == UINT32_MAX)
+        return;
+    s->lost_uid = s->rec.uidnext++;
+    s->rec.highestmodseq++;
+}
+
+/* It has no message: somebody who saw it in the moment before may have to forget it. */
+static int record_lost(struct scan *s)
+{
+    if (s->lost_uid == 0)
+        return 0;
+    s->assigned = true;
+    s->rec.highestmodseq = s->modseq;
+    return index_expunged_add(s->txn, s->folder->id, &s->rec, s->lost_uid, s->modseq);
+}
+
 static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
 {
     bool all = s->full || cur_stamp != s->rec.cur_stamp ||
@@ -488,6 +519,8 @@ static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
     }
     if (all) {
         r = record_missing(s);
+        if (r == 0)
+            r = record_lost(s);
         if (r < 0)
             return r;
         s->rec.scanned = clock_real();
@@ -542,8 +575,7 @@ static bool is_new_empty(struct folder *f, const struct index_mailbox *rec, uint
 /* Is cur/ to be read although its time is the one recorded? */
 static bool is_due(const struct index_mailbox *rec)
 {
-    return rec->scanned < clock_booted() ||
-           (rec->touched && clock_real() - rec->scanned > RESCAN_SECONDS);
+    return rec->touched && clock_real() - rec->scanned > RESCAN_SECONDS;
 }
 
 int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)
@@ -559,7 +591,7 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
     if (r < 0)
         return r;
     folder_follow(a, f, &s.rec);
-    s.full = full && is_due(&s.rec);
+    s.full = folder_restarted(&s.rec) || (full && is_due(&s.rec));
     if (!s.full && !(take && s.rec.in_new > 0) &&
         (is_unchanged(f, &s.rec, new_stamp, cur_stamp) || is_new_empty(f, &s.rec, new_stamp, cur_stamp)))
         return 0;
@@ -578,6 +610,7 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
     _cleanup_(str_free) struct str dir = STR_INIT;
     str_set(&dir, s.rec.dir);
     s.rec.dir = str_span(&dir);
+    expect_lost(&s);
     s.modseq = s.rec.highestmodseq + 1;
     _cleanup_(takeover_done) struct takeover takeover = { .uidvalidity = 0 };
     r = load_takeover(&s, &takeover);

@@ -27,7 +27,8 @@
 #include "base/mem.h"
 #include "mailbox/lf.h"
 
-#define PIECE 65536
+#define PIECE     65536
+#define SECOND_NS 1000000000u
 
 /* ---- names ---- */
 
@@ -158,17 +159,33 @@ static void write_back(int fd)
 
 static int finish_file(int fd, const struct maildir_save *m, enum spool_source source)
 {
+    if (source == SPOOL_SOURCE_NONE) {
+        write_back(fd);
+        return 0;
+    }
     if (m->received != 0) {
         struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = m->received } };
 
         if (futimens(fd, times) < 0)
             return -errno;
     }
-    if (source == SPOOL_SOURCE_NONE) {
-        write_back(fd);
-        return 0;
-    }
     return fdatasync(fd) < 0 ? -errno : 0;
+}
+
+int spool_date(const struct spool *s, int64_t received, uint32_t uid)
+{
+    bool fits = uid < SECOND_NS;
+    struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = received, .tv_nsec = fits ? uid : 0 } };
+    struct stat st;
+
+    if (futimens(s->fd, times) < 0)
+        return -errno;
+    return fits && fstat(s->fd, &st) == 0 && st.st_mtim.tv_sec == received && spool_dated_uid(&st.st_mtim) == uid;
+}
+
+uint32_t spool_dated_uid(const struct timespec *mtime)
+{
+    return (uint32_t)mtime->tv_nsec;
 }
 
 int spool_write(const char *maildir, const struct maildir_save *m, enum spool_source source, struct spool *ret)

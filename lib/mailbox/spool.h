@@ -33,10 +33,18 @@ enum spool_source {
 };
 
 /*
- * Write a message in MAILDIR/tmp. 0; -ENOENT: no such Maildir; -EFBIG; -EIO: content_fd has fewer
- * bytes than m->size; -errno.
+ * Write a message in MAILDIR/tmp; one of SPOOL_SOURCE_NONE is dated later. 0; -ENOENT: no such Maildir; -EFBIG; -EIO:
+ * content_fd has fewer bytes than m->size; -errno.
  */
 int spool_write(const char *maildir, const struct maildir_save *m, enum spool_source source, struct spool *ret);
+
+/*
+ * Date a message of SPOOL_SOURCE_NONE before it is placed: its INTERNALDATE, and as nanoseconds its UID, for the scan that
+ * finds the file after a power cut (scan.c). 1; 0: the file system does not keep such a date; -errno.
+ */
+int spool_date(const struct spool *s, int64_t received, uint32_t uid);
+/* The UID in a file's date, if it is one of ours: else any number */
+uint32_t spool_dated_uid(const struct timespec *mtime);
 
 /*
  * Rename to MAILDIR/sub/file, where the spool must not move before it is settled. Of SPOOL_SOURCE_NONE the flush

@@ -9,6 +9,7 @@
  *     renamed are there, and any number of later ones. A directory's time is that of its last change that is there.
  *   - what was written to a file and flushed is there; of the rest any part, each sector of 512 bytes by itself. A flush
  *     begun before a write does not cover it, and a write with O_DSYNC covers only itself.
+ *   - a file has the last date that it was given before an fsync, or a later one.
  *
  * Flushes that change no name (fdatasync of the index) are taken to bring no name to the disk, although on some file systems
  * they would.
@@ -25,7 +26,7 @@
 
 #include "base/mem.h"
 
-enum disk_kind { DISK_WRITE, DISK_SYNC, DISK_NAME, DISK_RENAME, DISK_REMOVE };
+enum disk_kind { DISK_WRITE, DISK_DATE, DISK_SYNC, DISK_NAME, DISK_RENAME, DISK_REMOVE };
 
 struct disk_event {
     enum disk_kind kind;
@@ -35,7 +36,8 @@ struct disk_event {
     size_t len, upto;           /* upto: a flush covers the events before this one */
     uint64_t offset;
     bool flushed;               /* a write with O_DSYNC; a flush that brings names to the disk as well */
-    struct timespec dir_time, to_dir_time;
+    bool whole;                 /* a flush of a file that brings its date as well */
+    struct timespec date, dir_time, to_dir_time;
 };
 
 static struct {
@@ -194,8 +196,28 @@ static int disk_sync(int fd, long call)
         struct disk_event *e = disk_add(DISK_SYNC, file);
         e->upto = upto;
         e->flushed = is_directory || (disk.files[file].named && call == SYS_fsync);
+        e->whole = call == SYS_fsync;
         if (!is_directory && call == SYS_fsync)
             disk.files[file].named = false;
+    }
+    pthread_mutex_unlock(&disk.lock);
+    return r;
+}
+
+static int disk_date(int fd, const struct timespec times[2])
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int r = -1;
+
+    disk_path(fd, "", path);
+    pthread_mutex_lock(&disk.lock);
+    if (!path[0] || !disk_fails())
+        r = (int)syscall(SYS_utimensat, fd, NULL, times, 0);
+    if (r == 0 && disk.recording && path[0] && fstat(fd, &st) == 0) {
+        unsigned file = disk_file(&st, path);
+
+        disk_add(DISK_DATE, file)->date = st.st_mtim;
     }
     pthread_mutex_unlock(&disk.lock);
     return r;
@@ -247,6 +269,7 @@ static int disk_change(enum disk_kind kind, long call, int fromfd, const char *f
 ssize_t disk_as_write(int fd, const void *buf, size_t n) TAKES_THE_PLACE_OF("write");
 ssize_t disk_as_pwrite(int fd, const void *buf, size_t n, off_t at) TAKES_THE_PLACE_OF("pwrite");
 ssize_t disk_as_writev(int fd, const struct iovec *v, int n) TAKES_THE_PLACE_OF("writev");
+int disk_as_futimens(int fd, const struct timespec times[2]) TAKES_THE_PLACE_OF("futimens");
 int disk_as_fsync(int fd) TAKES_THE_PLACE_OF("fsync");
 int disk_as_fdatasync(int fd) TAKES_THE_PLACE_OF("fdatasync");
 int disk_as_rename(const char *from, const char *to) TAKES_THE_PLACE_OF("rename");
@@ -268,6 +291,11 @@ ssize_t disk_as_pwrite(int fd, const void *buf, size_t n, off_t at)
 ssize_t disk_as_writev(int fd, const struct iovec *v, int n)
 {
     return disk_write(fd, v, n, -1);
+}
+
+int disk_as_futimens(int fd, const struct timespec times[2])
+{
+    return disk_date(fd, times);
 }
 
 int disk_as_fsync(int fd)
@@ -361,7 +389,7 @@ static void names_touch(struct disk_names *n, const char *path, struct timespec 
 
 static void names_apply(struct disk_names *n, const struct disk_event *e)
 {
-    if (e->kind == DISK_WRITE || e->kind == DISK_SYNC)
+    if (e->kind == DISK_WRITE || e->kind == DISK_DATE || e->kind == DISK_SYNC)
         return;
     if (e->kind != DISK_NAME) {
         names_remove(n, e->path);
@@ -430,6 +458,21 @@ static void write_content(int fd, unsigned file, size_t cut, unsigned *seed)
     }
 }
 
+/* The last date that was flushed with the file, or any later one */
+static void set_date(int fd, unsigned file, size_t cut, unsigned *seed)
+{
+    struct timespec date = { .tv_sec = 0 };
+    size_t flushed = 0;
+
+    for (size_t i = 0; i < cut; i++)
+        if (disk.events[i].kind == DISK_SYNC && disk.events[i].whole && disk.events[i].file == file)
+            flushed = disk.events[i].upto;
+    for (size_t i = 0; i < cut; i++)
+        if (disk.events[i].kind == DISK_DATE && disk.events[i].file == file && (i < flushed || disk_random(seed, 2)))
+            date = disk.events[i].date;
+    syscall(SYS_utimensat, fd, NULL, (struct timespec[2]){ date, date }, 0);
+}
+
 /* Fill the directory `to`, which has the directories already, with what is there when power is cut at event `cut`. */
 UNUSED static void disk_after_power_cut(const char *to, size_t cut, unsigned *seed)
 {
@@ -446,6 +489,7 @@ UNUSED static void disk_after_power_cut(const char *to, size_t cut, unsigned *se
         if (fd < 0)
             fail_msg("%s: %s", path, strerror(errno));
         write_content(fd, n->items[i].file, cut, seed);
+        set_date(fd, n->items[i].file, cut, seed);
         close(fd);
     }
     for (size_t i = 0; i < n->n_dirs; i++) {
