@@ -34,6 +34,7 @@ struct place {
     uint64_t id;
     char *user;                     /* NULL: it is not counted */
     enum place_state { PLACE_ASKED, PLACE_REFUSED, PLACE_TAKEN } state;
+    struct waitq *answered;         /* while it is asked for: who waits */
     uint64_t busy_until;            /* asked to end it was busy; not asked again before */
 };
 

@@ -33,7 +33,7 @@ struct places {
     struct ipc *anvil;          /* NULL: not connected */
     struct fiber *reader;       /* NULL: none is needed */
     bool draining;
-    struct waitq change;        /* those who wait for an answer, or for the end of a session */
+    struct waitq left;          /* those who wait for the end of a session */
     uint64_t silent_until;      /* it did not answer: it is not waited for */
     uint64_t complain_at;
 };
@@ -90,6 +90,13 @@ static void tell_all(struct places *p)
 
 /* ---- what anvil says ---- */
 
+/* Wakes the one that waits for it, of which there may be thousands */
+static void decide(struct held *h, enum place_state state)
+{
+    h->place.state = state;
+    waitq_wake(h->place.answered, 1);
+}
+
 static int on_taken(struct places *p)
 {
     struct place_taken m;
@@ -103,8 +110,7 @@ static int on_taken(struct places *p)
     if (!h)
         return m.granted ? ipc_send_now(p->anvil, &place_leave_shape, &leave) : 0;  /* it did not wait */
     if (h->place.state == PLACE_ASKED)
-        h->place.state = m.granted ? PLACE_TAKEN : PLACE_REFUSED;
-    waitq_wake(&p->change, SIZE_MAX);
+        decide(h, m.granted ? PLACE_TAKEN : PLACE_REFUSED);
     return 0;
 }
 
@@ -159,7 +165,7 @@ static void run_ending(void *arg)
     if (h)
         idle_end(h, until);
     while (r == 0 && find(e->p, e->asked.id))
-        r = waitq_wait(&e->p->change, until);
+        r = waitq_wait(&e->p->left, until);
     h = find(e->p, e->asked.id);
     if (h)
         h->place.busy_until = clock_deadline_ms(BUSY_MS);
@@ -220,9 +226,8 @@ static void grant_all(struct places *p)
         struct held *h = CONTAINER_OF(n, struct held, place.node);
 
         if (h->place.state == PLACE_ASKED)
-            h->place.state = PLACE_TAKEN;
+            decide(h, PLACE_TAKEN);
     }
-    waitq_wake(&p->change, SIZE_MAX);
 }
 
 static void complain(struct places *p, int error)
@@ -282,7 +287,7 @@ struct places *places_new(const char *protocol, int64_t limit)
     struct places *p = mem_new(struct places);
 
     *p = (struct places){ .protocol = protocol, .limit = limit, .by_id = HASH_INIT };
-    waitq_init(&p->change);
+    waitq_init(&p->left);
     return p;
 }
 
@@ -301,22 +306,25 @@ int places_take(struct held *h, struct span user)
 {
     struct places *p = places_of(h);
     const uint64_t deadline = clock_ms() < p->silent_until ? 0 : clock_deadline_ms(TAKE_MS);
+    struct waitq answered;
     int r = 0;
 
     if (p->limit == 0)
         return 0;
-    h->place = (struct place){ .id = ++p->last_id, .user = mem_dup_span(user), .state = PLACE_ASKED };
+    waitq_init(&answered);
+    h->place = (struct place){ .id = ++p->last_id, .user = mem_dup_span(user), .state = PLACE_ASKED, .answered = &answered };
     h->place.node.key = span_make(&h->place.id, sizeof h->place.id);
     hash_put(&p->by_id, &h->place.node);
     if (p->anvil)
         send_take(p, h);
     look_after_reader(p);
     while (r == 0 && h->place.state == PLACE_ASKED)
-        r = waitq_wait(&p->change, deadline);
+        r = waitq_wait(&answered, deadline);
     if (r == -ETIMEDOUT && deadline > 0)
         p->silent_until = clock_deadline_ms(SILENT_MS);
     if (h->place.state == PLACE_ASKED)
         h->place.state = PLACE_TAKEN;       /* not limited, but counted when anvil comes to it */
+    h->place.answered = NULL;
     return h->place.state == PLACE_REFUSED ? -EUSERS : 0;
 }
 
@@ -331,6 +339,6 @@ void places_leave(struct held *h)
     free(TAKE_PTR(h->place.user));
     if (p->anvil && h->place.state == PLACE_TAKEN)
         ipc_send_now(p->anvil, &place_leave_shape, &m);
-    waitq_wake(&p->change, SIZE_MAX);
+    waitq_wake(&p->left, SIZE_MAX);
     look_after_reader(p);
 }
