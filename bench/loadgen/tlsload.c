@@ -1,11 +1,12 @@
 /*
- * tlsload: the parts of the load that speak TLS. Talks to 127.0.0.1 only, bounded in count, prints JSON lines.
+ * tlsload: the parts of the load that speak TLS, and mail without it. Talks to 127.0.0.1 only, bounded in count, prints
+ * JSON lines.
  *
  *   tlsload idle-smtp PORT N                  hold N sessions that have done STARTTLS and EHLO until stdin closes
  *   tlsload idle-imap PORT N                  the same with IMAP and its STARTTLS
- *   tlsload intake    PORT SESSIONS N SIZE RESUME RCPT...
- *                                             N messages of SIZE bytes, a connection with STARTTLS for each;
- *                                             RESUME 1: sessions are resumed
+ *   tlsload intake    PORT SESSIONS N SIZE plain|tls|resume RCPT...
+ *                                             N messages of SIZE bytes, a connection for each, with STARTTLS unless
+ *                                             "plain"; "resume": sessions are resumed
  *
  * Linked with libssl. Certificates are not verified.
  */
@@ -126,6 +127,13 @@ static void open_imap(struct conn *c, int port)
     say(c, "b NOOP\r\n", "b OK");
 }
 
+static void open_plain(struct conn *c, int port)
+{
+    dial(c, port);
+    expect(c, "220 ");
+    say(c, "EHLO client.test\r\n", "250 ");
+}
+
 static void hang_up(struct conn *c)
 {
     SSL_free(c->ssl);
@@ -173,7 +181,7 @@ static void idle(int port, int n, int imap)
 /* ---- intake ---- */
 
 static struct {
-    int port, n, resume, n_rcpts;
+    int port, n, plain, resume, n_rcpts;
     char **rcpts, *body;
     size_t size;
     atomic_int next, resumed;
@@ -198,6 +206,12 @@ static void *send_some(void *arg)
     int i;
     (void)arg;
     while ((i = load.next++) < load.n) {
+        if (load.plain) {
+            open_plain(&c, load.port);
+            send_message(&c, load.rcpts[i % load.n_rcpts]);
+            hang_up(&c);
+            continue;
+        }
         open_smtp(&c, load.port, session);
         send_message(&c, load.rcpts[i % load.n_rcpts]);
         load.resumed += SSL_session_reused(c.ssl);
@@ -250,7 +264,8 @@ int main(int argc, char **argv)
     }
     load.port = atoi(argv[2]);
     load.n = atoi(argv[4]);
-    load.resume = atoi(argv[6]);
+    load.plain = strcmp(argv[6], "plain") == 0;
+    load.resume = strcmp(argv[6], "resume") == 0;
     load.rcpts = argv + 7;
     load.n_rcpts = argc - 7;
     make_body((size_t)atol(argv[5]));

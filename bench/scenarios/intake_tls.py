@@ -25,7 +25,7 @@ def run(peer, p):
     n = int(p["n"] * peer.scale)
 
     def send(n):
-        return load.tls_intake(peer.smtp_port, users, n, p["sessions"], p["size"], p["resume"])
+        return load.own_intake(peer.smtp_port, users, n, p["sessions"], p["size"], "resume" if p["resume"] else "tls")
 
     send(p["warmup"])
     if not load.wait_until(lambda: load.arrived(peer) >= p["warmup"], p["timeout"]):

@@ -12,7 +12,7 @@ import time
 import load
 from scenarios.intake_relay import ROLE, options                      # noqa: F401
 
-DEFAULTS = {"n": 30000, "n_default": 2000, "sessions": 20, "size": 4096, "delay_ms": 500, "timeout": 600}
+DEFAULTS = {"n": 30000, "n_default": 2000, "sessions": 20, "size": 4096, "own_source": 0, "delay_ms": 500, "timeout": 600}
 METRICS = {"relayed_per_s": "higher", "accepted_per_s": "higher", "cpu_s_per_1000": "lower", "pss_mib": "lower",
            "sink_peak_connections": "higher"}
 
@@ -37,7 +37,8 @@ def run(peer, p):
     try:
         cpu, start = peer.cpu(), time.time()
         watch.start()
-        n = load.smtp_source(peer.smtp_port, recipients, n, p["sessions"], p["size"], timeout=p["timeout"])
+        n = load.smtp_source(peer.smtp_port, recipients, n, p["sessions"], p["size"], own=p["own_source"],
+                             timeout=p["timeout"])
         accepted = time.time() - start
         report = sink.wait(p["timeout"])
         relayed = time.time() - start
