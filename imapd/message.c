@@ -13,10 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/sha256.h"
 #include "bodystructure.h"
 #include "envelope.h"
 #include "mailbox/lf.h"
@@ -204,19 +204,18 @@ static bool has(const struct kept *k, unsigned want)
 /* The same for the same bytes, wherever they are copied (RFC 8474 section 5.1): half of their SHA-256 */
 static void make_email_id(struct span content, struct pace *pace, struct str *ret)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    bool good = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
+    unsigned char digest[SHA256_BYTES];
+    struct sha256 h;
 
-    while (good && content.len > 0 && pace_on(pace, PIECE)) {
+    sha256_begin(&h);
+    while (content.len > 0 && pace_on(pace, PIECE)) {
         struct span piece = span_first(content, PIECE);
 
-        good = EVP_DigestUpdate(ctx, piece.ptr, piece.len) == 1;
+        sha256_add(&h, piece);
         content = span_from(content, piece.len);
     }
-    if (good && EVP_DigestFinal_ex(ctx, digest, NULL) == 1)
-        str_add_hex(ret, span_make(digest, 16));
-    EVP_MD_CTX_free(ctx);
+    sha256_end(&h, digest);
+    str_add_hex(ret, span_make(digest, sizeof digest / 2));
 }
 
 /* What a record is made of, before it is one */

@@ -10,8 +10,7 @@
  */
 #include "thread_id.h"
 
-#include <openssl/evp.h>
-
+#include "base/sha256.h"
 #include "kept.h"
 #include "mail/mime.h"
 #include "thread_tree.h"
@@ -39,7 +38,8 @@ static bool first_id(struct span header, const char *field, struct str *ret)
 void thread_id_add(struct span header, struct str *ret)
 {
     _cleanup_(str_free) struct str root = STR_INIT;
-    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned char digest[SHA256_BYTES];
+    struct sha256 h;
     bool found = false;
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0] && !found; i++)
@@ -47,6 +47,8 @@ void thread_id_add(struct span header, struct str *ret)
     if (!found)
         kept_header(header, &root);
     str_add_char(ret, 'T');
-    if (EVP_Digest(str_cstr(&root), root.len, digest, NULL, EVP_sha256(), NULL) == 1)
-        str_add_hex(ret, span_make(digest, DIGEST_BYTES));
+    sha256_begin(&h);
+    sha256_add(&h, str_span(&root));
+    sha256_end(&h, digest);
+    str_add_hex(ret, span_make(digest, DIGEST_BYTES));
 }

@@ -18,8 +18,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-
-#include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -55,7 +54,8 @@ static void release(struct stream *st)
 {
     poll_fd_free(st->poll);
     raw_close_fds(st);
-    SSL_free(st->ssl);
+    if (st->layer)
+        st->layer->release(st);
     free(st->tls_error);
     free(st->in);
     str_free(&st->out);
@@ -71,11 +71,19 @@ void stream_free(struct stream *st)
     own_close_(&fd);
 }
 
+void stream_close_write(struct stream *st)
+{
+    stream_flush(st);
+    if (st->layer && !st->error)
+        st->layer->end(st);
+    shutdown(st->fd, SHUT_WR);
+}
+
 int stream_detach(struct stream *st, struct str *rest)
 {
     int fd = st->fd;
 
-    assert(!st->ssl); /* the peer of the next owner speaks TLS with us only */
+    assert(!st->layer); /* the peer of the next owner speaks TLS with us only */
     if (st->in)
         str_add(rest, span_make(st->in + st->pos, in_len(st)));
     release(st);
@@ -85,6 +93,16 @@ int stream_detach(struct stream *st, struct str *rest)
 int stream_fd(const struct stream *st)
 {
     return st->fd;
+}
+
+SSL *stream_ssl(const struct stream *st)
+{
+    return st->ssl;
+}
+
+const char *stream_tls_error(const struct stream *st)
+{
+    return st->tls_error ? st->tls_error : "";
 }
 
 int stream_error(const struct stream *st)
@@ -166,8 +184,8 @@ static void in_reserve(struct stream *st, size_t n)
 static ssize_t try_read(struct stream *st, unsigned *ret_wait)
 {
     size_t room = st->in_cap - st->end;
-    ssize_t n = st->ssl ? tls_layer_read(st, st->in + st->end, room, ret_wait)
-                        : raw_recv(st, st->in + st->end, room);
+    ssize_t n = st->layer ? st->layer->read(st, st->in + st->end, room, ret_wait)
+                          : raw_recv(st, st->in + st->end, room);
 
     if (n > 0) {
         st->end += (size_t)n;
@@ -201,7 +219,7 @@ static int fill(struct stream *st, size_t n)
 
         if (stream_error(st))
             return stream_error(st);
-        if (st->ssl || !st->drained) {
+        if (st->layer || !st->drained) {
             in_reserve(st, n);
             got = try_read(st, &events);
         }
@@ -367,7 +385,7 @@ int stream_read(struct stream *st, void *buf, size_t n)
 
 size_t stream_buffered(const struct stream *st)
 {
-    return in_len(st) + (st->ssl ? (size_t)SSL_pending(st->ssl) : 0);
+    return in_len(st) + (st->layer ? st->layer->pending(st) : 0);
 }
 
 size_t stream_discard_input(struct stream *st)

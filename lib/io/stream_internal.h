@@ -48,19 +48,26 @@ struct stream {
     int *in_fds, *out_fds; /* arrived, not taken; to be sent with the next byte */
     size_t n_in_fds, cap_in_fds, n_out_fds, cap_out_fds;
 
+    const struct stream_layer *layer; /* TLS between buffers and socket; NULL: none */
     SSL *ssl;
     int bio_error; /* errno of the socket below TLS, negative; 0 none */
     char *tls_error;
+};
+
+/* What stream_tls.c does for a stream that has asked for it: a program that never does loads no OpenSSL. */
+struct stream_layer {
+    /* As raw_recv() and raw_send(). *ret_wait is what to wait for after -EAGAIN. */
+    ssize_t (*read)(struct stream *st, void *buf, size_t len, unsigned *ret_wait);
+    ssize_t (*write)(struct stream *st, const void *buf, size_t len, unsigned *ret_wait);
+    size_t (*pending)(const struct stream *st); /* bytes read ahead */
+    void (*end)(struct stream *st);             /* tell the peer that nothing more is written */
+    void (*release)(struct stream *st);
 };
 
 /* One attempt, without waiting: bytes, 0 at the end (reading), -EAGAIN, or another -errno. */
 ssize_t raw_recv(struct stream *st, void *buf, size_t len);
 ssize_t raw_send(struct stream *st, const void *buf, size_t len, int flags);
 void raw_close_fds(struct stream *st);
-
-/* The same through TLS. *ret_wait is what to wait for after -EAGAIN. */
-ssize_t tls_layer_read(struct stream *st, void *buf, size_t len, unsigned *ret_wait);
-ssize_t tls_layer_write(struct stream *st, const void *buf, size_t len, unsigned *ret_wait);
 
 /* Wait for the socket, at most until the deadlines: 0, -ETIMEDOUT, -ECANCELED. */
 MAY_WAIT

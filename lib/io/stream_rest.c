@@ -35,7 +35,7 @@ void stream_rest(struct stream *st)
 
 void stream_drop_output(struct stream *st)
 {
-    assert(!st->ssl && !st->flushing);
+    assert(!st->layer && !st->flushing);
     str_reset(&st->out);
     st->out_pos = 0;
     st->error = 0;
@@ -45,7 +45,7 @@ int stream_wait_input(struct stream *st, uint64_t deadline)
 {
     struct pollfd p = { .fd = st->fd, .events = POLLIN };
 
-    assert(!st->ssl);
+    assert(!st->layer);
     for (;;) {
         /* An event may be older than the read that found nothing: only the socket itself knows. */
         if (stream_buffered(st) > 0 || stream_error(st) || poll(&p, 1, 0) > 0) {

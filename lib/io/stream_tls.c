@@ -17,7 +17,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -119,7 +118,7 @@ static ssize_t tls_result(struct stream *st, int ret, unsigned *ret_wait)
     }
 }
 
-ssize_t tls_layer_read(struct stream *st, void *buf, size_t len, unsigned *ret_wait)
+static ssize_t layer_read(struct stream *st, void *buf, size_t len, unsigned *ret_wait)
 {
     size_t n;
 
@@ -128,7 +127,7 @@ ssize_t tls_layer_read(struct stream *st, void *buf, size_t len, unsigned *ret_w
     return r > 0 ? (ssize_t)n : tls_result(st, r, ret_wait);
 }
 
-ssize_t tls_layer_write(struct stream *st, const void *buf, size_t len, unsigned *ret_wait)
+static ssize_t layer_write(struct stream *st, const void *buf, size_t len, unsigned *ret_wait)
 {
     size_t n;
 
@@ -139,6 +138,27 @@ ssize_t tls_layer_write(struct stream *st, const void *buf, size_t len, unsigned
     ssize_t e = tls_result(st, r, ret_wait);
     return e == 0 ? -EPIPE : e;
 }
+
+static size_t layer_pending(const struct stream *st)
+{
+    return (size_t)SSL_pending(st->ssl);
+}
+
+/* layer_end - close_notify */
+static void layer_end(struct stream *st)
+{
+    if (!SSL_is_init_finished(st->ssl))
+        return;
+    ERR_clear_error();
+    SSL_shutdown(st->ssl);
+}
+
+static void layer_release(struct stream *st)
+{
+    SSL_free(st->ssl);
+}
+
+static const struct stream_layer tls_layer = { layer_read, layer_write, layer_pending, layer_end, layer_release };
 
 /* handshake - to its end; 0 or the sticky error. resolve may be NULL */
 static int handshake(struct stream *st, int (*resolve)(void *arg), void *arg)
@@ -171,13 +191,14 @@ int stream_start_tls_resolving(struct stream *st, SSL *ssl, int (*resolve)(void 
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    assert(!st->ssl && st->pos == st->end);
+    assert(!st->layer && st->pos == st->end);
     pthread_once(&once, make_bio_method);
     int r = stream_flush(st); /* the go-ahead, in plain text */
     BIO *b = BIO_new(bio_method);
     assert(b);
     BIO_set_data(b, st);
     BIO_set_init(b, 1);
+    st->layer = &tls_layer;
     st->ssl = ssl;
     SSL_set_bio(ssl, b, b);
     SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -187,24 +208,4 @@ int stream_start_tls_resolving(struct stream *st, SSL *ssl, int (*resolve)(void 
     if (r == 0)
         r = stream_error(st);
     return r < 0 ? r : handshake(st, resolve, arg);
-}
-
-SSL *stream_ssl(const struct stream *st)
-{
-    return st->ssl;
-}
-
-const char *stream_tls_error(const struct stream *st)
-{
-    return st->tls_error ? st->tls_error : "";
-}
-
-void stream_close_write(struct stream *st)
-{
-    stream_flush(st);
-    if (st->ssl && !st->error && SSL_is_init_finished(st->ssl)) {
-        ERR_clear_error();
-        SSL_shutdown(st->ssl);
-    }
-    shutdown(st->fd, SHUT_WR);
 }

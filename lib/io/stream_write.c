@@ -35,8 +35,8 @@ static ssize_t send_once(struct stream *st, struct span bytes, int flags)
 
         if (st->error)
             return st->error;
-        ssize_t n = st->ssl ? tls_layer_write(st, bytes.ptr, bytes.len, &events)
-                            : raw_send(st, bytes.ptr, bytes.len, flags);
+        ssize_t n = st->layer ? st->layer->write(st, bytes.ptr, bytes.len, &events)
+                              : raw_send(st, bytes.ptr, bytes.len, flags);
         if (n > 0) {
             st->op_deadline = 0; /* progress */
             return n;
@@ -169,7 +169,7 @@ int stream_sendfile(struct stream *st, int fd, off_t offset, uint64_t n)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-    if (st->ssl || st->not_socket || n <= COPY_MAX)
+    if (st->layer || st->not_socket || n <= COPY_MAX)
         return copy_file(st, fd, offset, n);
     pthread_once(&once, ignore_sigpipe);
     st->op_deadline = 0;
