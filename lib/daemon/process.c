@@ -16,7 +16,7 @@
 #include "daemon/internal.h"
 
 #include <errno.h>
-#ifdef __GLIBC__
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
 #include <malloc.h>
 #endif
 #include <signal.h>
@@ -97,16 +97,38 @@ static void block_sigchld(int how)
     sigprocmask(how, &set, NULL);
 }
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+enum { HOLE_MAX = 64 * 1024, SMALL = 1024, HEAP_STEP = 16 };
+
+/* Take all of one size that is free between pieces in use: until malloc() takes from the untouched end of the heap. */
+static void fill_holes(size_t size)
+{
+    for (;;) {
+        const size_t end = mallinfo2().keepcost;
+        void *volatile piece = malloc(size);
+
+        if (mallinfo2().keepcost < end || !piece) {
+            free(piece);
+            return;
+        }
+    }
+}
+
 /*
- * A child's first large malloc() would put together all small pieces that the start has left free, and so copy most pages
- * of a heap that it could share: a seventh of what a short session costs. Done once, here.
+ * What a child allocates would be scattered over all that the start has left free, and each page that it touches so has to
+ * be copied. So the holes are filled here, once, and a child's memory is new and in one piece.
  */
 static void tidy_heap(void)
 {
-#ifdef __GLIBC__
     mallopt(M_MXFAST, 0);
-#endif
+    for (size_t size = HOLE_MAX; size >= HEAP_STEP; size = size > SMALL ? size / 2 : size - HEAP_STEP)
+        fill_holes(size);
 }
+#else
+static void tidy_heap(void)
+{
+}
+#endif
 
 void process_start(struct running *rd)
 {
@@ -155,6 +177,7 @@ void process_become_child(struct running *rd, int parent_fd)
     rd->full = false;
     waitq_init(&rd->room);
     waitq_init(&rd->quiet);
+    waitq_init(&rd->refill);
     link_start(rd);
 }
 

@@ -59,6 +59,12 @@ struct fiber *fiber_start(void (*fn)(void *arg), void *arg)
     return f;
 }
 
+void fiber_forget(struct fiber *f)
+{
+    VG_STACK_DEREGISTER(f->valgrind_id);
+    stack_put(f->stack);
+}
+
 void fiber_resume(struct loop *l, struct fiber *f)
 {
     l->current = f;
@@ -71,8 +77,7 @@ void fiber_resume(struct loop *l, struct fiber *f)
     if (f->state == FIBER_DONE) {
         list_remove(&f->all);
         l->n_fibers--;
-        VG_STACK_DEREGISTER(f->valgrind_id);
-        stack_put(f->stack);
+        fiber_forget(f);
     }
 }
 

@@ -87,6 +87,7 @@ MAY_WAIT
 int fiber_suspend(struct loop *l, uint64_t deadline);
 void fiber_wake(struct loop *l, struct fiber *f, int result);
 void fiber_resume(struct loop *l, struct fiber *f); /* from the loop: run it until it waits */
+void fiber_forget(struct fiber *f);                 /* it does not run again; its stack is free */
 void fiber_trim(struct fiber *f);                   /* give back its stack's unused pages */
 
 /* Stacks with a guard page below, kept for reuse. NULL when the system has no memory left. */

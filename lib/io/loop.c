@@ -169,10 +169,26 @@ void loop_before_sleep(void (*fn)(void))
     loop_self()->before_sleep = fn;
 }
 
+/* The caller's stack stays in use; the others serve again, which spares a child new mappings. */
+static void reuse_stacks(struct loop *l)
+{
+    struct list *at = l->fibers.next;
+
+    while (at != &l->fibers) {
+        struct fiber *f = LIST_ENTRY(at, struct fiber, all);
+
+        at = at->next;
+        if (f != l->current)
+            fiber_forget(f);
+    }
+}
+
 void loop_after_fork(void)
 {
     struct loop *l = loop_self();
     void (*before_sleep)(void) = l->before_sleep;
+
+    reuse_stacks(l);
 
     /* Only this process's copies: the parent's epoll keeps its registrations. */
     if (l->epoll_fd >= 0)
