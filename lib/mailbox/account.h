@@ -182,8 +182,9 @@ int mailbox_open_message(struct mailbox *mb, uint32_t seq);
 
 /*
  * What a session has found out about a message's content and does not want to find out again: bytes that only it
- * understands, kept in the index while the message is there. They may be lost, and may come damaged: who
- * reads them checks them. get: 0; -ENOENT: none; -errno. put replaces; messages that are gone are skipped.
+ * understands, kept in the index while the message is there. They are written with the session's next change, or when
+ * it closes the mailbox. They may be lost, and may come damaged: who reads them checks them. get: 0; -ENOENT: none;
+ * -errno. put replaces; messages that are gone are skipped.
  */
 struct mailbox_note {
     uint32_t uid;

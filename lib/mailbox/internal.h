@@ -108,6 +108,16 @@ int read_file(const char *path, size_t max, struct str *ret);
 
 #define WATCH_DIRS 2 /* new/ and cur/ */
 
+/* Notes that wait for the session's next write */
+struct pending_notes {
+    struct mailbox_note *items;
+    size_t len, cap, bytes;
+};
+void pending_notes_done(struct pending_notes *p);
+/* Put and forget them: in a transaction that writes anyway, or in one of their own. */
+int pending_notes_put(struct mailbox *mb, struct index_txn *t);
+int pending_notes_write(struct mailbox *mb);
+
 struct mailbox {
     struct account *account;
     struct folder folder;
@@ -125,6 +135,7 @@ struct mailbox {
     struct index_txn txn;       /* until it is complete: the moment of which the entries are read */
     uint32_t promised, unseen, in_new; /* counters of that moment */
     struct uid_list recent;     /* taken from new/ when it was opened; until it is complete */
+    struct pending_notes pending;   /* see note.c */
     int watch_fd;               /* -1: nobody waits; see watch.c */
     int watch_dirs[WATCH_DIRS];
 };

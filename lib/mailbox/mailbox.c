@@ -211,6 +211,8 @@ void mailbox_close(struct mailbox *mb)
         return;
     mailbox_watch_end(mb);
     index_end(&mb->txn);
+    pending_notes_write(mb);
+    pending_notes_done(&mb->pending);
     uid_list_done(&mb->recent);
     folder_done(&mb->folder);
     str_free(&mb->name);

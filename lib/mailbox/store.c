@@ -67,6 +67,8 @@ static int change_commit(struct change *c, bool durable)
     folder_touch_end(&c->mb->folder, c->touch, &c->rec);
     int r = index_mailbox_put(&c->txn, c->mb->folder.id, &c->rec);
     if (r == 0)
+        r = pending_notes_put(c->mb, &c->txn);
+    if (r == 0)
         r = index_commit(&c->txn, durable);
     quota_add(c->mb->account->maildir, -c->gone_bytes, -c->gone);
     return r;
