@@ -34,6 +34,16 @@ if(POSTERN_HARDEN)
     target_link_options(postern_flags INTERFACE -pie -Wl,-z,relro,-z,now)
 endif()
 
+# The name by which a library is loaded at run time
+function(postern_soname library result)
+    execute_process(COMMAND ${CMAKE_OBJDUMP} -p ${library} OUTPUT_VARIABLE head COMMAND_ERROR_IS_FATAL ANY)
+    string(REGEX MATCH "SONAME +([^ \n]+)" found "${head}")
+    if(NOT found)
+        message(FATAL_ERROR "${library} has no soname")
+    endif()
+    set(${result} ${CMAKE_MATCH_1} PARENT_SCOPE)
+endfunction()
+
 # A theme of lib/: its *.c but *_test.c are the library NAME; each x_test.c a cmocka program in ctest.
 function(postern_lib name)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lib/${name}/*.c ${CMAKE_SOURCE_DIR}/lib/${name}/*.S)

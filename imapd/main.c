@@ -60,12 +60,14 @@ static void begin(struct imap *s, const struct session_client *c)
     capability_hide_for_client(s, span_of(c->start.client_name));
 }
 
-/* Open the user's mail and serve; a failure is told to the client, which has been promised a
- * session. */
+/*
+ * Open the user's mail and serve; a failure is told to the client, which has been promised a session. The account is not
+ * closed: nothing of it is unwritten, and the process that ends gives back its mappings all at once.
+ */
 static void serve(const struct server *sv, struct session_client *c)
 {
-    _cleanup_(account_close_ptr_) struct account *account = NULL;
     _cleanup_(str_free) struct str err = STR_INIT, log_name = STR_INIT;
+    struct account *account = NULL;
     const char *maildir = str_cstr(&c->user.maildir), *reason = "";
     make_log_name(c, &log_name);
     int r = account_open(maildir, &account, &err);

@@ -14,14 +14,15 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
-#include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 
-static const cap_value_t kept_caps[] = { CAP_SETUID, CAP_SETGID };
+static const int kept_caps[] = { CAP_SETUID, CAP_SETGID };
 
 static struct account find_account(const char *parameter, const char *name)
 {
@@ -69,7 +70,7 @@ static const struct account *account_of(const struct accounts *a, enum run_as wh
     return NULL;
 }
 
-static bool keeps(unsigned flags, cap_value_t cap)
+static bool keeps(unsigned flags, int cap)
 {
     if (!(flags & SANDBOX_SETUID))
         return false;
@@ -82,29 +83,24 @@ static bool keeps(unsigned flags, cap_value_t cap)
 /* drop_bounding_set - so that not even a program with file capabilities gets them back */
 static void drop_bounding_set(unsigned flags)
 {
-    for (cap_value_t cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         if (!keeps(flags, cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             log_fatal("cannot drop capability %d: %m", cap);
 }
 
-static void free_caps(cap_t *c)
-{
-    if (*c)
-        cap_free(*c);
-}
-
-/* set_caps - exactly the kept ones, or none */
+/* set_caps - exactly the kept ones, or none; capset(2) itself, as every session process would have to map libcap for it */
 static int set_caps(unsigned flags)
 {
-    _cleanup_(free_caps) cap_t caps = cap_init();
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
 
-    if (!caps)
-        return -errno;
-    if (flags & SANDBOX_SETUID) {
-        cap_set_flag(caps, CAP_PERMITTED, ARRAY_LEN(kept_caps), kept_caps, CAP_SET);
-        cap_set_flag(caps, CAP_EFFECTIVE, ARRAY_LEN(kept_caps), kept_caps, CAP_SET);
+    for (size_t i = 0; flags & SANDBOX_SETUID && i < ARRAY_LEN(kept_caps); i++) {
+        struct __user_cap_data_struct *word = &caps[CAP_TO_INDEX(kept_caps[i])];
+
+        word->permitted |= CAP_TO_MASK(kept_caps[i]);
+        word->effective |= CAP_TO_MASK(kept_caps[i]);
     }
-    return cap_set_proc(caps) < 0 ? -errno : 0;
+    return syscall(SYS_capset, &header, caps) < 0 ? -errno : 0;
 }
 
 /* change_user - for good: nothing may be left that leads back */

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 
 #include "base/file.h"
+#include "base/library.h"
 #include "base/mem.h"
 #include "base/own.h"
 #include "table/type.h"
@@ -25,6 +26,22 @@ enum {
     READ_CACHE_BYTES = 1 << 20,
     WRITE_CACHE_BYTES = 64 << 20,
 };
+
+/* All else are functions of a database. */
+static struct {
+    __typeof__(&db_create) db_create;
+    __typeof__(&db_env_set_func_open) db_env_set_func_open;
+} lib;
+
+static int load_library(struct str *err)
+{
+    static const struct library_function functions[] = {
+        LIBRARY_FUNCTION(lib, db_create),
+        LIBRARY_FUNCTION(lib, db_env_set_func_open),
+    };
+
+    return lib.db_create ? 0 : library_load(DB_SONAME, functions, ARRAY_LEN(functions), err);
+}
 
 enum nul_kind { NUL_UNKNOWN, NUL_STORED, NUL_ABSENT };
 
@@ -70,10 +87,10 @@ static void db_close(DB **db)
 static int bdb_create(size_t cache_bytes, DB **ret)
 {
     DB *db;
-    int r = db_env_set_func_open(open_for_library);
+    int r = lib.db_env_set_func_open(open_for_library);
 
     if (r == 0)
-        r = db_create(&db, NULL, 0);
+        r = lib.db_create(&db, NULL, 0);
     if (r != 0)
         return bdb_errno(r);
     db->set_errcall(db, no_error_text);
@@ -95,7 +112,9 @@ int bdb_open(const struct table_opening *o, void **ret)
         str_addf(o->err, "cannot open %s: %s", o->path, strerror(-fd));
         return fd;
     }
-    int r = bdb_create(READ_CACHE_BYTES, &db);
+    int r = load_library(o->err);
+    if (r == 0)
+        r = bdb_create(READ_CACHE_BYTES, &db);
     if (r < 0)
         return r;
     file_for_library = fd;
@@ -211,8 +230,11 @@ static int bdb_write(const char *path, const struct dict *pairs, DBTYPE type)
 {
     size_t cache = pairs->bytes * 2 + READ_CACHE_BYTES;
     _cleanup_(db_close) DB *db = NULL;
-    int r = bdb_create(cache < WRITE_CACHE_BYTES ? cache : WRITE_CACHE_BYTES, &db);
+    _cleanup_(str_free) struct str err = STR_INIT;
+    int r = load_library(&err);
 
+    if (r == 0)
+        r = bdb_create(cache < WRITE_CACHE_BYTES ? cache : WRITE_CACHE_BYTES, &db);
     if (r < 0)
         return r;
     if (type == DB_HASH && pairs->len > 0) {

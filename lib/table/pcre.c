@@ -8,14 +8,38 @@
  * Runs in: every program that reads tables; keys are hostile.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "config.h"
+
 #include <errno.h>
 #include <pcre2.h>
 
+#include "base/library.h"
 #include "base/mem.h"
 #include "base/own.h"
 #include "table/rules.h"
 
 enum { PCRE_STEPS_MAX = 1000000 };
+
+#define FUNCTIONS(X)                                                                                         \
+    X(compile) X(get_error_message) X(pattern_info) X(code_free)                                             \
+    X(match_data_create_from_pattern) X(match_data_free) X(match) X(get_ovector_pointer)                     \
+    X(match_context_create) X(match_context_free) X(set_match_limit)
+
+#define POINTER(f)        __typeof__(&pcre2_##f) f;
+#define FUNCTION(f)       { NAME(pcre2_##f), &lib.f },
+#define NAME(function)    NAME_OF(function) /* itself a macro, which adds the width of a code unit */
+#define NAME_OF(function) #function
+
+static struct {
+    FUNCTIONS(POINTER)
+} lib;
+
+static int load_library(struct str *err)
+{
+    static const struct library_function functions[] = { FUNCTIONS(FUNCTION) };
+
+    return lib.compile ? 0 : library_load(PCRE2_SONAME, functions, ARRAY_LEN(functions), err);
+}
 
 /* A flag letter inverts its bit. */
 static const struct pcre_flag {
@@ -62,12 +86,12 @@ static pcre2_code *compile_code(struct span pattern, uint32_t bits, struct str *
 {
     int error;
     PCRE2_SIZE at;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len, bits, &error, &at, NULL);
+    pcre2_code *code = lib.compile((PCRE2_SPTR)pattern.ptr, pattern.len, bits, &error, &at, NULL);
 
     if (!code) {
         PCRE2_UCHAR why[200];
 
-        pcre2_get_error_message(error, why, sizeof why);
+        lib.get_error_message(error, why, sizeof why);
         str_addf(err, "bad pattern: %s at character %zu", (const char *)why, (size_t)at + 1);
     }
     return code;
@@ -77,8 +101,10 @@ static int compile(struct span *line, void **ret, size_t *ret_groups, struct str
 {
     struct span pattern, flags;
     uint32_t bits = 0, groups = 0;
-    int r = rules_cut_delimited(line, &pattern, &flags, err);
+    int r = load_library(err);
 
+    if (r == 0)
+        r = rules_cut_delimited(line, &pattern, &flags, err);
     if (r == 0)
         r = parse_flags(flags, &bits, err);
     if (r < 0)
@@ -90,12 +116,12 @@ static int compile(struct span *line, void **ret, size_t *ret_groups, struct str
     struct pcre *p = mem_new(struct pcre);
 
     p->code = code;
-    p->data = pcre2_match_data_create_from_pattern(code, NULL);
-    p->context = pcre2_match_context_create(NULL);
+    p->data = lib.match_data_create_from_pattern(code, NULL);
+    p->context = lib.match_context_create(NULL);
     if (!p->data || !p->context)
         abort(); /* out of memory, as in mem.h */
-    pcre2_set_match_limit(p->context, PCRE_STEPS_MAX);
-    pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
+    lib.set_match_limit(p->context, PCRE_STEPS_MAX);
+    lib.pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
     *ret_groups = groups;
     *ret = p;
     return 0;
@@ -107,22 +133,22 @@ static void release(void *pattern)
 
     if (!p)
         return;
-    pcre2_match_context_free(p->context);
-    pcre2_match_data_free(p->data);
-    pcre2_code_free(p->code);
+    lib.match_context_free(p->context);
+    lib.match_data_free(p->data);
+    lib.code_free(p->code);
     free(p);
 }
 
 static int match(const void *pattern, struct span key, const void *scratch, struct rule_match *m)
 {
     const struct pcre *p = pattern;
-    int n = pcre2_match(p->code, (PCRE2_SPTR)key.ptr, key.len, 0, 0, p->data,
+    int n = lib.match(p->code, (PCRE2_SPTR)key.ptr, key.len, 0, 0, p->data,
                         p->context);
 
     (void)scratch;
     if (n < 0)
         return n == PCRE2_ERROR_NOMATCH ? 0 : -EAGAIN;
-    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(p->data);
+    const PCRE2_SIZE *at = lib.get_ovector_pointer(p->data);
 
     m->n = (size_t)n < RULE_GROUPS_MAX ? (size_t)n : RULE_GROUPS_MAX;
     for (size_t i = 0; i < m->n; i++) {
@@ -140,5 +166,7 @@ const struct rule_kind rule_kind_pcre = {
 
 int pcre_open(const struct table_opening *o, void **ret)
 {
-    return rules_open_file(&rule_kind_pcre, o, ret);
+    int r = load_library(o->err); /* also for a file without rules: it may get some when the sandbox is in force */
+
+    return r < 0 ? r : rules_open_file(&rule_kind_pcre, o, ret);
 }
