@@ -23,6 +23,8 @@ static const char *const service_suffixes[] = {
 static const char *const runtime_names[] = { "service_name", "process_name", "process_id",
                                              "stress" };
 
+enum { TYPING_ERROR_MAX = 2 };      /* characters */
+
 struct reference {
     struct hash_node node;
     char name[];
@@ -162,14 +164,51 @@ static void warn_undefined(struct span name, void *arg)
         log_warn("%s/%s: undefined parameter: %s", conf_directory(c->p->conf), c->file, text);
 }
 
+static struct span first_word(const char *name)
+{
+    struct span rest = span_of(name);
+
+    return span_cut(&rest, '_');
+}
+
+static bool begins_a_name(struct span word)
+{
+    for (size_t i = 0; i < param_rows_len; i++)
+        if (span_eq(first_word(param_rows[i].name), word))
+            return true;
+    return false;
+}
+
+/* The parameter whose name is hardly another, or NULL. smtp_ is no typing error for smtpd_. */
+static const char *meant_by(const char *name)
+{
+    const bool right_word = begins_a_name(first_word(name));
+    size_t least = TYPING_ERROR_MAX + 1;
+    const char *best = NULL;
+
+    for (size_t i = 0; i < param_rows_len; i++) {
+        size_t d = span_distance(span_of(name), span_of(param_rows[i].name));
+
+        if (d < least && (!right_word || span_eq(first_word(name), first_word(param_rows[i].name)))) {
+            least = d;
+            best = param_rows[i].name;
+        }
+    }
+    return best;
+}
+
 static void check_setting(const char *name, const char *raw, void *arg)
 {
     struct check *c = arg;
 
-    if (!postconf_is_known(c->known, name))
-        log_warn("%s/%s: unused parameter: %s=%s", conf_directory(c->p->conf), c->file, name, raw);
-    else
+    if (!postconf_is_known(c->known, name)) {
+        const char *meant = meant_by(name);
+
+        log_warn("%s/%s: unused parameter: %s=%s%s%s%s", conf_directory(c->p->conf), c->file, name, raw,
+                 meant ? " (is " : "", meant ? meant : "", meant ? " meant?)" : "");
+    } else {
         each_reference(raw, true, warn_undefined, c);
+    }
 }
 
 static void check_entry(struct check *c, const struct master_entry *e)

@@ -306,6 +306,35 @@ static void check_path(const struct control *c, const char *directory, const cha
         tell(c, LOG_LV_WARNING, "group or other writable: %s", str_cstr(&path));
 }
 
+static void tell_without_effect(const char *name, const char *raw, void *arg)
+{
+    const struct param_row *row = param_find(name);
+
+    (void)raw;
+    if (row && !param_has_effect(row))
+        tell(arg, LOG_LV_INFO, "%s: %s", name, row->text);
+}
+
+/* Settings that do nothing: names without effect here, names that nothing knows (which postconf tells). */
+static void check_settings(const struct control *c)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+
+    conf_foreach_set(c->conf, tell_without_effect, (void *)c);
+    str_addf(&path, "%s/postconf", c->params->command_directory);
+    log_flush();
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!freopen("/dev/null", "w", stdout))
+            _exit(1);
+        execl(str_cstr(&path), "postconf", "-c", conf_directory(c->conf), "-n", (char *)NULL);
+        tell(c, LOG_LV_WARNING, "%s: %s", str_cstr(&path), strerror(errno));
+        _exit(1);
+    }
+    if (pid < 0 || waitpid(pid, NULL, 0) < 0)
+        tell(c, LOG_LV_WARNING, "cannot run %s: %s", str_cstr(&path), strerror(errno));
+}
+
 static int cmd_check(const struct control *c)
 {
     const char *config = conf_directory(c->conf);
@@ -319,6 +348,7 @@ static int cmd_check(const struct control *c)
     check_path(c, config, "master.cf");
     check_path(c, c->params->daemon_directory, "");
     check_path(c, c->params->command_directory, "");
+    check_settings(c);
     return 0;
 }
 

@@ -49,41 +49,15 @@ static const struct restriction *find(struct span name)
     return NULL;
 }
 
-#define SUGGEST_MAX 64
-
-/* Edit distance of two names (Levenshtein); names of the administrator, so both are short */
-static size_t distance(struct span a, struct span b)
-{
-    size_t row[SUGGEST_MAX + 1];
-
-    a = span_first(a, SUGGEST_MAX);
-    b = span_first(b, SUGGEST_MAX);
-    for (size_t j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (size_t i = 0; i < a.len; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < b.len; j++) {
-            size_t change = diagonal + (a.ptr[i] != b.ptr[j]);
-            size_t least = row[j] < row[j + 1] ? row[j] : row[j + 1];
-
-            diagonal = row[j + 1];
-            row[j + 1] = change < least + 1 ? change : least + 1;
-        }
-    }
-    return row[b.len];
-}
-
 static struct span nearest(const struct restriction_set *set, struct span name)
 {
     struct span best = restrictions[0].name;
 
     for (size_t i = 1; i < ARRAY_LEN(restrictions); i++)
-        if (distance(name, restrictions[i].name) < distance(name, best))
+        if (span_distance(name, restrictions[i].name) < span_distance(name, best))
             best = restrictions[i].name;
     for (size_t i = 0; i < set->n_classes; i++)
-        if (distance(name, span_of(set->classes[i].name)) < distance(name, best))
+        if (span_distance(name, span_of(set->classes[i].name)) < span_distance(name, best))
             best = span_of(set->classes[i].name);
     return best;
 }

@@ -95,6 +95,9 @@ int span_u32(struct span s, uint32_t max, uint32_t *ret);
 /* Decimal with an optional leading '-'. */
 int span_i64(struct span s, int64_t *ret);
 
+/* How many characters to put in, leave out or change (the first 64 count): 0 for equal names. */
+size_t span_distance(struct span a, struct span b);
+
 /* Hash for lookup tables in memory (keyed at process start, so peers cannot aim for collisions). */
 uint64_t span_hash(struct span s);
 uint64_t span_hash_nocase(struct span s);

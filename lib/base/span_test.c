@@ -156,6 +156,29 @@ static void test_numbers_are_digits_in_range_and_nothing_else(void **state)
     assert_int_equal(span_u32(span_of("4294967296"), UINT32_MAX, &u32), -ERANGE);
 }
 
+static void test_the_distance_of_names_is_the_number_of_characters_to_change(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        size_t wanted;
+    } cases[] = {
+        { "", "", 0 },
+        { "", "abc", 3 },
+        { "smtpd_timeout", "smtpd_timeout", 0 },
+        { "smtpd_timout", "smtpd_timeout", 1 },
+        { "smptd_timeout", "smtpd_timeout", 2 },
+        { "abc", "xyz", 3 },
+    };
+    char longer[300];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (span_distance(span_of(cases[i].a), span_of(cases[i].b)) != cases[i].wanted)
+            fail_msg("%s, %s", cases[i].a, cases[i].b);
+    memset(longer, 'a', sizeof longer);
+    assert_int_equal(span_distance(span_make(longer, sizeof longer), span_make(longer, sizeof longer - 1)), 0);
+}
+
 static void test_hashes_see_every_byte_and_fold_case_when_asked(void **state)
 {
     char a[40], b[40];
@@ -271,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_case_is_folded_for_ascii_only),
         cmocka_unit_test(test_prefixes_are_taken_only_when_there),
         cmocka_unit_test(test_numbers_are_digits_in_range_and_nothing_else),
+        cmocka_unit_test(test_the_distance_of_names_is_the_number_of_characters_to_change),
         cmocka_unit_test(test_hashes_see_every_byte_and_fold_case_when_asked),
         cmocka_unit_test(test_character_classes_are_those_of_ascii),
         cmocka_unit_test(test_only_well_formed_utf8_is_decoded),

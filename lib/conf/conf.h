@@ -101,6 +101,7 @@ void params_free(struct params *p);
 DEFINE_CLEANUP(struct params, params_free);
 
 /* The table itself, for postconf and the manual. */
+#define PARAM_NO_EFFECT "Accepted without effect"
 enum param_type { PARAM_STR, PARAM_INT, PARAM_BOOL, PARAM_TIME, PARAM_SIZE };
 struct param_row {
     const char *name;
@@ -110,6 +111,7 @@ struct param_row {
 extern const struct param_row param_rows[]; /* sorted by name */
 extern const size_t param_rows_len;
 const struct param_row *param_find(const char *name); /* lmtp_NAME: perhaps the row of smtp_NAME */
+bool param_has_effect(const struct param_row *row);
 
 /* Visit what main.cf sets, in file order (for postconf -n and warnings). */
 void conf_foreach_set(const struct conf *c, void (*fn)(const char *name, const char *raw, void *arg), void *arg);

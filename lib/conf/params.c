@@ -63,6 +63,11 @@ const struct param_row *param_find(const char *name)
     return find_row(str_cstr(&smtp));
 }
 
+bool param_has_effect(const struct param_row *row)
+{
+    return strncmp(row->text, PARAM_NO_EFFECT, strlen(PARAM_NO_EFFECT)) != 0;
+}
+
 int conf_parse_time(struct span text, char unit, int64_t *ret_seconds)
 {
     static const struct {

@@ -281,6 +281,16 @@ def test_check_warns_of_files_that_others_may_change(make_instance):
         0, f"postern/postern-script: warning: group or other writable: {instance.config}/main.cf\n")
 
 
+def test_check_names_each_setting_that_does_nothing(make_instance):
+    instance = make_instance(start=False, users=(), params={
+        "smtpd_timout": "3s", "smtp_timeout": "3s", "my_own": "x", "unheard_of": "$my_own", "queue_run_delay": "5m", "relay_recipient_limit": "7"})
+    status, text = postern(instance, "check")
+    main = f"postconf: warning: {instance.config}/main.cf: unused parameter: "
+    assert status == 0 and sorted(text.splitlines()) == [
+        main + "smtp_timeout=3s", main + "smtpd_timout=3s (is smtpd_timeout meant?)", main + "unheard_of=$my_own",
+        "postern/postern-script: queue_run_delay: Accepted without effect: retry times are kept exactly, there are no scans."], text
+
+
 # ---- users ----
 
 def signs_in(instance, password, user="carol"):
