@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * error.c - error, the agent that refuses: each recipient fails with the text in nexthop
+ * main_error.c - error, the agent that refuses: each recipient fails with the text in nexthop
  *
  * "error:5.1.1 no such user" in a transport table returns mail, "retry:4.7.0 closed for today" (the same
  * program by the service name retry) defers it.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * discard.c - discard, the agent that drops: each recipient counts as delivered
+ * main_discard.c - discard, the agent that drops: each recipient counts as delivered
  *
  * "discard:text" in a transport table gives the text of the log line.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * lmtp.c - lmtp: takes messages from qmgr to a mail store (RFC 2033)
+ * main_lmtp.c - lmtp: takes messages from qmgr to a mail store (RFC 2033)
  *
  * The smtp program under another name: LHLO instead of EHLO, a reply for each recipient after the
  * end of the content, no MX, Unix sockets as next hops. Parameters: lmtp_*, each with the meaning
