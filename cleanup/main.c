@@ -8,11 +8,7 @@
  * into new/ and tells qmgr. Only then does it answer: what it has answered for survives a power
  * cut.
  *
- * Parameters: always_bcc append_at_myorigin append_dot_mydomain body_checks body_checks_size_limit extract_recipient_limit
- * header_checks header_section_limit header_size_limit hopcount_limit message_drop_headers message_size_limit
- * milter_* mime_header_checks mydestination myhostname myorigin mail_name nested_header_checks non_smtpd_milters
- * propagate_unmatched_extensions queue_minfree recipient_delimiter smtpd_sasl_authenticated_header
- * virtual_alias_expansion_limit virtual_alias_maps virtual_alias_recursion_limit
+ * Parameters: its manual page lists them, made from what these sources read.
  *
  * May touch: tmp/, new/ and hold/ below queue_directory, its tables (read-only), qmgr, mail filters.
  */

@@ -2,7 +2,7 @@
 /*
  * main_local.c - local: delivers to the Maildirs of system users, and to what their aliases say
  *
- * Parameters: alias_maps, home_mailbox, mailbox_size_limit, recipient_delimiter, myorigin.
+ * Parameters: its manual page lists them, made from what these sources read.
  * Sandbox: user mail_owner with CAP_SETUID and CAP_SETGID, by which helper threads access files as the
  * recipient; no other privilege, so it may touch what that user may touch.
  */

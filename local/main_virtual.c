@@ -2,8 +2,7 @@
 /*
  * main_virtual.c - virtual: delivers to the Maildirs of virtual mailboxes
  *
- * Parameters: virtual_mailbox_base, virtual_mailbox_maps, virtual_uid_maps, virtual_gid_maps,
- * virtual_minimum_uid, virtual_mailbox_limit, recipient_delimiter.
+ * Parameters: its manual page lists them, made from what these sources read.
  * Sandbox: user mail_owner with CAP_SETUID and CAP_SETGID, by which helper threads access files as the
  * mailbox owner; no other privilege, so it may touch what that user may touch.
  */

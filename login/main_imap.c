@@ -2,7 +2,7 @@
 /*
  * main_imap.c - imapd-login: IMAP before sign-in
  *
- * Parameters: imap_tls_*, imap_allow_plaintext_auth, imap_login_timeout, imap_line_limit, auth_mechanisms.
+ * Parameters: its manual page lists them, made from what these sources read.
  * Sandbox: user net_owner; reaches its client, auth and imapd; reads no file but its tables, writes none.
  */
 #include "login/imap.h"

@@ -2,8 +2,7 @@
 /*
  * main_pop3.c - pop3d-login: POP3 before sign-in
  *
- * Parameters: those of imapd-login: imap_tls_*,
- * imap_allow_plaintext_auth, imap_login_timeout, auth_mechanisms.
+ * Parameters: its manual page lists them, made from what these sources read.
  * Sandbox: user net_owner; reaches its client, auth and pop3d; reads no file but its tables, writes none.
  */
 #include "login/pop3.h"

@@ -6,7 +6,7 @@
  * Messages are passed on to cleanup as they come. Files in maildrop/, made while the suite was
  * down, are submitted at start and at each wakeup.
  *
- * Parameters: authorized_submit_users cleanup_service_name ipc_idle ipc_timeout
+ * Parameters: its manual page lists them, made from what these sources read.
  *
  * May touch: maildrop/ and corrupt/ below queue_directory, cleanup, the names of users.
  */

@@ -5,7 +5,7 @@
  * The parent forks a child for each hand-off of pop3d-login; the child shows the front's ticket to
  * auth, becomes the mailbox owner for good, and serves the client until it leaves.
  *
- * Parameters: pop3_timeout, pop3_uidl_format, pop3_no_flag_updates, pop3_line_limit, imap_bad_command_limit.
+ * Parameters: its manual page lists them, made from what these sources read.
  * Sandbox: user mail_owner with CAP_SETUID and CAP_SETGID until the ticket is redeemed; from then on the
  * mailbox owner without any capability, whose files are what it may touch.
  */

@@ -13,10 +13,7 @@
  * May touch: the queue directory (read, rename, unlink), its lookup tables, the sockets of delivery
  * agents, bounce and proxymap. Runs as mail_owner; no network.
  *
- * Parameters: qmgr_message_active_limit, qmgr_message_recipient_limit, authorized_flush_users,
- * authorized_mailq_users, defer_transports, minimal_backoff_time, maximal_backoff_time, maximal_queue_lifetime,
- * bounce_queue_lifetime, maximal_delivery_attempts, transport_retry_time, delay_warning_time, soft_bounce, those of
- * transports (limits.c) and those of route.h.
+ * Parameters: its manual page lists them, made from what these sources read.
  */
 #include <errno.h>
 #include <sys/file.h>

@@ -5,8 +5,7 @@
  * Serves SMTP to strangers and to signed-in users, one fiber a connection. It
  * stores nothing: messages go to cleanup, sign-ins to auth, and only their answers count.
  *
- * Parameters: smtpd_*, postscreen_*, message_size_limit, line_length_limit, mynetworks, and those of
- * address classes (mydestination, relay_domains, virtual_*; lib/mail/route.h).
+ * Parameters: its manual page lists them, made from what these sources read.
  *
  * May touch: its client, cleanup, auth, anvil, DNS, policy services; its lookup tables, read-only. It runs as
  * net_owner, without capabilities, and writes no file.
