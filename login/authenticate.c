@@ -137,12 +137,17 @@ static void authenticate(struct login *l, struct span mechanism, const struct st
         l->failures++;
 }
 
-void login_mechanism(struct login *l, struct span mechanism, const struct str *initial, struct auth_result *ret)
+int login_mechanism(struct login *l, struct span mechanism, struct span initial, struct auth_result *ret)
 {
+    _cleanup_(secret_free) struct str response = STR_INIT;
+
+    if (initial.len > 0 && sasl_initial_parse(initial, &response) < 0)
+        return -EINVAL;
     if (sasl_is_offered(l->sv->params->auth_mechanisms, l->tls, mechanism))
-        authenticate(l, mechanism, initial, ret);
+        authenticate(l, mechanism, initial.len > 0 ? &response : NULL, ret);
     else
         *ret = (struct auth_result){ .status = AUTH_NO_MECHANISM, .user = STR_INIT };
+    return 0;
 }
 
 void login_password(struct login *l, struct span user, struct span password, struct auth_result *ret)

@@ -281,19 +281,15 @@ static int cmd_login(struct imap_line *c)
 static int cmd_authenticate(struct imap_line *c)
 {
     _cleanup_(str_free) struct str mechanism = STR_INIT;
-    _cleanup_(secret_free) struct str initial = STR_INIT;
     struct auth_result res;
 
     int r = argument(c, &mechanism);
     if (r < 0)
         return refuse_argument(c, r);
-    struct span given = span_trim(c->rest);
-    bool has_initial = given.len > 0;
-    if (has_initial && sasl_initial_parse(given, &initial) < 0) {
+    if (login_mechanism(c->l, str_span(&mechanism), span_trim(c->rest), &res) < 0) {
         bad(c, "initial response is not Base64");
         return 0;
     }
-    login_mechanism(c->l, str_span(&mechanism), has_initial ? &initial : NULL, &res);
     answer_result(c, &res);
     str_free(&res.user);
     return 0;

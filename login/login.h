@@ -80,11 +80,11 @@ MAY_WAIT int login_start_tls(struct login *l);
 
 /*
  * One SASL exchange; challenges go to the client as "+ base64" (RFC 3501 section 6.2.2, RFC 5034 section 4).
- * initial: the initial response, decoded; NULL if none. Fills *ret (free ret->user); its status is
- * AUTH_TEMPORARY when auth cannot be reached, AUTH_NO_MECHANISM when auth_mechanisms does not have it.
+ * initial: the initial response as the command has it, Base64 or "="; empty if there is none. Fills *ret (free
+ * ret->user); its status is AUTH_TEMPORARY when auth cannot be reached, AUTH_NO_MECHANISM when auth_mechanisms does
+ * not have it. 0, or -EINVAL when initial is not Base64: then *ret is not set.
  */
-MAY_WAIT void login_mechanism(struct login *l, struct span mechanism, const struct str *initial,
-                              struct auth_result *ret);
+MAY_WAIT int login_mechanism(struct login *l, struct span mechanism, struct span initial, struct auth_result *ret);
 /* The same with name and password at hand (LOGIN, USER/PASS). */
 MAY_WAIT void login_password(struct login *l, struct span user, struct span password,
                              struct auth_result *ret);

@@ -89,21 +89,17 @@ static void list_mechanisms(struct pop3 *c)
 static int cmd_auth(struct pop3 *c, struct span args)
 {
     _cleanup_(str_free) struct str mechanism = STR_INIT;
-    _cleanup_(secret_free) struct str initial = STR_INIT;
     struct auth_result res;
 
     str_add(&mechanism, span_cut(&args, ' '));
-    args = span_trim(args);
-    bool has_initial = args.len > 0;
     if (mechanism.len == 0) {
         list_mechanisms(c);
         return 0;
     }
-    if (has_initial && sasl_initial_parse(args, &initial) < 0) {
+    if (login_mechanism(c->l, str_span(&mechanism), span_trim(args), &res) < 0) {
         bad(c, "initial response is not Base64");
         return 0;
     }
-    login_mechanism(c->l, str_span(&mechanism), has_initial ? &initial : NULL, &res);
     answer_result(c, &res);
     str_free(&res.user);
     return 0;

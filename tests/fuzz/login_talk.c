@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "sasl/offer.h"
 
 /* The answers must fit into the socket's buffer: nobody reads them. */
 enum { INPUT_MAX = 8192 };
@@ -36,14 +37,18 @@ int login_start_tls(struct login *l)
     return 0;
 }
 
-void login_mechanism(struct login *l, struct span mechanism, const struct str *initial, struct auth_result *ret)
+int login_mechanism(struct login *l, struct span mechanism, struct span initial, struct auth_result *ret)
 {
+    _cleanup_(str_free) struct str response = STR_INIT;
     struct span line;
 
     (void)mechanism;
-    if (!initial)
+    if (initial.len > 0 && sasl_initial_parse(initial, &response) < 0)
+        return -EINVAL;
+    if (initial.len == 0)
         (void)stream_getline(l->client, 8192, &line);
     decide(l, ret);
+    return 0;
 }
 
 void login_password(struct login *l, struct span user, struct span password, struct auth_result *ret)
