@@ -8,9 +8,8 @@
  */
 #include "bounce/policy.h"
 
-#include <errno.h>
-
 #include "base/mem.h"
+#include "conf/words.h"
 #include "mail/header.h"
 
 #define SENDERS_MAX 20000
@@ -23,43 +22,17 @@ struct sender_count {
     int64_t count;
 };
 
-static const struct {
-    const char *name;
-    unsigned bit;
-} origins[] = {
-    { "local", ORIGIN_LOCAL },
-    { "authenticated", ORIGIN_AUTHENTICATED },
-    { "mynetworks", ORIGIN_MYNETWORKS },
-    { "forwarded", ORIGIN_FORWARDED },
-    { "remote", ORIGIN_REMOTE },
-};
-
-static unsigned origin_bit(struct span word)
-{
-    for (size_t i = 0; i < ARRAY_LEN(origins); i++)
-        if (span_eq_nocase_str(word, origins[i].name))
-            return origins[i].bit;
-    return 0;
-}
-
 int report_origins_parse(struct span list, unsigned *ret, struct str *err)
 {
-    unsigned bits = 0;
-    struct span word;
+    static const struct conf_word origins[] = {
+        { "local", ORIGIN_LOCAL },
+        { "authenticated", ORIGIN_AUTHENTICATED },
+        { "mynetworks", ORIGIN_MYNETWORKS },
+        { "forwarded", ORIGIN_FORWARDED },
+        { "remote", ORIGIN_REMOTE },
+    };
 
-    while (span_word(&list, ", \t\r\n", &word)) {
-        unsigned bit = origin_bit(word);
-
-        if (bit == 0) {
-            str_add_str(err, "bounce_report_origins: unknown word \"");
-            str_add_escaped(err, word, 80, STR_ASCII);
-            str_add_str(err, "\": expected local, authenticated, mynetworks, forwarded or remote");
-            return -EINVAL;
-        }
-        bits |= bit;
-    }
-    *ret = bits;
-    return 0;
+    return conf_parse_words("bounce_report_origins", list, origins, ARRAY_LEN(origins), ret, err);
 }
 
 int policy_open(struct policy *ret, const struct params *p, struct str *err)
