@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/secret.h"
+#include "mail/pop3_lang.h"
 #include "sasl/offer.h"
 
 struct pop3 {
@@ -111,7 +112,7 @@ static int cmd_capa(struct pop3 *c, struct span args)
 
     (void)args;
     answer(c, "+OK");
-    stream_puts(l->client, "TOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\n");
+    stream_puts(l->client, "TOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\nLANG\r\n");
     if (l->server->tls && !l->tls)
         stream_puts(l->client, "STLS\r\n");
     if (login_may_sign_in(l)) {
@@ -152,6 +153,12 @@ static int cmd_utf8(struct pop3 *c, struct span args)
     return 0;
 }
 
+static int cmd_lang(struct pop3 *c, struct span args)
+{
+    stream_puts(c->l->client, pop3_lang_answer(span_trim(args)));
+    return 0;
+}
+
 static int cmd_noop(struct pop3 *c, struct span args)
 {
     (void)args;
@@ -168,6 +175,7 @@ static const struct command {
     { SPAN("QUIT"), false, cmd_quit }, { SPAN("NOOP"), false, cmd_noop },
     { SPAN("USER"), true, cmd_user },  { SPAN("PASS"), true, cmd_pass },
     { SPAN("AUTH"), true, cmd_auth },  { SPAN("UTF8"), false, cmd_utf8 },
+    { SPAN("LANG"), false, cmd_lang },
 };
 
 static int serve_line(struct pop3 *c)

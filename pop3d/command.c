@@ -2,7 +2,7 @@
 /*
  * command.c - the commands of the TRANSACTION state
  *
- * RFC 1939 sections 5 and 7, RFC 2449 (CAPA), RFC 6856 (UTF8: messages go out as they are). Answers are only buffered here: pipelined commands
+ * RFC 1939 sections 5 and 7, RFC 2449 (CAPA), RFC 6856 (UTF8: messages go out as they are; LANG). Answers are only buffered here: pipelined commands
  * are answered with one write.
  *
  * Runs in: pop3d. Lines are the client's.
@@ -11,14 +11,16 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "mail/pop3_lang.h"
 #include "pop3d/pop3.h"
 
-enum arguments { NONE, NUMBER_OR_NONE, NUMBER, NUMBER_AND_LINES };
+enum arguments { NONE, NUMBER_OR_NONE, NUMBER, NUMBER_AND_LINES, LANGUAGE_OR_NONE };
 
 /* What a handler gets: a number of an existing message that is not deleted, 0 if none was given */
 struct arguments_given {
     uint32_t number;
     uint64_t lines;
+    struct span language;
 };
 
 static void bad(struct pop3 *s, const char *text)
@@ -36,7 +38,7 @@ static void bad(struct pop3 *s, const char *text)
 static void cmd_capa(struct pop3 *s, const struct arguments_given *a)
 {
     (void)a;
-    stream_puts(s->client, "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nEXPIRE NEVER\r\n"
+    stream_puts(s->client, "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\nEXPIRE NEVER\r\n"
                            "IMPLEMENTATION Postern\r\n.\r\n");
 }
 
@@ -130,6 +132,11 @@ static void cmd_dele(struct pop3 *s, const struct arguments_given *a)
     stream_puts(s->client, "+OK Marked to be deleted.\r\n");
 }
 
+static void cmd_lang(struct pop3 *s, const struct arguments_given *a)
+{
+    stream_puts(s->client, pop3_lang_answer(a->language));
+}
+
 static void cmd_noop(struct pop3 *s, const struct arguments_given *a)
 {
     (void)a;
@@ -158,6 +165,7 @@ static const struct command {
 } commands[] = {
     { SPAN("CAPA"), NONE, cmd_capa },
     { SPAN("DELE"), NUMBER, cmd_dele },
+    { SPAN("LANG"), LANGUAGE_OR_NONE, cmd_lang },
     { SPAN("LIST"), NUMBER_OR_NONE, cmd_list },
     { SPAN("NOOP"), NONE, cmd_noop },
     { SPAN("QUIT"), NONE, cmd_quit },
@@ -181,6 +189,10 @@ static const char *parse_arguments(const struct pop3 *s, enum arguments kind, st
                                    struct arguments_given *ret)
 {
     text = span_trim(text);
+    if (kind == LANGUAGE_OR_NONE) {
+        ret->language = text;
+        return NULL;
+    }
     if (kind == NONE || (kind == NUMBER_OR_NONE && text.len == 0))
         return text.len == 0 ? NULL : "No argument is wanted.";
     if (span_u32(span_cut(&text, ' '), UINT32_MAX, &ret->number) < 0)

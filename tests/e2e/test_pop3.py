@@ -48,10 +48,14 @@ def test_capabilities_are_told_before_and_after_sign_in(suite):
     assert talk.ask("AUTH") == "+OK"
     assert talk.rest() == ["PLAIN", "LOGIN"]
     assert talk.ask("UTF8") == "+OK UTF8 enabled"
+    assert talk.ask("LANG") == "+OK Language listing follows:" and talk.rest() == ["en English"]
+    assert talk.ask("LANG *").startswith("+OK en ") and talk.ask("LANG tlh").startswith("-ERR ")
     assert talk.ask(f"USER {suite.address('alice')}") == "+OK"
     assert talk.ask(f"PASS {suite.password}").startswith("+OK")
     assert talk.ask("CAPA") == "+OK"
-    assert {"TOP", "UIDL", "RESP-CODES", "PIPELINING", "UTF8 USER", "EXPIRE NEVER"} <= set(talk.rest())
+    assert {"TOP", "UIDL", "RESP-CODES", "PIPELINING", "UTF8 USER", "LANG", "EXPIRE NEVER"} <= set(talk.rest())
+    assert talk.ask("LANG EN").startswith("+OK en ") and talk.ask("LANG de").startswith("-ERR ")
+    assert talk.ask("LANG") == "+OK Language listing follows:" and talk.rest() == ["en English"]
     talk.close()
 
 
