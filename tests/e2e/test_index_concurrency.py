@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One account, everybody at once: deliveries, sessions, another program that renames files, and sessions that are killed.
+"""One account, everybody at once: deliveries, sessions, another program that renames files, and both sessions and deliveries
+that are killed.
 
-Each message has a number in its Subject, and the remainder of the number by 4 says who may do what with it:
+Each message has a number in its Subject, and the remainder of the number by 5 says who may do what with it:
 
     0, 1   sessions change \\Answered and a keyword; the other program changes the letter F of the file's name
     2      is expunged some day, or its file is removed by the other program
     3      is moved between the two mailboxes
+    4      comes by SMTP, through agents that are killed; so it may be there more than once, and nobody changes it
 
 One client keeps a cache and asks for changes only (QRESYNC); what it has must be what is there.
 """
@@ -16,13 +18,14 @@ import re
 import shutil
 import signal
 import smtplib
+import subprocess
 import threading
 import time
 from collections import defaultdict
 
 import pytest
 
-from instance import AS_ROOT, SLOW
+from instance import AS_ROOT, SLOW, free_ports
 
 SECONDS = float(os.environ.get("POSTERN_TEST_LONG", "12"))
 ACCOUNT = "alice"
@@ -31,6 +34,9 @@ FETCHED = re.compile(rb"UID (\d+) MODSEQ \((\d+)\) FLAGS \(([^)]*)\) BODY\[HEADE
 STATE = re.compile(rb"UID (\d+) MODSEQ \((\d+)\) FLAGS \(([^)]*)\)")
 CHANGED = re.compile(rb"UID (\d+) MODSEQ \(\d+\) FLAGS \(([^)]*)\)")
 NUMBER = re.compile(rb"number (\d+)")
+NAME = re.compile(r"(\d+)\.M(\d+)P(\d+)_")     # of a file that an agent has made: when, and its process
+SYSTEM_USER = f"postern-boxes-{os.getpid()}"
+ROUTES = {"virtual": f"{ACCOUNT}@a.test", "lmtp": "all@lmtp.test", **({"local": f"{SYSTEM_USER}@local.test"} if AS_ROOT else {})}
 GONE = (OSError, imaplib.IMAP4.abort)           # the session was killed
 KEYWORD, ANSWERED, FLAGGED = "$Mine", "\\Answered", "\\Flagged"
 
@@ -49,6 +55,8 @@ class World:
         self.validity = {}
         self.wrong, self.done = [], defaultdict(int)
         self.cache, self.cached = {}, None      # of the client that asks for changes: {uid: flags}, (UIDVALIDITY, HIGHESTMODSEQ)
+        self.sent = {}                          # number: (agent, when it was begun to be sent)
+        self.killed = {}                        # process that delivers: when it was killed
         self.suspect = set()                    # UIDs that it has and did not find: it has to hear VANISHED next time
 
     def running(self):
@@ -57,9 +65,11 @@ class World:
         idle = any(self.done[step.__name__] == 0 for step, _ in ACTORS)
         return not self.wrong and (now < self.end or idle and now < self.end + 60 * SLOW)
 
-    def new_number(self):
+    def new_number(self, sent=False):
         with self.lock:
             self.number += 1
+            while (self.number % 5 == 4) != sent:
+                self.number += 1
             return self.number
 
     def accept(self, number):
@@ -134,9 +144,10 @@ def text(number):
 # ---- actors: one step each ----
 
 def send(world, session):
-    number = world.new_number()
+    number, agent = world.new_number(sent=True), random.choice(list(ROUTES))
+    world.sent[number] = agent, time.time()
     with smtplib.SMTP("127.0.0.1", world.suite.port["smtp"], "client.test", timeout=30 * SLOW) as smtp:
-        smtp.sendmail("x@b.test", world.suite.address(ACCOUNT), text(number))
+        smtp.sendmail("x@b.test", ROUTES[agent], text(number))
     world.accept(number)
 
 
@@ -155,9 +166,9 @@ def append(world, session):
     number, box = world.new_number(), random.choice(BOXES)
     if not session.client:
         session.select(box)
-    answer = session.ok(session.client.append(box, f"({KEYWORD})" if number % 4 < 2 else None, None, text(number).encode()))
+    answer = session.ok(session.client.append(box, f"({KEYWORD})" if number % 5 < 2 else None, None, text(number).encode()))
     world.accept(number)
-    if number % 4 < 2:
+    if number % 5 < 2:
         with world.lock:
             world.flags[number][KEYWORD] = True
     uid = re.search(rb"APPENDUID \d+ (\d+)", answer[0])
@@ -167,7 +178,7 @@ def append(world, session):
 def store(world, session):
     """Changes a flag of some messages; what was promised to be there before is there."""
     session.select(random.choice(BOXES))
-    mine = [m for m in session.messages() if m[3] % 4 < 2]
+    mine = [m for m in session.messages() if m[3] % 5 < 2]
     flag, on = random.choice((KEYWORD, ANSWERED)), random.random() < 0.5
     some = random.sample(mine, min(len(mine), 10))
     if not some:
@@ -193,7 +204,7 @@ def store(world, session):
 def move(world, session):
     box = random.choice(BOXES)
     session.select(box)
-    mine = [m for m in session.messages() if m[3] % 4 == 3]
+    mine = [m for m in session.messages() if m[3] % 5 == 3]
     some = random.sample(mine, min(len(mine), 5))
     if some:
         other = BOXES[1 - BOXES.index(box)]
@@ -215,7 +226,7 @@ def expand(text):
 
 def expunge(world, session):
     session.select(random.choice(BOXES))
-    mine = [m for m in session.messages() if m[3] % 4 == 2]
+    mine = [m for m in session.messages() if m[3] % 5 == 2]
     some = random.sample(mine, min(len(mine), 3))
     if len(mine) < 5:
         return
@@ -292,7 +303,7 @@ def remove(world, session):
         for path in random.sample(found := list((box / "cur").iterdir()) + list((box / "new").iterdir()), min(len(found), 4)):
             try:
                 number = int(NUMBER.search(path.read_bytes())[1])
-                if number % 4 == 2:
+                if number % 5 == 2:
                     with world.lock:
                         world.doomed.add(number)
                     path.unlink()
@@ -307,7 +318,7 @@ def rename(world, session):
         try:
             number = int(NUMBER.search(path.read_bytes())[1])
             base, _, letters = path.name.partition(":2,")
-            if number % 4 >= 2:
+            if number % 5 >= 2:
                 continue
             on = "F" not in letters
             letters = set(letters) ^ {"F"}
@@ -330,8 +341,18 @@ def kill(world, session):
         pass
 
 
-ACTORS = [(send, 0.08), (drop_into_new, 0.08), (append, 0.02), (append, 0.02), (store, 0.01), (store, 0.01), (move, 0.02),
-          (expunge, 0.05), (watch, 0.02), (follow, 0.02), (rename, 0.02), (remove, 0.1), (kill, 0.4)]
+def kill_delivery(world, session):
+    """Any agent that delivers into the account, or hands on to one that does"""
+    name = min(ROUTES, key=lambda name: (world.done[f"killed {name}"], random.random()))
+    for pid in world.suite.pids(name):
+        world.killed[pid] = time.time()
+        os.kill(pid, signal.SIGKILL)
+        world.done[f"killed {name}"] += 1
+
+
+ACTORS = [(send, 0.03), (send, 0.03), (drop_into_new, 0.08), (append, 0.02), (append, 0.02), (store, 0.01), (store, 0.01), (move, 0.02),
+          (expunge, 0.05), (watch, 0.02), (follow, 0.02), (rename, 0.02), (remove, 0.1), (kill, 0.4),
+          (kill_delivery, 0.3)]
 
 
 def act(world, step, pause):
@@ -359,8 +380,27 @@ def act(world, step, pause):
 
 
 @pytest.fixture(scope="module")
-def world(make_instance):
-    suite = make_instance(users=(ACCOUNT,), params={"smtpd_client_connection_rate_limit": "0", "mail_max_userip_connections": "100"})
+def suite(make_instance):
+    """All routes end in the account: local's user has its uid, and a home in which its Maildir is the account's."""
+    lmtp, = free_ports(1)
+    suite = make_instance(users=(ACCOUNT,), params={
+        "mydestination": "local.test", "home_mailbox": f"{ACCOUNT}/",
+        "transport_maps": "inline:{{lmtp.test = lmtp:inet:127.0.0.1:%d}}" % lmtp,
+        "relay_domains": "lmtp.test", "lmtp_generic_maps": "inline:{{@lmtp.test = %s}}" % ROUTES["virtual"],
+        "minimal_backoff_time": "1s", "maximal_backoff_time": "1s", "transport_retry_time": "1s",
+        "smtpd_client_connection_rate_limit": "0", "mail_max_userip_connections": "100"},
+        services=[f"127.0.0.1:{lmtp} inet n - n - - smtpd\n    -o smtpd_lmtp_mode=yes"])
+    if AS_ROOT:
+        subprocess.run(["useradd", "--system", "--non-unique", "--uid", str(suite.owner.pw_uid), "--gid", str(suite.owner.pw_gid),
+                        "--no-create-home", "--home-dir", suite.maildir(ACCOUNT).parent, "--shell", "/usr/sbin/nologin", SYSTEM_USER],
+                       check=True)
+    yield suite
+    if AS_ROOT:
+        subprocess.run(["userdel", "--force", SYSTEM_USER], check=True)    # others of this uid have processes
+
+
+@pytest.fixture(scope="module")
+def world(suite):
     world = World(suite)
     session = Session(world)
     session.select("INBOX")
@@ -404,11 +444,35 @@ def test_nothing_is_lost_and_no_uid_is_given_twice_while_everybody_changes_every
     found = final(world)
     lost = world.accepted - world.doomed - set(found)
     assert not lost, f"{len(lost)} lost, such as {sorted(lost)[:5]}"
-    twice = [number for number, copies in found.items() if len(copies) > 1 and number % 4 != 3]   # those may be copied
+    twice = [number for number, copies in found.items() if len(copies) > 1 and number % 5 < 3]   # 3: those may be copied
     assert not twice, f"{len(twice)} are there more than once, such as {sorted(twice)[:5]}"
     back = [number for number in world.gone if number in found]
     assert not back, f"{len(back)} were expunged and are there, such as {sorted(back)[:5]}"
     assert not world.wrong, "\n".join(world.wrong[:10])
+
+
+def made_by(world):
+    """{number: [(when, process) of each file]} of what has come by SMTP"""
+    found = defaultdict(list)
+    for path in world.suite.messages(ACCOUNT):
+        number, name = int(NUMBER.search(path.read_bytes())[1]), NAME.match(path.name)
+        if number in world.sent:
+            found[number].append((int(name[1]) + int(name[2]) / 1e6, int(name[3])))
+    return found
+
+
+def test_a_message_comes_twice_only_where_its_delivery_was_killed_before_the_answer(world, capsys):
+    made, more = made_by(world), 0
+    for number, copies in made.items():
+        agent, begun = world.sent[number]
+        answered = [pid for _, pid in copies if pid not in world.killed]
+        last, more = max(copies)[0], more + len(copies) - 1
+        kills = [t for t in world.killed.values() if begun <= t <= last]
+        assert len(copies) == 1 or kills, f"number {number} came through {agent} {len(copies)} times, and nobody was killed"
+        assert len(answered) <= 1 or agent == "lmtp", f"number {number} came through {agent}, made by {copies}"
+    with capsys.disabled():
+        print(f"\n    {len(made)} by SMTP, {more} of them once more; {len(world.killed)} agents killed")
+    assert world.killed
 
 
 def test_no_flag_is_lost_whoever_has_set_it(world):
