@@ -32,6 +32,7 @@ struct notice {
     enum notice_audience audience;
     const char *to;                 /* who gets it */
     int64_t now;                    /* seconds */
+    uint64_t number;                /* in the journal (queue/queue.h), where cleanup notes that it is queued; 0: it does not */
     char boundary[96];              /* not within the message, as nobody could know it */
     /* Called now and then while the text grows, so that ten thousand recipients need not be in memory as text:
      * takes what there is and resets it. May be NULL. */

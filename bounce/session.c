@@ -3,19 +3,26 @@
  * session.c - qmgr's requests for reports (ipc/msg_deliver.h)
  *
  * What to report stands in the journal of the queue file whose descriptor came with the request; bounce can
- * name no file itself.
+ * name no file itself. So that a report is sent once however often qmgr and bounce are killed, bounce notes in the journal
+ * that it begins, and cleanup that it has put the report into the queue (docs/bounces.md).
  *
  * Runs in: bounce. The queue file is read with mistrust: what a stranger wrote is in it.
  */
 #include "bounce/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rand.h"
 #include "bounce/compose.h"
 #include "bounce/submit.h"
+#include "io/fiber.h"
 #include "mail/notify.h"
+
+#define LOCK_POLL_MS 50
+#define LOCK_WAIT_MS 30000 /* a cleanup that nobody waits for any longer needs as long as the disk */
 
 static void answer(struct report_done *done, enum submit_status status, const char *text)
 {
@@ -109,6 +116,7 @@ static void copy_to_postmaster(struct server *sv, struct notice *n, int fd)
     if (!(b->notify & copies[n->kind].class))
         return;
     n->audience = TO_POSTMASTER;
+    n->number = 0;
     n->to = str_cstr(copies[n->kind].to);
     submit(sv, n, fd, &ignored);
 }
@@ -133,6 +141,68 @@ static void report_on(struct server *sv, struct notice *n, int fd, struct report
     }
 }
 
+/* ---- once ---- */
+
+/*
+ * Wait until nobody else has a report on this message under way: a bounce whose qmgr was killed, or a cleanup whose bounce was. The
+ * lock is that of the descriptor, and so lasts until the last process that has been handed it has closed it.
+ */
+static int lock(int fd)
+{
+    uint64_t end = clock_deadline_ms(LOCK_WAIT_MS);
+
+    for (;;) {
+        struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+        if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+            return 0;
+        if (errno != EAGAIN && errno != EACCES)
+            return -errno;
+        if (clock_ms() >= end)
+            return -EBUSY;
+        int r = fiber_sleep_until(clock_ms() + LOCK_POLL_MS);
+        if (r < 0)
+            return r;
+    }
+}
+
+/* Note in the journal that a report begins, and read all that it is about: what has come into the journal since is for the next. */
+static int begin(const struct report *request, int fd, struct queue_envelope *e, uint64_t *ret_number, struct str *why)
+{
+    uint64_t number = 1 + rand_below(UINT64_MAX - 1);
+    int r = lock(fd);
+
+    if (r == 0)
+        r = journal_report_begun(fd, number, request->kind);
+    if (r == 0)
+        r = queue_read(fd, request->queue_id, &queue_default_limits, e, why);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < e->n_rcpts; i++) {
+        struct queue_rcpt *rcpt = &e->rcpts[i];
+
+        if (request->kind != REPORT_DELAYED && rcpt->report != number && rcpt->state != RCPT_REPORTED)
+            rcpt->state = RCPT_PENDING;
+    }
+    *ret_number = number;
+    return 0;
+}
+
+/* Then qmgr, or bounce, was killed before it was told. */
+static bool is_reported(const struct queue_envelope *e, enum report_kind kind, uint64_t number)
+{
+    bool reported = false;
+
+    if (kind == REPORT_DELAYED)
+        return e->delay_reported;
+    for (size_t i = 0; i < e->n_rcpts; i++) {
+        if (e->rcpts[i].report == number)
+            return false;
+        reported |= e->rcpts[i].state == RCPT_REPORTED;
+    }
+    return reported;
+}
+
 static void report(struct server *sv, const struct report *request, int fd,
                    struct report_done *done)
 {
@@ -140,15 +210,19 @@ static void report(struct server *sv, const struct report *request, int fd,
     _cleanup_(queue_envelope_done) struct queue_envelope e = { 0 };
     _cleanup_(str_free) struct str why = STR_INIT;
     struct notice n;
-    int r = queue_read(fd, request->queue_id, &queue_default_limits, &e, &why);
+    uint64_t number;
+    int r = begin(request, fd, &e, &number, &why);
 
     if (r < 0) {
-        answer(done, SUBMIT_TEMPORARY, "cannot read the queue file");
-        log_warn_errno(r, "%s: cannot read the queue file to report on %s", request->queue_id,
+        answer(done, SUBMIT_TEMPORARY, r == -EBUSY ? "another report on the message takes too long" : "cannot use the queue file");
+        log_warn_errno(r, "%s: cannot use the queue file to report on %s", request->queue_id,
                        str_cstr(&why));
         return;
     }
+    if (is_reported(&e, request->kind, number))
+        return;
     notice_init(&n, sv->params, &b->templates, &e, request->kind, clock_real());
+    n.number = number;
     report_on(sv, &n, fd, done);
 }
 

@@ -17,7 +17,7 @@
 #define CONNECT_TIMEOUT_MS 30000
 #define COPY_SIZE          32768
 
-static void send_envelope(struct ipc *c, const struct notice *n, struct span postmaster_sender)
+static void send_envelope(struct ipc *c, const struct notice *n, struct span postmaster_sender, int fd)
 {
     /* A guess, with which cleanup sees early that the disk is full. */
     uint64_t text = notice_count(n) * 1024, content = notice_returns_body(n) ? n->e->content_size : 0;
@@ -29,6 +29,7 @@ static void send_envelope(struct ipc *c, const struct notice *n, struct span pos
         .n_rcpt = 1,
         .size_hint = text + content,
         .service = "bounce",
+        .report = n->number,
     };
     struct submit_rcpt rcpt = {
         .address = { .data = (char *)n->to, .len = strlen(n->to) },
@@ -37,6 +38,8 @@ static void send_envelope(struct ipc *c, const struct notice *n, struct span pos
 
     if (n->audience != TO_SENDER)
         s.sender = (struct str){ .data = (char *)postmaster_sender.ptr, .len = postmaster_sender.len };
+    if (n->number)
+        ipc_send_fd(c, fd);
     ipc_send(c, &submit_shape, &s);
     ipc_send(c, &submit_rcpt_shape, &rcpt);
 }
@@ -121,7 +124,7 @@ static int converse(struct ipc *c, const struct notice *notice, struct span post
 
     n.spill = spill_chunk;
     n.spill_arg = c;
-    send_envelope(c, &n, postmaster_sender);
+    send_envelope(c, &n, postmaster_sender, fd);
     notice_add_head(&text, &n);
     spill_chunk(&text, c);
     int r = notice_returns_body(&n) ? send_message(c, &n, fd) : send_header(c, &n, fd);

@@ -39,6 +39,7 @@ struct message {
     struct cleanup *c;
     struct submit submit; /* the envelope borrows its texts */
     struct queue_envelope env;
+    int report_fd; /* the queue file that this reports on; -1: it is no report */
     struct recipients rcpts;
     struct str only_rcpt; /* for the Received header; empty when there are several */
     struct header_pass headers;

@@ -24,7 +24,7 @@
 
 void message_init(struct message *m, struct cleanup *c)
 {
-    *m = (struct message){.c = c, .result.status = SUBMIT_OK};
+    *m = (struct message){.c = c, .report_fd = -1, .result.status = SUBMIT_OK};
     header_pass_init(&m->headers, &c->rules, &m->head);
 }
 
@@ -41,6 +41,8 @@ void message_done(struct message *m)
     submit_msg_done(&m->submit);
     str_free(&m->only_rcpt);
     str_free(&m->head);
+    if (m->report_fd >= 0)
+        close(m->report_fd);
 }
 
 bool message_failed(const struct message *m)
@@ -420,7 +422,13 @@ static int commit_and_publish(void *arg)
         queue_aim(m->writer, &m->c->dirs, to);
     int r = queue_commit(m->writer);
 
-    return r < 0 ? r : queue_publish(m->writer, &m->c->dirs, to);
+    if (r == 0)
+        r = queue_publish(m->writer, &m->c->dirs, to);
+    /* Here and not when bounce hears of it, which may be killed until then. A report that is noted too early may never come; one that
+     * cannot be noted comes twice, if qmgr is killed before it has noted the answer. */
+    if (r == 0 && m->report_fd >= 0)
+        journal_report_queued(m->report_fd, m->submit.report);
+    return r;
 }
 
 /* The client is told that all is well */

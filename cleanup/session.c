@@ -16,6 +16,8 @@ static int receive_envelope(struct ipc *client, struct message *m)
     _cleanup_(submit_rcpt_msg_done) struct submit_rcpt rcpt = {0};
     int r = ipc_recv(client, &submit_shape, &m->submit);
 
+    if (r == 0 && m->submit.report)
+        r = m->submit.origin == SUBMIT_INTERNAL ? ipc_recv_fd(client, &m->report_fd) : -EPROTO;
     if (r == 0)
         r = filter_receive(m, client);
     if (r < 0)

@@ -7,22 +7,32 @@
 #include "qmgr/report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "qmgr/active.h"
+#include "qmgr/message.h"
 
 #define CONNECT_TIMEOUT_MS 30000
 
-static int converse(struct ipc *c, const struct report *request, int fd, struct report_done *ret)
+/* A descriptor for this request alone: bounce's lock is upon it, and ends when bounce and cleanup have closed it, or been killed. */
+static int converse(struct active *a, struct ipc *c, const struct report *request, struct report_done *ret)
 {
+    message_keep(a->q, a->m);
+    _cleanup_close_ int fd = queue_open(&a->q->dirs, message_place(a->m), a->m->id, O_RDWR);
+
+    if (fd < 0)
+        return fd;
     ipc_send_fd(c, fd);
     ipc_send(c, &report_shape, request);
     return ipc_recv(c, &report_done_shape, ret);
 }
 
-static int exchange(struct qmgr *q, const struct report *request, int fd, struct report_done *ret)
+static int exchange(struct active *a, const struct report *request, struct report_done *ret)
 {
+    struct qmgr *q = a->q;
+
     for (unsigned fresh = 0;;) {
         struct ipc *c;
         int r = ipc_pool_get(q->bounce, clock_deadline_ms(CONNECT_TIMEOUT_MS), &c);
@@ -30,7 +40,7 @@ static int exchange(struct qmgr *q, const struct report *request, int fd, struct
         if (r < 0)
             return r;
         stream_set_timeout(ipc_stream(c), q->sv->params->ipc_timeout * 1000);
-        r = converse(c, request, fd, ret);
+        r = converse(a, c, request, ret);
         if (r == 0) {
             ipc_pool_put(q->bounce, c);
             return 0;
@@ -48,10 +58,9 @@ int report_send(struct active *a, enum report_kind kind)
     struct report request = { .kind = kind };
     struct report_done done = { 0 };
     const char *id = a->m->id;
-    int fd = active_fd(a);
 
     snprintf(request.queue_id, sizeof request.queue_id, "%s", id);
-    int r = fd < 0 ? fd : exchange(a->q, &request, fd, &done);
+    int r = exchange(a, &request, &done);
 
     if (r < 0)
         return log_warn_errno(

@@ -93,7 +93,8 @@ IPC_SHAPE(deliver_done, IPC_U32(deliver_done, dead, 1), IPC_STR(deliver_done, ds
 
 enum report_kind { REPORT_FAILED, REPORT_DELAYED, REPORT_SUCCESS, REPORT_KIND_LAST = REPORT_SUCCESS };
 
-/* What to report stands in the journal of the file behind the descriptor. */
+/* What to report stands in the journal of the file behind the descriptor, which is opened for this request alone, to read and
+ * write: bounce locks it and notes in the journal what it does (docs/bounces.md). */
 struct report {
     char queue_id[64];
     uint32_t kind;

@@ -3,7 +3,7 @@
  * msg_submit.h - handing a message to cleanup (and, from sendmail, to pickup, which passes it on)
  *
  *     client                         cleanup
- *     submit, milter_pass * n_milters, submit_rcpt * n_rcpt,
+ *     submit [a descriptor], milter_pass * n_milters, submit_rcpt * n_rcpt,
  *     content chunks, empty chunk  ->
  *                                 <- submit_result
  *
@@ -74,6 +74,8 @@ struct submit {
     uint32_t forwarded_source;  /* 0: by origin; 1: local mail, 2: mail of the network */
     struct str content_filter;  /* "transport:destination" for all recipients, empty: as routed */
     uint32_t priority;          /* RFC 6710's -9 ... 9, SUBMIT_PRIORITY_ZERO added; 0: not given */
+    uint64_t report;            /* 0: no report; else its number in the journal of the queue file that it reports on, whose descriptor
+                                 * comes along: cleanup notes there that it is in the queue. Origin SUBMIT_INTERNAL */
     struct str prepend;         /* header lines that go in front of all others, CRLF */
 };
 IPC_SHAPE(submit,
@@ -89,7 +91,7 @@ IPC_SHAPE(submit,
     IPC_DYN(submit, forwarded_name, 1024), IPC_DYN(submit, forwarded_helo, 1024),
     IPC_STR(submit, forwarded_addr), IPC_STR(submit, forwarded_proto), IPC_U32(submit, forwarded_port, 65535),
     IPC_U32(submit, forwarded_source, 2),
-    IPC_DYN(submit, content_filter, 1024), IPC_U32(submit, priority, 19), IPC_DYN(submit, prepend, 65536),);
+    IPC_DYN(submit, content_filter, 1024), IPC_U32(submit, priority, 19), IPC_U64(submit, report, UINT64_MAX), IPC_DYN(submit, prepend, 65536),);
 
 /* A mail filter in the middle of its conversation (lib/milter); its connection comes as a descriptor beside it. */
 struct milter_pass {

@@ -116,6 +116,10 @@ static void print_journal(struct str *s, int type, struct span bytes)
         print_outcome(s, bytes);
     else if (type == REC_RETRY && bytes.len == 12)
         str_addf(s, "%lld attempts=%u", (long long)le64_get(bytes.ptr), le32_get(bytes.ptr + 8));
+    else if (type == REC_REPORT_BEGUN && bytes.len == 12)
+        str_addf(s, "%016llx kind=%u", (unsigned long long)le64_get(bytes.ptr), le32_get(bytes.ptr + 8));
+    else if (type == REC_REPORT_QUEUED && bytes.len == 8)
+        str_addf(s, "%016llx", (unsigned long long)le64_get(bytes.ptr));
     else if (type == REC_REPORTED && bytes.len == 8)
         str_addf(s, "first=%u count=%u", le32_get(bytes.ptr), le32_get(bytes.ptr + 4));
     else

@@ -7,7 +7,7 @@
  * behind a fragment. Nothing is flushed here: a lost record costs a second delivery, never a
  * message.
  *
- * Runs in: qmgr (appends), all readers of queue files (apply).
+ * Runs in: qmgr, bounce, cleanup (append), all readers of queue files (apply).
  */
 #include <errno.h>
 #include <sys/stat.h>
@@ -97,6 +97,23 @@ int journal_expire(int fd)
     return append(fd, REC_EXPIRE, SPAN_NULL);
 }
 
+int journal_report_begun(int fd, uint64_t number, uint32_t kind)
+{
+    char fixed[12];
+
+    le64_put(fixed, number);
+    le32_put(fixed + 8, kind);
+    return append(fd, REC_REPORT_BEGUN, span_make(fixed, sizeof fixed));
+}
+
+int journal_report_queued(int fd, uint64_t number)
+{
+    char fixed[8];
+
+    le64_put(fixed, number);
+    return append(fd, REC_REPORT_QUEUED, span_make(fixed, sizeof fixed));
+}
+
 /* ---- applying ---- */
 
 static int take_text(struct span *in, size_t max, const char **ret)
@@ -152,6 +169,7 @@ static int apply_outcome(struct span bytes, struct queue_envelope *e)
     struct queue_rcpt *r = &e->rcpts[o.number];
 
     r->state = state_of[o.status];
+    r->report = 0;
     r->attempts += r->attempts < UINT32_MAX;
     r->last_us = o.time_us;
     r->fate = o.fate;
@@ -186,6 +204,37 @@ static int apply_reported(struct span bytes, struct queue_envelope *e)
     return 0;
 }
 
+static int apply_report_begun(struct span bytes, struct queue_envelope *e)
+{
+    if (bytes.len != 12 || le64_get(bytes.ptr) == 0 || le32_get(bytes.ptr + 8) > REPORT_KIND_LAST)
+        return -EBADMSG;
+    uint64_t number = le64_get(bytes.ptr);
+    enum report_kind kind = le32_get(bytes.ptr + 8);
+
+    if (kind == REPORT_DELAYED) {
+        e->delay_report = number;
+        return 0;
+    }
+    for (size_t i = 0; i < e->n_rcpts; i++)
+        if (e->rcpts[i].state == (kind == REPORT_FAILED ? RCPT_BOUNCED : RCPT_SENT))
+            e->rcpts[i].report = number;
+    return 0;
+}
+
+static int apply_report_queued(struct span bytes, struct queue_envelope *e)
+{
+    if (bytes.len != 8 || le64_get(bytes.ptr) == 0)
+        return -EBADMSG;
+    uint64_t number = le64_get(bytes.ptr);
+
+    if (e->delay_report == number)
+        e->delay_reported = true;
+    for (size_t i = 0; i < e->n_rcpts; i++)
+        if (e->rcpts[i].report == number)
+            e->rcpts[i].state = RCPT_REPORTED;
+    return 0;
+}
+
 int journal_apply(const struct record *rec, struct queue_envelope *e)
 {
     switch (rec->type) {
@@ -195,6 +244,10 @@ int journal_apply(const struct record *rec, struct queue_envelope *e)
         return apply_retry(rec->bytes, e);
     case REC_REPORTED:
         return apply_reported(rec->bytes, e);
+    case REC_REPORT_BEGUN:
+        return apply_report_begun(rec->bytes, e);
+    case REC_REPORT_QUEUED:
+        return apply_report_queued(rec->bytes, e);
     case REC_DELAY_REPORTED:
         e->delay_reported = true;
         return rec->bytes.len ? -EBADMSG : 0;

@@ -55,6 +55,7 @@ struct queue_rcpt {
     uint32_t attempts;
     char dsn[16];
     uint32_t fate;                          /* enum outcome_fate */
+    uint64_t report;                        /* the last one begun that tells of this state; 0: none */
     bool was_delayed;                       /* the sender had been told of the delay before the last attempt */
     char *text, *relay, *remote_mta, *remote_reply;    /* last outcome; NULL if none */
     int64_t last_us;
@@ -82,6 +83,7 @@ struct queue_envelope {
     uint32_t attempts;                      /* of the message */
     bool expire;                            /* force-expired */
     bool delay_reported;
+    uint64_t delay_report;                  /* the last one begun that tells of the delay; 0: none */
 };
 void queue_envelope_done(struct queue_envelope *e);
 
@@ -162,6 +164,12 @@ int journal_retry(int fd, int64_t next_retry, uint32_t attempts);
 int journal_reported(int fd, uint32_t first_rcpt, uint32_t n);      /* their failure has been reported */
 int journal_delay_reported(int fd);
 int journal_expire(int fd);
+/*
+ * A report of all that have failed (or were delivered, or wait: kind, an enum report_kind) so far is begun, under a number that no
+ * other report of this message has; and: it is in the queue, so that they are reported. See docs/bounces.md.
+ */
+int journal_report_begun(int fd, uint64_t number, uint32_t kind);
+int journal_report_queued(int fd, uint64_t number);
 
 /* Visit every record of envelope and journal with its offset, for postcat; type names from record.def ("unknown"
  * for others). 0; -EBADMSG at the first place that is no record; or the negative value that fn stopped it with. */

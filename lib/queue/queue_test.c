@@ -509,6 +509,48 @@ static void test_the_journal_says_what_became_of_each_recipient(void **state)
     assert_true(e.delay_reported && e.expire);
 }
 
+static void assert_states(int fd, enum queue_rcpt_state first, enum queue_rcpt_state second, enum queue_rcpt_state third)
+{
+    _cleanup_(queue_envelope_done) struct queue_envelope e = {0};
+
+    assert_int_equal(queue_read(fd, "REPORT", &queue_default_limits, &e, NULL), 0);
+    assert_int_equal(e.rcpts[0].state, first);
+    assert_int_equal(e.rcpts[1].state, second);
+    assert_int_equal(e.rcpts[2].state, third);
+    assert_false(e.delay_reported);
+}
+
+static void test_a_report_tells_of_what_had_failed_when_it_was_begun_and_of_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    struct span content = SPAN("body\r\n");
+    _cleanup_(queue_envelope_done) struct queue_envelope e = {0};
+
+    write_message(f, "REPORT", content, 6);
+    _cleanup_close_ int fd = open_message(f, "REPORT");
+
+    append_outcome(fd, 0, OUTCOME_BOUNCED, "no such user");
+    append_outcome(fd, 1, OUTCOME_SENT, "250 ok");
+    assert_int_equal(journal_report_begun(fd, 7, REPORT_FAILED), 0);
+    append_outcome(fd, 2, OUTCOME_BOUNCED, "no such user"); /* under another qmgr, while 7 is still under way */
+    assert_states(fd, RCPT_BOUNCED, RCPT_SENT, RCPT_BOUNCED);
+    assert_int_equal(journal_report_queued(fd, 7), 0);
+    assert_states(fd, RCPT_REPORTED, RCPT_SENT, RCPT_BOUNCED);
+    assert_int_equal(journal_report_begun(fd, 8, REPORT_FAILED), 0);
+    assert_int_equal(journal_report_begun(fd, 9, REPORT_FAILED), 0); /* 8 was given up */
+    assert_int_equal(journal_report_queued(fd, 8), 0);
+    assert_states(fd, RCPT_REPORTED, RCPT_SENT, RCPT_BOUNCED);
+    assert_int_equal(journal_report_queued(fd, 9), 0);
+    assert_states(fd, RCPT_REPORTED, RCPT_SENT, RCPT_REPORTED);
+    assert_int_equal(journal_report_begun(fd, 10, REPORT_SUCCESS), 0);
+    assert_int_equal(journal_report_begun(fd, 11, REPORT_DELAYED), 0);
+    assert_int_equal(journal_report_queued(fd, 10), 0);
+    assert_states(fd, RCPT_REPORTED, RCPT_REPORTED, RCPT_REPORTED);
+    assert_int_equal(journal_report_queued(fd, 11), 0);
+    assert_int_equal(queue_read(fd, "REPORT", &queue_default_limits, &e, NULL), 0);
+    assert_true(e.delay_reported);
+}
+
 static void test_a_journal_torn_at_any_byte_keeps_its_whole_records_and_goes_on(void **state)
 {
     struct fixture *f = *state;
@@ -658,6 +700,7 @@ int main(void)
         T(test_records_that_make_no_envelope_are_refused_with_a_reason),
         T(test_sections_that_overlap_or_leave_the_file_are_refused),
         T(test_the_journal_says_what_became_of_each_recipient),
+        T(test_a_report_tells_of_what_had_failed_when_it_was_begun_and_of_nothing_else),
         T(test_a_journal_torn_at_any_byte_keeps_its_whole_records_and_goes_on),
         T(test_a_reader_without_write_access_ignores_the_torn_tail_and_leaves_it),
         T(test_a_long_journal_is_read_through_its_window),
