@@ -29,7 +29,7 @@ bool flags_too_long(const struct flag_list *l, size_t longest);
 bool flag_find(struct span name, uint32_t *ret);
 
 /* Bits of a message's keywords in this mailbox; unknown ones are made if `make`, else left out. 0
- * or -ENOSPC, -errno. */
+ * or -errno, as mailbox_keyword_make(). */
 enum flag_make { FLAG_FIND, FLAG_MAKE };
 int flag_keywords(struct mailbox *mb, const struct flag_list *l, enum flag_make make,
                   uint64_t *ret);

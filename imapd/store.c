@@ -102,7 +102,7 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
     if (r == 0)
         r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE ? FLAG_FIND : FLAG_MAKE, &keywords);
 
-    if (r == -ENOSPC)
+    if (r == -EOVERFLOW)
         return reply_no(s, "[LIMIT] A mailbox has at most %d keywords.", KEYWORDS_MAX);
     if (r == -EINVAL)
         return reply_no(s, "[CANNOT] This keyword is not allowed: it is an atom of at most %zu bytes.", longest);

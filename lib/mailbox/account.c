@@ -178,7 +178,10 @@ static int folder_register(struct account *a, struct folder *f)
         r = index_mailbox_get(&t, f->id, &rec);
     } else if (r == -ENOENT) {
         first = true;
-        r = id_make(f->path.data, &f->id) < 0 ? -EIO : -ENOENT;
+        r = id_make(f->path.data, &f->id);
+        if (r < 0)
+            return r;
+        r = -ENOENT;
     }
     if (r == 0 && span_eq(rec.dir, str_span(&f->dir)))
         return 0; /* another session was first */

@@ -136,7 +136,7 @@ uint32_t mailbox_seq_from(const struct mailbox *mb, uint32_t uid);
 int mailbox_measure(struct mailbox *mb, uint32_t first, uint32_t last);
 
 enum { KEYWORDS_MAX = 64, KEYWORD_NAME_MAX = 255 };   /* in a mailbox: they are bits of a number; bytes */
-/* Bit index of a keyword; made if missing. -ENOSPC when KEYWORDS_MAX are in use, -EINVAL: no atom or too long. */
+/* Bit index of a keyword; made if missing. -EOVERFLOW when KEYWORDS_MAX are in use, -EINVAL: no atom or too long. */
 int mailbox_keyword_make(struct mailbox *mb, struct span name);
 
 /*

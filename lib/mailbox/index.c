@@ -21,6 +21,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -29,6 +30,8 @@
 
 #define MAP_SIZE    ((size_t)1 << 30)
 #define MAX_READERS 1024
+#define LOCK_SIZE   (MAX_READERS * 64 + 4096)   /* a cache line for each, and some more */
+#define FULL_BYTES  ((unsigned long)128 * 1024) /* a disk with less to give is full: what it could take, it has taken */
 
 static const char magic[] = "Postern index";
 enum { VERSION = 2, HEADER_SIZE = sizeof magic - 1 + 8 };
@@ -38,7 +41,7 @@ struct index {
     MDB_dbi db;
     ino_t inode;                            /* of data.mdb, 0: not known */
     bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
-    char *path, *data;                      /* the directory and its file */
+    char *path, *data, *lock;               /* the directory and its files */
     char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
     char *doubted;                          /* this file says that it may be */
     char *validity;                         /* the file of the greatest UIDVALIDITY */
@@ -146,6 +149,16 @@ int index_begin_write(struct index *x, struct index_txn *ret)
     return r < 0 ? r : begin(x, 0, ret);
 }
 
+/* A part of what was to be written fitted. LMDB calls that EIO, and the disk may be well. */
+static bool is_full(const struct index *x)
+{
+    struct statvfs st;
+    int fd;
+
+    return mdb_env_get_fd(x->env, &fd) == MDB_SUCCESS && fstatvfs(fd, &st) == 0 &&
+           st.f_bavail * st.f_frsize < FULL_BYTES;
+}
+
 int index_commit(struct index_txn *t, bool durable)
 {
     int r = index_page_flush(t);
@@ -161,6 +174,8 @@ int index_commit(struct index_txn *t, bool durable)
     busy = NULL;
     if (rc != MDB_SUCCESS)
         t->index->unwritten = true;
+    if (rc == EIO && is_full(t->index))
+        return -ENOSPC;
     return index_errno(rc);
 }
 
@@ -332,12 +347,35 @@ static bool asks_for_too_much(const struct index *x)
     return false;
 }
 
+/*
+ * LMDB makes its file of locks without blocks and writes into it by memory: on a full disk that would be a signal, and not
+ * an error. So it gets its blocks here, once.
+ */
+static int fill_lock(const struct index *x)
+{
+    struct stat st;
+
+    if (stat(x->lock, &st) == 0 && st.st_size >= LOCK_SIZE && st.st_blocks * 512 >= st.st_size)
+        return 0;
+
+    _cleanup_close_ int fd = open(x->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return -errno;
+    int rc = posix_fallocate(fd, 0, LOCK_SIZE);
+
+    return rc == ENOSPC || rc == EDQUOT ? -rc : 0; /* where it cannot be done it is as it was */
+}
+
 static int open_environment(struct index *x)
 {
     int dead, rc = mdb_env_create(&x->env);
 
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
+    rc = fill_lock(x);
+    if (rc < 0)
+        return rc;
     mdb_env_set_mapsize(x->env, MAP_SIZE);
     mdb_env_set_maxreaders(x->env, MAX_READERS);
     mdb_env_set_userctx(x->env, x);
@@ -378,6 +416,7 @@ static struct index *index_new(const char *maildir)
 
     x->path = path_of(maildir, INDEX_DIRECTORY);
     x->data = path_of(x->path, "data.mdb");
+    x->lock = path_of(x->path, "lock.mdb");
     x->aside = path_of(maildir, INDEX_DIRECTORY ".damaged");
     x->aside_data = path_of(x->aside, "data.mdb");
     x->aside_lock = path_of(x->aside, "lock.mdb");
@@ -424,6 +463,7 @@ void index_close(struct index *x)
         mdb_env_close(x->env);
     free(x->path);
     free(x->data);
+    free(x->lock);
     free(x->aside);
     free(x->aside_data);
     free(x->aside_lock);

@@ -90,7 +90,7 @@ const char *folder_sub(const struct index_message *m);      /* "new" or "cur" */
 
 size_t keywords_count(struct span names);
 const char *keywords_name(struct span names, size_t i);
-/* Bit of a name; added when missing. -ENOSPC; -EINVAL: not an atom of RFC 3501, or too long. *added is set then. */
+/* Bit of a name; added when missing. -EOVERFLOW; -EINVAL: not an atom of RFC 3501, or too long. *added is set then. */
 int keywords_bit(struct str *names, struct span name, bool *added);
 void keywords_letters(uint64_t bits, char ret[static 27]);
 uint64_t keywords_bits(const char *letters);

@@ -55,7 +55,7 @@ int keywords_bit(struct str *names, struct span name, bool *added)
     if (!is_atom(name))
         return -EINVAL;
     if (n == KEYWORDS_MAX)
-        return -ENOSPC;
+        return -EOVERFLOW;
     str_add(names, name);
     str_add_char(names, '\0');
     *added = true;
