@@ -578,7 +578,7 @@ static bool is_due(const struct index_mailbox *rec)
     return rec->touched && clock_real() - rec->scanned > RESCAN_SECONDS;
 }
 
-int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)
+static int refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     _cleanup_(scan_done) struct scan s = { .folder = f, .txn = &t, .take = take, .recent = recent };
@@ -625,6 +625,20 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
         return 0; /* nothing worth a flush: the next session reads once more */
     r = index_mailbox_put(&t, f->id, &s.rec);
     return r < 0 ? r : index_commit(&t, s.assigned);
+}
+
+/* On a full disk the mailbox is what the index has of it: it can be read, and messages be deleted to make room. */
+int folder_refresh(struct account *a, struct folder *f, bool take, bool full, struct uid_list *recent)
+{
+    int r = refresh(a, f, take, full, recent);
+
+    if (r == 0)
+        return 0;
+    f->new_seen = f->cur_seen = 0;
+    if (recent)
+        recent->len = 0;
+    account_check(a, r); /* damage may look like this as well */
+    return r == -ENOSPC || r == -EDQUOT ? 0 : r;
 }
 
 /* ---- one file ---- */
