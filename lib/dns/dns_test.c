@@ -83,7 +83,7 @@ static size_t answer(unsigned char *msg, size_t len, bool tcp)
     if (b->how == NEVER)
         return 0;
     if (b->how == AFTER_A_WHILE)
-        usleep(300 * 1000);
+        usleep(1000 * 1000);
     len = 12 + name_len + 4; /* without the EDNS0 record */
     msg[11] = 0;
     msg[2] = b->flags | (b->how == BY_TCP && !tcp ? 2 : 0);
@@ -145,21 +145,29 @@ static void *serve(void *unused)
     return unused;
 }
 
-static int start_server(void **state)
+/* A port that is free for UDP may have a TCP socket of somebody else: then negative. */
+static int listen_on_both(void)
 {
     union sockaddr_any a;
     socklen_t len = sizeof a;
-    _cleanup_(str_free) struct str err = STR_INIT;
-    char servers[64];
 
-    (void)state;
     socket_addr_parse(span_of("127.0.0.1"), 0, &a);
     server.udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(server.udp, &a.sa, sizeof a.in), 0);
     getsockname(server.udp, &a.sa, &len);
     server.port = socket_addr_port(&a);
     server.tcp = socket_listen_inet(&a, 10);
-    assert_true(server.tcp >= 0);
+    return server.tcp;
+}
+
+static int start_server(void **state)
+{
+    _cleanup_(str_free) struct str err = STR_INIT;
+    char servers[64];
+
+    (void)state;
+    while (listen_on_both() < 0)
+        close(server.udp);
     assert_int_equal(pipe(server.stop), 0);
     assert_int_equal(pthread_create(&server.thread, NULL, serve, NULL), 0);
     snprintf(servers, sizeof servers, " 127.0.0.1:%u ", server.port);
@@ -266,7 +274,7 @@ static void test_a_deadline_ends_the_wait_and_a_late_answer_does_no_harm(void **
 
         ways[i](&l);
         assert_int_equal(l.answer.status, DNS_TEMPORARY);
-        assert_in_range(clock_ms() - begun, 49, 250);
+        assert_true(clock_ms() - begun >= 49);
         ways[i](&next); /* the late answer arrives meanwhile */
         assert_int_equal(next.answer.status, DNS_OK);
         dns_answer_done(&next.answer);
@@ -283,7 +291,7 @@ static void test_a_server_that_never_answers_is_given_up_after_the_timeout(void 
     in_fiber(&l);
     assert_int_equal(l.r, 0);
     assert_int_equal(l.answer.status, DNS_TEMPORARY);
-    assert_in_range(clock_ms() - begun, 1500, 3000);
+    assert_in_range(clock_ms() - begun, 1500, 30000);
     assert_true(server.asked >= 2); /* it was asked again */
 }
 

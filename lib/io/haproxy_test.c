@@ -122,7 +122,7 @@ static void test_what_follows_the_header_stays_in_the_socket(void **state)
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
         assert_int_equal(send(s[0], cases[i].in.ptr, cases[i].in.len, 0), cases[i].in.len);
         send(s[0], "QUIT\r\n", 6, 0);
-        int r = haproxy_read(s[1], clock_deadline_ms(1000), &got);
+        int r = haproxy_read(s[1], clock_deadline_ms(20000), &got);
         assert_int_equal(r, cases[i].result);
         if (r == 0) {
             assert_int_equal(recv(s[1], rest, sizeof rest, 0), 6);
@@ -134,7 +134,7 @@ static void test_what_follows_the_header_stays_in_the_socket(void **state)
 }
 
 struct drip {
-    int fd, result;
+    int fd, result, patience_ms;
     struct span bytes;
     bool hang_up;
 };
@@ -157,16 +157,16 @@ static void read_header(void *arg)
     struct drip *d = arg;
     struct haproxy got;
 
-    d->result = haproxy_read(d->fd, clock_deadline_ms(300), &got);
+    d->result = haproxy_read(d->fd, clock_deadline_ms(d->patience_ms), &got);
 }
 
-static int drip(struct span bytes, bool hang_up)
+static int drip(struct span bytes, bool hang_up, int patience_ms)
 {
     int s[2];
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, s), 0);
 
-    struct drip out = { .fd = s[0], .bytes = bytes, .hang_up = hang_up }, in = { .fd = s[1] };
+    struct drip out = { .fd = s[0], .bytes = bytes, .hang_up = hang_up }, in = { .fd = s[1], .patience_ms = patience_ms };
 
     fiber_start(read_header, &in);
     fiber_start(send_slowly, &out);
@@ -182,13 +182,13 @@ static void test_a_header_may_come_byte_by_byte_but_must_come(void **state)
     static const struct span v2 = SPAN(SIG "\x21\x11\0\x12" V4_BODY "\4\0\3abc");
 
     (void)state;
-    assert_int_equal(drip(v1, false), 0);
-    assert_int_equal(drip(v2, false), 0);
-    assert_int_equal(drip(span_first(v1, 20), true), -ENODATA);
-    assert_int_equal(drip(span_first(v2, 20), false), -ETIMEDOUT);
-    assert_int_equal(drip(SPAN_NULL, false), -ETIMEDOUT);
-    assert_int_equal(drip((struct span)SPAN("PROXY TCP4 x"), true), -ENODATA);
-    assert_int_equal(drip((struct span)SPAN("HELO"), false), -EPROTO);
+    assert_int_equal(drip(v1, false, 20000), 0);
+    assert_int_equal(drip(v2, false, 20000), 0);
+    assert_int_equal(drip(span_first(v1, 20), true, 20000), -ENODATA);
+    assert_int_equal(drip(span_first(v2, 20), false, 300), -ETIMEDOUT);
+    assert_int_equal(drip(SPAN_NULL, false, 300), -ETIMEDOUT);
+    assert_int_equal(drip((struct span)SPAN("PROXY TCP4 x"), true, 20000), -ENODATA);
+    assert_int_equal(drip((struct span)SPAN("HELO"), false, 20000), -EPROTO);
 }
 
 int main(void)

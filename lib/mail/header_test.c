@@ -6,10 +6,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/own.h"
 
@@ -117,11 +117,11 @@ static void test_a_field_of_undecodable_words_takes_linear_time(void **state)
     for (int i = 0; i < 20000; i++)
         str_add_str(&value, "=?x?Q?a?= ");
 
-    uint64_t start = clock_ms();
+    clock_t start = clock(); /* CPU time: others may be at work */
 
     header_decode(str_span(&value), &got);
     assert_int_equal(got.len, value.len);
-    assert_true(clock_ms() - start < 2000);
+    assert_true(clock() - start < 2 * CLOCKS_PER_SEC);
 }
 
 int main(void)
