@@ -13,10 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <nettle/sha2.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/sha256.h"
 #include "bodystructure.h"
 #include "envelope.h"
 #include "mailbox/lf.h"
@@ -204,17 +204,17 @@ static bool has(const struct kept *k, unsigned want)
 /* The same for the same bytes, wherever they are copied (RFC 8474 section 5.1): half of their SHA-256 */
 static void make_email_id(struct span content, struct pace *pace, struct str *ret)
 {
-    unsigned char digest[SHA256_BYTES];
-    struct sha256 h;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx h;
 
-    sha256_begin(&h);
+    sha256_init(&h);
     while (content.len > 0 && pace_on(pace, PIECE)) {
         struct span piece = span_first(content, PIECE);
 
-        sha256_add(&h, piece);
+        sha256_update(&h, piece.len, (const uint8_t *)piece.ptr);
         content = span_from(content, piece.len);
     }
-    sha256_end(&h, digest);
+    sha256_digest(&h, sizeof digest, digest);
     str_add_hex(ret, span_make(digest, sizeof digest / 2));
 }
 

@@ -10,7 +10,8 @@
  */
 #include "thread_id.h"
 
-#include "base/sha256.h"
+#include <nettle/sha2.h>
+
 #include "kept.h"
 #include "mail/mime.h"
 #include "thread_tree.h"
@@ -38,8 +39,8 @@ static bool first_id(struct span header, const char *field, struct str *ret)
 void thread_id_add(struct span header, struct str *ret)
 {
     _cleanup_(str_free) struct str root = STR_INIT;
-    unsigned char digest[SHA256_BYTES];
-    struct sha256 h;
+    uint8_t digest[SHA256_DIGEST_SIZE];
+    struct sha256_ctx h;
     bool found = false;
 
     for (size_t i = 0; i < sizeof fields / sizeof fields[0] && !found; i++)
@@ -47,8 +48,8 @@ void thread_id_add(struct span header, struct str *ret)
     if (!found)
         kept_header(header, &root);
     str_add_char(ret, 'T');
-    sha256_begin(&h);
-    sha256_add(&h, str_span(&root));
-    sha256_end(&h, digest);
+    sha256_init(&h);
+    sha256_update(&h, root.len, (const uint8_t *)root.data);
+    sha256_digest(&h, sizeof digest, digest);
     str_add_hex(ret, span_make(digest, DIGEST_BYTES));
 }
