@@ -65,19 +65,16 @@ static void put_argument(const char *text)
 
 static void put_param(const struct param_row *row)
 {
-    static const char *const kinds[] = {
-        [PARAM_STR] = "text", [PARAM_INT] = "a number", [PARAM_BOOL] = "yes or no",
-        [PARAM_TIME] = "a time", [PARAM_SIZE] = "a number of bytes",
-    };
+    _cleanup_(str_free) struct str accepted = STR_INIT;
 
     printf(".It Cm %s Pq default :", row->name);
     put_argument(*row->def ? row->def : "empty");
     printf("\n");
     put_text(row->text);
-    printf("A value is %s", kinds[row->type]);
-    if (row->type != PARAM_STR && row->type != PARAM_BOOL)
-        printf(", from %s to %s", row->min, row->max);
-    printf(".\n");
+    param_add_accepted(row, &accepted);
+    str_add_char(&accepted, '.');
+    printf("A value is ");
+    put_text(str_cstr(&accepted));
 }
 
 static void put_restriction(const struct restriction_row *row)

@@ -21,6 +21,33 @@ void settings_done(struct settings *s)
     *s = (struct settings){ 0 };
 }
 
+static int apply_overrides(const char *config_directory, const struct service *s, struct str *err)
+{
+    _cleanup_(conf_free_ptr_) struct conf *conf = NULL;
+    _cleanup_(params_free_ptr_) struct params *params = NULL;
+    int r = conf_load(config_directory, &conf, err);
+
+    for (char **o = s->overrides; r == 0 && *o; o++)
+        r = conf_override(conf, span_of(*o), err);
+    return r == 0 ? conf_params(conf, &params, err) : r;
+}
+
+/* The settings of services (-o): a slip there is found now, and not when the first client comes. */
+static int check_overrides(const char *config_directory, const struct master_cf *cf, const char *path, struct str *err)
+{
+    for (size_t i = 0; i < cf->len; i++) {
+        const struct service *s = &cf->services[i];
+        _cleanup_(str_free) struct str why = STR_INIT;
+        int r = s->overrides[0] ? apply_overrides(config_directory, s, &why) : 0;
+
+        if (r < 0) {
+            str_addf(err, "%s, line %d: service %s: %s", path, s->line, s->name, str_cstr(&why));
+            return r;
+        }
+    }
+    return 0;
+}
+
 int settings_load(const char *config_directory, struct settings *ret, struct str *notes, struct str *err)
 {
     _cleanup_(settings_done) struct settings s = { 0 };
@@ -35,6 +62,9 @@ int settings_load(const char *config_directory, struct settings *ret, struct str
     if (r < 0)
         return r;
     str_addf(&path, "%s/master.cf", conf_directory(s.conf));
+    r = check_overrides(config_directory, &cf, str_cstr(&path), err);
+    if (r < 0)
+        return r;
     r = plan_make(&cf, s.params, str_cstr(&path), &s.plan, notes, err);
     if (r < 0)
         return r;

@@ -72,11 +72,13 @@ int conf_parse_time(struct span text, char unit, int64_t *ret_seconds);
 /*
  * One member per row of params.def, same name as in main.cf:
  *   STR   const char * (expanded, never NULL)     INT   int64_t
+ *   WORD  the same, one of those that are accepted
  *   BOOL  bool                                    TIME  int64_t seconds
  *   SIZE  int64_t bytes
  */
 struct params {
 #define PARAM_TYPE_STR  const char *
+#define PARAM_TYPE_WORD const char *
 #define PARAM_TYPE_INT  int64_t
 #define PARAM_TYPE_BOOL bool
 #define PARAM_TYPE_TIME int64_t
@@ -102,7 +104,7 @@ DEFINE_CLEANUP(struct params, params_free);
 
 /* The table itself, for postconf and the manual. */
 #define PARAM_NO_EFFECT "Accepted without effect"
-enum param_type { PARAM_STR, PARAM_INT, PARAM_BOOL, PARAM_TIME, PARAM_SIZE };
+enum param_type { PARAM_STR, PARAM_WORD, PARAM_INT, PARAM_BOOL, PARAM_TIME, PARAM_SIZE };
 struct param_row {
     const char *name;
     enum param_type type;
@@ -112,6 +114,8 @@ extern const struct param_row param_rows[]; /* sorted by name */
 extern const size_t param_rows_len;
 const struct param_row *param_find(const char *name); /* lmtp_NAME: perhaps the row of smtp_NAME */
 bool param_has_effect(const struct param_row *row);
+/* What a value may be: "a whole number from 0 to 4", "none, may or encrypt". */
+void param_add_accepted(const struct param_row *row, struct str *ret);
 
 /* Visit what main.cf sets, in file order (for postconf -n and warnings). */
 void conf_foreach_set(const struct conf *c, void (*fn)(const char *name, const char *raw, void *arg), void *arg);

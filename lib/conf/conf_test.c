@@ -183,6 +183,10 @@ static void test_a_bad_value_is_refused_with_name_value_and_form(void **state)
         { "smtpd_timeout = 0\n", "from 1s to 1d" },
         { "disable_vrfy_command = maybe\n", "expected yes or no" },
         { "message_size_limit = 10M\n", "expected a whole number" },
+        { "smtpd_tls_security_level = must\n",
+          "smtpd_tls_security_level: \"must\": expected none, may or encrypt, or nothing" },
+        { "smtpd_tls_security_level = may encrypt\n", "expected none, may or encrypt" },
+        { "milter_default_action =\n", "expected accept, quarantine, reject, shutdown or tempfail" },
         { "hopcount_limit = 99999999999999999999\n", "hopcount_limit" },
         { "myorigin = $myorigin\n", "loop" },
     };

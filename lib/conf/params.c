@@ -103,26 +103,63 @@ static const char *accepted_form(enum param_type type)
 {
     switch (type) {
     case PARAM_INT:
-    case PARAM_SIZE:
         return "a whole number";
+    case PARAM_SIZE:
+        return "a whole number of bytes";
     case PARAM_BOOL:
         return "yes or no";
     case PARAM_TIME:
         return "a time such as 30s, 5m, 2h, 1d or 1w";
     case PARAM_STR:
+    case PARAM_WORD:
         break;
     }
     return "text";
+}
+
+static void add_words(const struct param_row *row, struct str *ret)
+{
+    struct span rest = span_of(row->min), word;
+
+    for (bool first = true; span_word(&rest, " ", &word); first = false) {
+        if (!first)
+            str_add_str(ret, rest.len > 0 ? ", " : " or ");
+        str_add(ret, word);
+    }
+    if (*row->max)
+        str_add_str(ret, ", or nothing");
+}
+
+void param_add_accepted(const struct param_row *row, struct str *ret)
+{
+    if (row->type == PARAM_WORD) {
+        add_words(row, ret);
+        return;
+    }
+    str_add_str(ret, accepted_form(row->type));
+    if (*row->min && *row->max)
+        str_addf(ret, " from %s to %s", row->min, row->max);
 }
 
 static int refuse(const struct param_row *row, struct span value, struct str *err)
 {
     str_addf(err, "bad value for parameter %s: \"", row->name);
     str_add_escaped(err, value, 80, STR_ASCII);
-    str_addf(err, "\": expected %s", accepted_form(row->type));
-    if (*row->min && *row->max)
-        str_addf(err, " from %s to %s", row->min, row->max);
+    str_add_str(err, "\": expected ");
+    param_add_accepted(row, err);
     return -EINVAL;
+}
+
+/* The accepted word, as the table spells it */
+static bool find_word(const struct param_row *row, struct span value, struct span *ret)
+{
+    struct span rest = span_of(row->min);
+
+    while (span_word(&rest, " ", ret))
+        if (span_eq_nocase(*ret, value))
+            return true;
+    *ret = value;
+    return value.len == 0 && *row->max;
 }
 
 static int parse_bool(struct span v, bool *ret)
@@ -164,12 +201,18 @@ static int parse_ranged(const struct param_row *row, struct span v, int64_t *ret
 
 static int set_member(const struct param_row *row, struct span value, void *member, struct str *err)
 {
+    struct span word;
     bool flag;
     int64_t n;
 
     switch (row->type) {
     case PARAM_STR:
         *(char **)member = mem_dup_span(value);
+        return 0;
+    case PARAM_WORD:
+        if (!find_word(row, span_trim(value), &word))
+            return refuse(row, value, err);
+        *(char **)member = mem_dup_span(word);
         return 0;
     case PARAM_BOOL:
         if (parse_bool(span_trim(value), &flag) < 0)
@@ -236,7 +279,7 @@ void params_free(struct params *p)
     if (!p)
         return;
     for (size_t i = 0; i < param_rows_len; i++)
-        if (param_rows[i].type == PARAM_STR)
+        if (param_rows[i].type == PARAM_STR || param_rows[i].type == PARAM_WORD)
             free(*(char **)((char *)p + param_offsets[i]));
     free(p);
 }

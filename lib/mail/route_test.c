@@ -14,6 +14,7 @@
 static void params_for_test(struct params *p)
 {
 #define PARAM_DEFAULT_STR  ""
+#define PARAM_DEFAULT_WORD ""
 #define PARAM_DEFAULT_INT  0
 #define PARAM_DEFAULT_BOOL false
 #define PARAM_DEFAULT_TIME 0

@@ -193,8 +193,7 @@ def test_sign_in_is_offered_without_tls_only_where_that_is_allowed(tls):
 
 
 @pytest.mark.parametrize("options", [
-    "smtpd_tls_security_level = must", "smtpd_tls_mandatory_protocols = TLSv9", "smtpd_tls_mandatory_ciphers = best",
-    "smtpd_tls_eecdh_grade = none of them", "smtpd_tls_fingerprint_digest = crc32", "tls_ssl_options = NO_SUCH",
+    "smtpd_tls_mandatory_protocols = TLSv9", "smtpd_tls_fingerprint_digest = crc32", "tls_ssl_options = NO_SUCH",
     "tls_server_sni_maps = nosuch:/table", "smtpd_tls_chain_files = /nowhere/chain.pem"])
 def test_what_cannot_be_meant_stops_the_start_and_is_named(make_instance, certificate, options):
     port, = free_ports(1)
