@@ -150,7 +150,8 @@ def name_shown(instance, port, starttls=False):
 
 def test_a_renewed_certificate_is_used_without_a_new_process_and_a_broken_one_is_not(make_instance, workdir):
     old, new = make_certificate(workdir, "old.test"), make_certificate(workdir, "new.test")
-    settings = {"smtpd_tls_cert_file": "$config_directory/crt", "smtpd_tls_key_file": "$config_directory/key"}
+    settings = {"smtpd_tls_cert_file": "$config_directory/crt", "smtpd_tls_key_file": "$config_directory/key",
+                "default_process_limit": 1}     # a second one, started for a moment's load, would not start with the broken one
     instance = make_instance(start=False, users=(), params=settings)
 
     def install(key, crt):
