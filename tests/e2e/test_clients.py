@@ -274,7 +274,8 @@ def test_offlineimap_mirrors_and_changes_on_both_sides_converge(suite, tmp_path)
 
 # ---- getmail ----
 
-# It misses the end of a command that is too quick (SIGCHLD comes before it waits), and then gives up after minutes.
+# It misses the end of a command that is too quick (SIGCHLD comes before it waits), and then gives up after minutes. So the
+# command ends when its parent sleeps.
 GETMAILRC = """\
 [retriever]
 type = {type}
@@ -288,7 +289,7 @@ ca_certs = {ca}
 [destination]
 type = MDA_external
 path = /bin/sh
-arguments = ("-c", "cat >> '{dir}/got'; sleep 0.2")
+arguments = ("-c", "cat >> '{dir}/got'; until grep -q '^State:.S' /proc/$PPID/status; do sleep 0.02; done")
 allow_root_commands = true
 
 [options]
