@@ -119,17 +119,17 @@ bool auth_cache_has(struct auth_cache *c, struct span user, struct span stored, 
 void auth_cache_add(struct auth_cache *c, struct span user, struct span stored, struct span password,
                     uint64_t now_ms);
 
-/* ---- tickets: one-time, for one protocol, short-lived ---- */
+/* ---- tickets: one-time, for one protocol, short-lived; a key makes those of an earlier auth good as well ---- */
 
 struct ticket_office;
-struct ticket_office *ticket_office_new(int64_t lifetime_ms, size_t max);
+struct ticket_office *ticket_office_new(const unsigned char key[static PASS_KEY_SIZE], int64_t lifetime_ms, size_t max);
 void ticket_office_free(struct ticket_office *o);
 
-/* Issue a ticket (32 hex digits) for a user; the oldest goes when there are too many. */
+/* Issue a ticket for a user, at most AUTH_PASS_MAX bytes. */
 void ticket_issue(struct ticket_office *o, const char *protocol, struct span user, uint64_t now_ms,
-                  char ret[static 40]);
+                  struct str *ret);
 /* Take a ticket in. True, *user set: it was good; it never is again. */
-bool ticket_redeem(struct ticket_office *o, const char *ticket, const char *protocol, uint64_t now_ms,
+bool ticket_redeem(struct ticket_office *o, struct span ticket, const char *protocol, uint64_t now_ms,
                    struct str *user);
 
 /* ---- passes: for parked sessions; good any number of times until they expire ---- */

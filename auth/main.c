@@ -33,7 +33,7 @@ static int open_tables(struct server *sv, struct auth *a, struct str *err)
     return locator_open(sv->conf, p, &a->locator, err);
 }
 
-static int make_keys(const struct server *sv, struct auth *a)
+static int make_keys(const struct server *sv, struct auth *a, unsigned char ticket_key[static PASS_KEY_SIZE])
 {
     unsigned char secret[MASTER_SECRET_SIZE];
     int r = daemon_secret(sv, secret);
@@ -41,6 +41,7 @@ static int make_keys(const struct server *sv, struct auth *a)
     if (r < 0)
         return log_error_errno(r, "no secret from master");
     pass_derive_key(secret, "passes of parked sessions", a->pass_key);
+    pass_derive_key(secret, "tickets of sessions that begin", ticket_key);
     pass_derive_key(secret, "salts of users who do not exist", a->fake_salt_key);
     OPENSSL_cleanse(secret, sizeof secret);
     return 0;
@@ -51,6 +52,7 @@ static int start(struct server *sv)
     _cleanup_(str_free) struct str err = STR_INIT;
     struct auth *a = mem_new(struct auth);
     const struct params *p = sv->params;
+    unsigned char ticket_key[PASS_KEY_SIZE];
     const struct penalty_limits limits = {
         .delay_ms = p->auth_failure_delay * 1000, .delay_max_ms = p->auth_failure_delay_max * 1000,
         .user_max = p->auth_user_failure_limit, .network_max = p->auth_network_failure_limit,
@@ -62,10 +64,11 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return -1;
     }
-    if (make_keys(sv, a) < 0)
+    if (make_keys(sv, a, ticket_key) < 0)
         return -1;
     list_init(&a->running);
-    a->tickets = ticket_office_new(p->ticket_lifetime * 1000, TICKETS_MAX);
+    a->tickets = ticket_office_new(ticket_key, p->ticket_lifetime * 1000, TICKETS_MAX);
+    OPENSSL_cleanse(ticket_key, sizeof ticket_key);
     a->verified = auth_cache_new(p->auth_cache_ttl * 1000, VERIFIED_MAX);
     a->penalties = penalties_new(&limits, PENALTIES_MAX);
     a->decoy_iterations = SCRAM_ITERATIONS;

@@ -171,7 +171,7 @@ static int answer_start(struct auth_caller *c, const struct auth_start *start, s
     conclude(c, &x, r, &l, res);
     settle(c, &x, l.network, res);
     if (res->status == AUTH_OK && start->want_ticket)
-        ticket_issue(c->auth->tickets, start->protocol, str_span(&res->user), clock_ms(), res->ticket);
+        ticket_issue(c->auth->tickets, start->protocol, str_span(&res->user), clock_ms(), &res->ticket);
     return 0;
 }
 
@@ -187,7 +187,7 @@ static int serve_start(struct auth_caller *c)
         ipc_send(c->ipc, &auth_result_shape, &res);
         r = ipc_flush(c->ipc);
     }
-    str_free(&res.user);
+    auth_result_msg_done(&res);
     secret_free(&start.initial);
     return r;
 }
@@ -237,7 +237,7 @@ static bool redeem(struct auth *a, const struct ticket_redeem *m, struct str *us
 {
     if (m->pass.len > 0)
         return pass_redeem(a->pass_key, str_span(&m->pass), m->protocol, clock_ms(), user);
-    return ticket_redeem(a->tickets, m->ticket, m->protocol, clock_ms(), user);
+    return ticket_redeem(a->tickets, str_span(&m->ticket), m->protocol, clock_ms(), user);
 }
 
 static int serve_ticket(struct auth_caller *c)

@@ -2,9 +2,10 @@
 /*
  * ticket.c - one-time tickets that turn a sign-in at a front into a mailbox session
  *
- * Kept in memory only: a restart of auth loses those of sessions that are being
- * handed over, whose clients then sign in again. The ticket is random, so that
- * a look-up by hash table tells nothing by its timing.
+ * A ticket is sealed as a pass is (pass.c), with 16 random bytes in front of the user's name, so that one which was issued
+ * before a reload, or before auth was killed, is good after it: nobody has to sign in again. These bytes
+ * are remembered from the first time that it is shown until it has expired. Only the auth that it was shown to
+ * remembers; a front that was taken over could show one again to the next, of a user who has just signed in through it.
  *
  * Runs in: auth. Logs nothing.
  */
@@ -13,47 +14,48 @@
 #include "base/list.h"
 #include "base/rand.h"
 
-struct ticket {
+enum { ID_SIZE = 16 };
+
+struct used {
     struct hash_node node;      /* key: id */
     struct list by_age;
-    uint64_t expires_ms;
-    char id[40];
-    char protocol[16];
-    char *user;
+    uint64_t until_ms;
+    unsigned char id[ID_SIZE];
 };
 
 struct ticket_office {
-    struct hash tickets;
+    unsigned char key[PASS_KEY_SIZE];
+    struct hash used;
     struct list by_age;         /* oldest first */
     int64_t lifetime_ms;
     size_t max;
 };
 
-struct ticket_office *ticket_office_new(int64_t lifetime_ms, size_t max)
+struct ticket_office *ticket_office_new(const unsigned char key[static PASS_KEY_SIZE], int64_t lifetime_ms, size_t max)
 {
     struct ticket_office *o = mem_new(struct ticket_office);
 
+    memcpy(o->key, key, sizeof o->key);
     o->lifetime_ms = lifetime_ms;
     o->max = max;
     list_init(&o->by_age);
     return o;
 }
 
-static void drop(struct ticket_office *o, struct ticket *t)
+static void drop(struct ticket_office *o, struct used *t)
 {
-    hash_remove(&o->tickets, &t->node);
+    hash_remove(&o->used, &t->node);
     list_remove(&t->by_age);
-    free(t->user);
     free(t);
 }
 
-/* Drop what has expired, and the oldest beyond `max` tickets. */
+/* Forget what has expired, and the oldest beyond `max`. */
 static void clean(struct ticket_office *o, uint64_t now_ms, size_t max)
 {
-    struct ticket *t;
+    struct used *t;
 
-    LIST_FOREACH (t, &o->by_age, struct ticket, by_age) {
-        if (t->expires_ms > now_ms && o->tickets.len <= max)
+    LIST_FOREACH (t, &o->by_age, struct used, by_age) {
+        if (t->until_ms > now_ms && o->used.len <= max)
             return;
         drop(o, t);
     }
@@ -64,40 +66,44 @@ void ticket_office_free(struct ticket_office *o)
     if (!o)
         return;
     clean(o, UINT64_MAX, 0);
-    hash_done(&o->tickets);
+    hash_done(&o->used);
     free(o);
 }
 
-void ticket_issue(struct ticket_office *o, const char *protocol, struct span user, uint64_t now_ms,
-                  char ret[static 40])
+void ticket_issue(struct ticket_office *o, const char *protocol, struct span user, uint64_t now_ms, struct str *ret)
 {
-    struct ticket *t = mem_new(struct ticket);
-    _cleanup_(str_free) struct str hex = STR_INIT;
-    unsigned char secret[16];
+    _cleanup_(str_free) struct str named = STR_INIT;
+    unsigned char id[ID_SIZE];
 
-    clean(o, now_ms, o->max - 1);
-    rand_bytes(secret, sizeof secret);
-    str_add_hex(&hex, span_make(secret, sizeof secret));
-    memcpy(t->id, str_cstr(&hex), hex.len + 1);
-    snprintf(t->protocol, sizeof t->protocol, "%s", protocol);
-    t->user = mem_dup_span(user);
-    t->expires_ms = now_ms + (uint64_t)o->lifetime_ms;
-    t->node.key = span_of(t->id);
-    hash_put(&o->tickets, &t->node);
-    list_push_back(&o->by_age, &t->by_age);
-    memcpy(ret, t->id, sizeof t->id);
+    rand_bytes(id, sizeof id);
+    str_add(&named, span_make(id, sizeof id));
+    str_add(&named, user);
+    pass_issue(o->key, protocol, str_span(&named), now_ms + (uint64_t)o->lifetime_ms, ret);
 }
 
-bool ticket_redeem(struct ticket_office *o, const char *id, const char *protocol, uint64_t now_ms,
-                   struct str *user)
+/* False: it was used before. */
+static bool use(struct ticket_office *o, struct span id, uint64_t now_ms)
 {
-    clean(o, now_ms, o->max);
-    struct ticket *t = HASH_ENTRY(hash_get(&o->tickets, span_of(id)), struct ticket, node);
-    if (!t)
+    clean(o, now_ms, o->max - 1);
+    if (hash_get(&o->used, id))
         return false;
-    bool good = strcmp(t->protocol, protocol) == 0;
-    if (good)
-        str_set(user, span_of(t->user));
-    drop(o, t);     /* also when it was shown for another protocol: somebody has stolen it */
-    return good;
+
+    struct used *t = mem_new(struct used);
+    memcpy(t->id, id.ptr, ID_SIZE);
+    t->until_ms = now_ms + (uint64_t)o->lifetime_ms;
+    t->node.key = span_make(t->id, ID_SIZE);
+    hash_put(&o->used, &t->node);
+    list_push_back(&o->by_age, &t->by_age);
+    return true;
+}
+
+bool ticket_redeem(struct ticket_office *o, struct span ticket, const char *protocol, uint64_t now_ms, struct str *user)
+{
+    _cleanup_(str_free) struct str named = STR_INIT;
+
+    if (!pass_redeem(o->key, ticket, protocol, now_ms, &named) || named.len < ID_SIZE ||
+        !use(o, span_first(str_span(&named), ID_SIZE), now_ms))
+        return false;
+    str_set(user, span_from(str_span(&named), ID_SIZE));
+    return true;
 }

@@ -320,12 +320,11 @@ void held_free(struct held *h)
 }
 
 /* Begin a session for the client, which has a place. */
-static int begin_first(struct login *l, struct held *h, const char *ticket, struct span tag)
+static int begin_first(struct login *l, struct held *h, const struct str *ticket, struct span tag)
 {
-    struct session_start m = { .input = STR_INIT };
+    struct session_start m = { .ticket = *ticket, .input = STR_INIT };      /* borrowed */
     struct session_started res;
 
-    snprintf(m.ticket, sizeof m.ticket, "%s", ticket);
     snprintf(m.tag, sizeof m.tag, SPAN_FMT, SPAN_ARG(tag));
     snprintf(m.client_name, sizeof m.client_name, "%s", l->client_name);
     int r = begin(h, &m, &res);
@@ -344,7 +343,7 @@ int login_hand_off(struct login *l, const struct auth_result *who, struct span t
     int r = places_take(h, str_span(&who->user));
 
     if (r == 0)
-        r = begin_first(l, h, who->ticket, tag);
+        r = begin_first(l, h, &who->ticket, tag);
     else
         login_log_limit(l);
     if (r < 0) {

@@ -274,7 +274,7 @@ static int cmd_login(struct imap_line *c)
         return refuse_argument(c, r);
     login_password(c->l, str_span(&user), str_span(&password), &res);
     answer_result(c, &res);
-    str_free(&res.user);
+    auth_result_msg_done(&res);
     return 0;
 }
 
@@ -291,7 +291,7 @@ static int cmd_authenticate(struct imap_line *c)
         return 0;
     }
     answer_result(c, &res);
-    str_free(&res.user);
+    auth_result_msg_done(&res);
     return 0;
 }
 

@@ -74,7 +74,7 @@ static int cmd_pass(struct pop3 *c, struct span args)
     login_password(c->l, str_span(&c->user), args, &res);
     str_reset(&c->user);
     answer_result(c, &res);
-    str_free(&res.user);
+    auth_result_msg_done(&res);
     return 0;
 }
 
@@ -102,7 +102,7 @@ static int cmd_auth(struct pop3 *c, struct span args)
         return 0;
     }
     answer_result(c, &res);
-    str_free(&res.user);
+    auth_result_msg_done(&res);
     return 0;
 }
 

@@ -189,7 +189,7 @@ static void run_mechanism(struct smtpd *s, struct auth_start *start)
                        s->namaddr);
         reply_uncounted(s, "454 4.7.0 Temporary authentication failure");
     }
-    str_free(&result.user);
+    auth_result_msg_done(&result);
 }
 
 void cmd_auth(struct smtpd *s, struct span args)

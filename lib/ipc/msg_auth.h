@@ -9,8 +9,8 @@
  *
  *     imapd, pop3d:  ticket_redeem -> ticket_user      by a ticket, or by the pass of a session that was parked
  *
- * One exchange at a time on a connection; kept for the next. A ticket is 32 hex
- * digits, valid once, for one service, for 60 seconds.
+ * One exchange at a time on a connection; kept for the next. What a ticket is made of concerns auth alone
+ * (auth/ticket.c); it is valid once, for one service, for 60 seconds.
  */
 #ifndef IPC_MSG_AUTH_H
 #define IPC_MSG_AUTH_H
@@ -18,6 +18,7 @@
 #include "ipc/ipc.h"
 #include "ipc/msg_submit.h"
 
+#define AUTH_PASS_MAX 1200
 #define AUTH_DATA_MAX 12288     /* RFC 4954 section 4: a base64 line of 12288 octets */
 
 struct auth_start {
@@ -58,20 +59,18 @@ enum auth_status {
 struct auth_result {
     uint32_t status;            /* enum auth_status */
     struct str user;            /* also on refusal if known, for the log */
-    char ticket[40];
+    struct str ticket;          /* empty: none */
     char text[256];             /* reason, for the log */
 };
 IPC_SHAPE(auth_result, IPC_U32(auth_result, status, AUTH_STATUS_LAST), IPC_DYN(auth_result, user, 1024),
-    IPC_STR(auth_result, ticket), IPC_STR(auth_result, text),);
-
-#define AUTH_PASS_MAX 1200
+    IPC_DYN(auth_result, ticket, AUTH_PASS_MAX), IPC_STR(auth_result, text),);
 
 struct ticket_redeem {
-    char ticket[40];            /* of a session that begins */
+    struct str ticket;          /* of a session that begins */
     struct str pass;            /* of one that was parked; else empty */
     char protocol[16];
 };
-IPC_SHAPE(ticket_redeem, IPC_STR(ticket_redeem, ticket), IPC_DYN(ticket_redeem, pass, AUTH_PASS_MAX),
+IPC_SHAPE(ticket_redeem, IPC_DYN(ticket_redeem, ticket, AUTH_PASS_MAX), IPC_DYN(ticket_redeem, pass, AUTH_PASS_MAX),
     IPC_STR(ticket_redeem, protocol),);
 
 struct ticket_user {

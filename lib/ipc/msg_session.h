@@ -47,7 +47,7 @@ enum { SESSION_WATCHED = 2 };   /* directories */
 enum { SESSION_LINGER_MAX_MS = 24 * 60 * 60 * 1000 };
 
 struct session_start {
-    char ticket[40];
+    struct str ticket;
     struct str pass;            /* of a parked session; else empty */
     struct str state;           /* what it has left */
     char session_id[40];        /* for the log lines of front and session */
@@ -60,7 +60,7 @@ struct session_start {
     char tag[256];              /* IMAP tag of LOGIN/AUTHENTICATE; empty for POP3 */
     struct str input;           /* bytes the front had read already */
 };
-IPC_SHAPE(session_start, IPC_STR(session_start, ticket), IPC_DYN(session_start, pass, AUTH_PASS_MAX),
+IPC_SHAPE(session_start, IPC_DYN(session_start, ticket, AUTH_PASS_MAX), IPC_DYN(session_start, pass, AUTH_PASS_MAX),
     IPC_DYN(session_start, state, SESSION_STATE_MAX), IPC_STR(session_start, session_id),
     IPC_STR(session_start, client_addr), IPC_STR(session_start, local_addr),
     IPC_U32(session_start, client_port, 65535), IPC_U32(session_start, local_port, 65535),

@@ -22,13 +22,12 @@ enum { START_TIMEOUT_MS = 30000 };
 static int redeem(const struct session_start *start, const char *protocol, struct ticket_user *ret)
 {
     _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
-    struct ticket_redeem ask = { .pass = start->pass };     /* borrowed */
+    struct ticket_redeem ask = { .ticket = start->ticket, .pass = start->pass };    /* borrowed */
     uint64_t deadline = clock_deadline_ms(START_TIMEOUT_MS);
     int r = ipc_connect("auth", deadline, &auth);
 
     if (r < 0)
         return log_warn_errno(r, "session refused: cannot reach auth");
-    snprintf(ask.ticket, sizeof ask.ticket, "%s", start->ticket);
     snprintf(ask.protocol, sizeof ask.protocol, "%s", protocol);
     stream_set_deadline(ipc_stream(auth), deadline);
     ipc_send(auth, &ticket_redeem_shape, &ask);

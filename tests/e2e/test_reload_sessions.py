@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A reload is nothing that clients of mailboxes notice: parked or not, with each layer, over many reloads; and what does take effect."""
 import signal
+import threading
 import time
 
 import pytest
@@ -75,6 +76,27 @@ def test_three_reloads_pass_unnoticed_whatever_a_client_does(suite):
     new = signed_in(suite, "imap"), signed_in(suite, "imaps")
     wait_until(lambda: len(fronts(suite)) == 2, 20, "the end of fronts that have no clients any more")
     close(*new)
+
+
+def test_sign_ins_under_way_at_a_reload_succeed(suite):
+    answers, over = [], threading.Event()
+
+    def sign_in_again_and_again(service):
+        while not over.is_set():
+            client = Raw(suite, service)
+            answers.append(client.sign_in("bob"))
+            client.close()
+
+    threads = [threading.Thread(target=sign_in_again_and_again, args=(service,)) for service in ("imap", "imaps", "pop3", "pop3s")]
+    for thread in threads:
+        thread.start()
+    for n in range(1, 9):
+        suite.reload()
+        wait_until(lambda: len(answers) >= 4 * n or not any(t.is_alive() for t in threads), 60, "sign-ins after a reload")
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert len(answers) >= 32 and all(answer.startswith(("OK", "+OK")) for answer in answers), answers
 
 
 def test_what_was_set_meanwhile_holds_for_a_session_that_is_woken(suite):
