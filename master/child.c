@@ -106,6 +106,8 @@ static void clean_environment(void)
             free(kept[i]);
         }
     setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+    /* The C library, too, looks up what it calls at the start, not in each process forked for a session. */
+    setenv("LD_BIND_NOW", "1", 1);
 }
 
 /* hand_over - in the child: descriptors, and their numbers in the environment */

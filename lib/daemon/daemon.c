@@ -38,6 +38,7 @@ static void handed_take(struct running *rd)
     struct span list = span_of(text), word;
     uint32_t fd;
 
+    unsetenv("LD_BIND_NOW");            /* it was meant for us */
     rd->master_fd = (int)handed_number(ENV_MASTER);
     if (!text || rd->master_fd < 0)
         log_fatal("no descriptors in the environment: this program is started by master(8)");

@@ -80,12 +80,14 @@ static void run_reaper(void *arg)
 {
     struct running *rd = arg;
     struct signalfd_siginfo info;
+    struct poll_fd *p = poll_fd_new(rd->sigchld_fd);
 
-    while (fiber_wait_fd(rd->sigchld_fd, EPOLLIN, CLOCK_NEVER) != -ECANCELED) {
+    while (poll_fd_wait(p, EPOLLIN, CLOCK_NEVER) != -ECANCELED) {
         while (read(rd->sigchld_fd, &info, sizeof info) > 0)
             continue;
         reap(rd);
     }
+    poll_fd_free(p);
 }
 
 static void block_sigchld(int how)
