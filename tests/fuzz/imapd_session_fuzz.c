@@ -9,14 +9,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/chars.h"
 #include "base/mem.h"
 #include "imapd/session.h"
 #include "imapd/test_params.h"
-#include "io/loop.h"
+#include "tests/fuzz/conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -45,16 +44,9 @@ static const char prepared[] =
 
 static char directory[64];  /* the account's Maildir */
 
-struct talk {
-    struct span input;
-    int server_fd, client_fd;
-    struct str output;
-};
-
-static void serve(void *arg)
+static void serve(struct stream *client)
 {
-    struct talk *t = arg;
-    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(t->server_fd);
+    _cleanup_(stream_free_ptr_) struct stream *st = client;
     _cleanup_(account_close_ptr_) struct account *account = NULL;
     _cleanup_(str_free) struct str err = STR_INIT;
     const char *reason;
@@ -68,86 +60,58 @@ static void serve(void *arg)
     imap_done(&s);
 }
 
-static void speak(void *arg)
-{
-    struct talk *t = arg;
-    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(t->client_fd);
-    struct span got;
-
-    stream_write(st, t->input);
-    stream_close_write(st);
-    while (stream_peek(st, &got) == 0) {
-        str_add(&t->output, got);
-        stream_consume(st, got.len);
-    }
-}
-
-static void talk(struct talk *t)
-{
-    int pair[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-        abort();
-    t->server_fd = pair[0];
-    t->client_fd = pair[1];
-    fiber_start(serve, t);
-    fiber_start(speak, t);
-    if (loop_run() < 0)
-        abort();
-}
-
 /* ---- what came back ---- */
 
-static void check(bool good, const char *what, const struct talk *t)
+static void check(bool good, const char *what, struct span said)
 {
     if (good)
         return;
-    fprintf(stderr, "%s in: %.*s\n", what, (int)t->output.len, t->output.data);
+    fprintf(stderr, "%s in: %.*s\n", what, SPAN_ARG(said));
     abort();
 }
 
 /* quoted, its first quote is gone */
-static void skip_quoted(struct span *in, const struct talk *t)
+static void skip_quoted(struct span *in, struct span said)
 {
     while (in->len > 0 && in->ptr[0] != '"') {
-        check(in->ptr[0] != '\r' && in->ptr[0] != '\n', "line end in quotes", t);
+        check(in->ptr[0] != '\r' && in->ptr[0] != '\n', "line end in quotes", said);
         *in = span_from(*in, in->ptr[0] == '\\' ? 2 : 1);
     }
-    check(span_take(in, '"'), "open quote", t);
+    check(span_take(in, '"'), "open quote", said);
 }
 
 /* "{n}" CRLF and n bytes, the brace is gone */
-static void skip_literal(struct span *in, const struct talk *t)
+static void skip_literal(struct span *in, struct span said)
 {
     uint64_t n;
     struct span number = span_cut(in, '}');
 
     check(span_u64(number, SIZE_MAX / 2, &n) == 0 && span_take(in, '\r') && span_take(in, '\n') && n <= in->len, "literal",
-          t);
+          said);
     *in = span_from(*in, (size_t)n);
 }
 
 /* A line of data with its literals and its end */
-static void skip_data(struct span *in, const struct talk *t)
+static void skip_data(struct span *in, struct span said)
 {
     int depth = 0;
 
     for (;;) {
-        check(in->len > 0, "line without an end", t);
+        check(in->len > 0, "line without an end", said);
         char c = in->ptr[0];
 
         *in = span_from(*in, 1);
         if (c == '"')
-            skip_quoted(in, t);
+            skip_quoted(in, said);
         else if (c == '{')
-            skip_literal(in, t);
+            skip_literal(in, said);
         else if (c == '(' || c == ')')
             depth += c == '(' ? 1 : -1;
         else if (c == '\r')
             break;
-        check(depth >= 0 && !char_is(c, CHAR_CTL & ~CHAR_HIGH), "parenthesis or control character", t);
+        check(depth >= 0 && !char_is(c, CHAR_CTL & ~CHAR_HIGH), "parenthesis or control character", said);
     }
-    check(depth == 0 && span_take(in, '\n'), "end of a line", t);
+    check(depth == 0 && span_take(in, '\n'), "end of a line", said);
 }
 
 /* Words for people: untagged status, "+", and tagged answers */
@@ -161,17 +125,17 @@ static bool is_text(struct span in)
     return !span_starts(in, span_of("* "));
 }
 
-static void check_output(const struct talk *t)
+static void check_output(struct span said)
 {
-    struct span in = str_span(&t->output);
+    struct span in = said;
 
     while (in.len > 0) {
         if (!is_text(in)) {
-            skip_data(&in, t);
+            skip_data(&in, said);
             continue;
         }
         struct span line = span_cut(&in, '\n');
-        check(line.len > 0 && line.ptr[line.len - 1] == '\r', "line without an end", t);
+        check(line.len > 0 && line.ptr[line.len - 1] == '\r', "line without an end", said);
     }
 }
 
@@ -192,7 +156,7 @@ static void remove_account(void)
 static void make_account(void)
 {
     static bool registered;
-    struct talk t = { .input = span_make(prepared, sizeof prepared - 1), .output = STR_INIT };
+    _cleanup_(str_free) struct str said = STR_INIT;
 
     if (!registered)
         atexit(remove_account);
@@ -201,17 +165,15 @@ static void make_account(void)
     snprintf(directory, sizeof directory, "%s/imapd_fuzz.XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(directory))
         abort();
-    talk(&t);
-    check(span_find(str_span(&t.output), span_of("8 OK")) >= 0, "no goodbye", &t);
-    check_output(&t);
-    str_free(&t.output);
+    converse(span_make(prepared, sizeof prepared - 1), serve, &said);
+    check(span_find(str_span(&said), span_of("8 OK")) >= 0, "no goodbye", str_span(&said));
+    check_output(str_span(&said));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static unsigned inputs;
-    struct talk t = { .output = STR_INIT };
-    _cleanup_(str_free) struct str input = STR_INIT;
+    _cleanup_(str_free) struct str input = STR_INIT, said = STR_INIT;
 
     if (size > INPUT_MAX)
         return 0;
@@ -219,9 +181,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_account();
     str_add_str(&input, "0 SELECT INBOX\r\n");
     str_add(&input, span_make(data, size));
-    t.input = str_span(&input);
-    talk(&t);
-    check_output(&t);
-    str_free(&t.output);
+    converse(str_span(&input), serve, &said);
+    check_output(str_span(&said));
     return 0;
 }

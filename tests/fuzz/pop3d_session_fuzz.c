@@ -4,13 +4,12 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "io/loop.h"
 #include "pop3d/pop3.h"
+#include "tests/fuzz/conversation.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,32 +21,14 @@ static const char *const messages[] = {
 
 static char directory[64];
 
-struct talk {
-    struct span input;
-    int server_fd, client_fd;
-};
-
-static void serve(void *arg)
+static void serve(struct stream *client)
 {
-    struct talk *t = arg;
-    struct pop3 s = { .client = stream_new(t->server_fd), .uidl_format = "%08Xu%08Xv", .line_limit = 255, .bad_limit = 20 };
+    struct pop3 s = { .client = client, .uidl_format = "%08Xu%08Xv", .line_limit = 255, .bad_limit = 20 };
     const char *why;
 
     pop3_serve(&s, directory, &why);
     stream_free(s.client);
     pop3_done(&s);
-}
-
-static void speak(void *arg)
-{
-    struct talk *t = arg;
-    _cleanup_(stream_free_ptr_) struct stream *st = stream_new(t->client_fd);
-    struct span got;
-
-    stream_write(st, t->input);
-    stream_close_write(st);
-    while (stream_peek(st, &got) == 0)
-        stream_consume(st, got.len);
 }
 
 static void remove_maildrop(void)
@@ -90,18 +71,11 @@ static void make_maildrop(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static unsigned inputs;
-    struct talk t = { .input = span_make((const char *)data, size) };
-    int pair[2];
 
-    if (size > INPUT_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+    if (size > INPUT_MAX)
         return 0;
     if (inputs++ % INPUTS_A_MAILDROP == 0)
         make_maildrop();
-    t.server_fd = pair[0];
-    t.client_fd = pair[1];
-    fiber_start(serve, &t);
-    fiber_start(speak, &t);
-    if (loop_run() < 0)
-        abort();
+    converse(span_make((const char *)data, size), serve, NULL);
     return 0;
 }
