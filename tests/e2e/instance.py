@@ -15,6 +15,7 @@ from pathlib import Path
 ROOT = Path(os.environ.get("POSTERN_ROOT", Path(__file__).resolve().parents[2] / "build/release/root"))
 SBIN, LIBEXEC = ROOT / "sbin", ROOT / "libexec/postern"
 AS_ROOT = os.geteuid() == 0
+SANITIZED = (LIBEXEC / "qmgr").exists() and b"__asan_init" in (LIBEXEC / "qmgr").read_bytes()     # uses memory of its own
 SLOW = float(os.environ.get("POSTERN_TEST_PATIENCE", "1"))     # stretches every deadline
 
 # Services with ports of our own; those behind them are as installed.

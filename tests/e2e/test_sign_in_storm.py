@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from instance import SLOW, wait_until
+from instance import SANITIZED, SLOW, wait_until
 
 N = 200             # at once; of many users. 4,000 pass as well, in their time
 USERS = [f"user{n}" for n in range(40)]
@@ -82,7 +82,7 @@ def test_many_users_at_once_all_get_in_and_park_and_find_their_sessions_again(su
     wait_until(lambda: not suite.sessions(), 20, "the end of all sessions")
     assert len(suite.log_lines("imap-login: Login: ")) == N
     for program in ("imapd-login", "auth", "anvil", "imapd"):
-        assert all(memory(pid) < 60_000 for pid in suite.pids(program)), program
+        assert SANITIZED or all(memory(pid) < 60_000 for pid in suite.pids(program)), program
 
 
 def test_one_user_gets_as_many_as_he_may_and_no_sign_in_counts_as_failed(suite):
@@ -93,6 +93,7 @@ def test_one_user_gets_as_many_as_he_may_and_no_sign_in_counts_as_failed(suite):
     storm.close()
     wait_until(lambda: not suite.sessions(), 20, "the end of all sessions")
     assert not suite.log_lines("auth failed")
+    suite.settle()                                  # those who count have heard of each end
     again = Storm(suite, ["user0"] * LIMIT)         # and none of the places is lost
     assert again.hear("a") == ["OK [CAPABILITY"] * LIMIT
     again.close()
