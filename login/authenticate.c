@@ -88,12 +88,11 @@ static void fill_start(const struct login *l, struct span mechanism, struct auth
     tls_channel_binding(stream_ssl(l->client), &start->channel_binding);
 }
 
-/* The connection may have been to an auth that has gone since, or was about to: once more then, with its successor. */
+/* A kept connection may have been to an auth that has gone since: once more then, with its successor. */
 static int ask(struct login *l, const struct auth_start *start, struct auth_result *ret)
 {
     const uint64_t deadline = clock_deadline_ms(AUTH_TIMEOUT_MS);
     bool again = true;
-    int tries = 0;
     int r = -EPIPE;
 
     while (r < 0 && again) {
@@ -105,7 +104,7 @@ static int ask(struct login *l, const struct auth_start *start, struct auth_resu
             return r;
         stream_set_deadline(ipc_stream(auth), deadline);
         r = exchange(l, auth, start, ret, &answered);
-        again = (ipc_was_kept(auth) || tries++ == 0) && !answered && r != -ETIMEDOUT && r != -ECANCELED;
+        again = ipc_was_kept(auth) && !answered && r != -ETIMEDOUT && r != -ECANCELED;
         if (r == 0)
             ipc_pool_put(l->server->auth, TAKE_PTR(auth));
     }

@@ -17,6 +17,7 @@ struct ipc {
     struct str out;         /* the message being composed */
     size_t chunk_left;      /* bytes of the current chunk that are not lent yet */
     size_t lent;            /* bytes of the stream's buffer the caller looks at */
+    bool asked;             /* a first request has come */
     bool was_kept;
     struct list link;       /* in its pool, while idle */
     uint64_t idle_since;

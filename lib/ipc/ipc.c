@@ -217,9 +217,10 @@ int ipc_wait_request(struct ipc *c, struct span *ret)
         return ipc_peek_type(c, ret);
     settle(c);
     shrink(c);
-    fiber_set_idle(true);
+    fiber_set_idle(c->asked); /* who has just connected is about to ask */
     int r = stream_peek(c->st, &some);
     fiber_set_idle(false);
+    c->asked = true;
     return r < 0 ? r : ipc_peek_type(c, ret);
 }
 

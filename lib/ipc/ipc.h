@@ -85,7 +85,8 @@ MAY_WAIT int ipc_flush(struct ipc *c);
 /* Wait for the next message and tell its type (valid until the next call). 0; -ENODATA at the end
  * of the connection; -EPROTO malformed; or the stream's error. The message stays to be received. */
 MAY_WAIT int ipc_peek_type(struct ipc *c, struct span *ret);
-/* The same for a server between two requests: marked idle, so that draining ends it (-ECANCELED). */
+/* The same for a server: between two requests it is marked idle, so that draining ends it (-ECANCELED). The first one is
+ * awaited even then, since whoever connects asks at once. */
 MAY_WAIT int ipc_wait_request(struct ipc *c, struct span *ret);
 
 /* Receive a message of this shape. 0; -EPROTO: another type, a field missing, twice, unknown or out

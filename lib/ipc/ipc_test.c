@@ -253,6 +253,43 @@ static void test_a_service_that_was_not_handed_over_cannot_be_reached(void **sta
     assert_int_equal(ipc_connect("cleanup", clock_deadline_ms(1000), &c), -ENOENT);
 }
 
+static void serve_notes(void *arg)
+{
+    struct feed *f = arg;
+    struct span type;
+
+    assert_int_equal(ipc_wait_request(f->reader, &type), 0);
+    assert_int_equal(ipc_recv(f->reader, &note_shape, &f->got), 0);
+    f->result = ipc_wait_request(f->reader, &type);
+}
+
+static void ask_after_draining_began(void *arg)
+{
+    static const struct note note = { 42, "hello" };
+
+    fiber_yield(); /* the server waits */
+    fiber_cancel_idle();
+    fiber_yield();
+    ipc_send(arg, &note_shape, &note);
+    assert_int_equal(ipc_flush(arg), 0);
+}
+
+static void test_who_connected_before_a_server_drains_is_served_once_more(void **state)
+{
+    struct feed f = { .result = 1 };
+    struct ipc *client;
+
+    (void)state;
+    make_pair(&client, &f.reader);
+    fiber_start(serve_notes, &f);
+    fiber_start(ask_after_draining_began, client);
+    assert_int_equal(loop_run(), 0);
+    assert_int_equal(f.got.number, 42);
+    assert_int_equal(f.result, -ECANCELED);
+    ipc_free(client);
+    ipc_free(f.reader);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -264,6 +301,7 @@ int main(void)
         cmocka_unit_test(test_a_chunk_above_the_limit_is_refused),
         cmocka_unit_test(test_what_is_sent_now_arrives_and_a_peer_that_does_not_read_is_hung_up_on),
         cmocka_unit_test(test_a_service_that_was_not_handed_over_cannot_be_reached),
+        cmocka_unit_test(test_who_connected_before_a_server_drains_is_served_once_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,28 +18,20 @@
 
 enum { START_TIMEOUT_MS = 30000 };
 
-static int ask_auth(const struct ticket_redeem *ask, uint64_t deadline, struct ticket_user *ret)
+/* Ask auth whose ticket it is. */
+static int redeem(const struct session_start *start, const char *protocol, struct ticket_user *ret)
 {
     _cleanup_(ipc_free_ptr_) struct ipc *auth = NULL;
+    struct ticket_redeem ask = { .ticket = start->ticket, .pass = start->pass };    /* borrowed */
+    uint64_t deadline = clock_deadline_ms(START_TIMEOUT_MS);
     int r = ipc_connect("auth", deadline, &auth);
 
     if (r < 0)
-        return r;
-    stream_set_deadline(ipc_stream(auth), deadline);
-    ipc_send(auth, &ticket_redeem_shape, ask);
-    return ipc_recv(auth, &ticket_user_shape, ret);
-}
-
-/* Ask auth whose ticket it is. One that ends without an answer has a successor. */
-static int redeem(const struct session_start *start, const char *protocol, struct ticket_user *ret)
-{
-    struct ticket_redeem ask = { .ticket = start->ticket, .pass = start->pass };    /* borrowed */
-    uint64_t deadline = clock_deadline_ms(START_TIMEOUT_MS);
-
+        return log_warn_errno(r, "session refused: cannot reach auth");
     snprintf(ask.protocol, sizeof ask.protocol, "%s", protocol);
-    int r = ask_auth(&ask, deadline, ret);
-    if (r == -ENODATA || r == -EPIPE || r == -ECONNRESET)
-        r = ask_auth(&ask, deadline, ret);
+    stream_set_deadline(ipc_stream(auth), deadline);
+    ipc_send(auth, &ticket_redeem_shape, &ask);
+    r = ipc_recv(auth, &ticket_user_shape, ret);
     if (r < 0)
         return log_warn_errno(r, "session refused: no answer from auth");
     if (ret->status == AUTH_OK)
