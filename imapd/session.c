@@ -154,6 +154,7 @@ static void serve(struct imap *s, int r, const char **ret_reason)
 
     while (r == 0 && s->state != IMAP_LOGOUT)
         r = run_next(s);
+    account_watch(s->account, (struct account_watcher){ 0 });
     *ret_reason = end(s, r);
 }
 
