@@ -164,6 +164,15 @@ static uint64_t look(uint32_t *ret_validity)
     return (uint64_t)record_sum(str_span(&seen)) << 1 | 1;
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* What LMDB does on a damaged page ends by a signal, as a crash does: the index hears of it. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "abort_on_error=1";
+}
+#endif
+
 struct sight {
     uint64_t seen;
     uint32_t validity;
