@@ -11,7 +11,8 @@
  * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS, SIGFPE or an
  * assertion of LMDB within a transaction, the index is put aside, and the next session makes a new one. Copying a damaged page
  * it may also write over the heap, which malloc() notices: such an abort need not be the index's fault, so the next
- * session checks it first.
+ * session checks it first. Or it writes on until it comes to the end of the heap, and faults there. So what the handlers
+ * need does not lie on the heap.
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
  */
@@ -20,23 +21,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "mailbox/spool.h"
 
 #define MAP_SIZE    ((size_t)1 << 30)
 #define MAX_READERS 1024
 #define LOCK_SIZE   (MAX_READERS * 64 + 4096)   /* a cache line for each, and some more */
+#define GUARD       ((size_t)64 * 1024)         /* a page at least, everywhere */
 #define FULL_BYTES  ((unsigned long)128 * 1024) /* a disk with less to give is full: what it could take, it has taken */
 
 static const char magic[] = "Postern index";
 enum { VERSION = 2, HEADER_SIZE = sizeof magic - 1 + 8 };
 
+/* A mapping of its own, the paths behind it, and on both sides what nobody can write to */
 struct index {
+    size_t size;                            /* of what can be written to */
     MDB_env *env;
     MDB_dbi db;
     ino_t inode;                            /* of data.mdb, 0: not known */
@@ -72,8 +77,10 @@ void index_doubt(struct index *x)
 
 static void on_assertion(MDB_env *env, const char *text)
 {
+    (void)env;
     (void)text;
-    index_discard(mdb_env_get_userctx(env)); /* LMDB aborts when this returns */
+    if (busy)
+        index_discard(busy); /* LMDB aborts when this returns */
 }
 
 static void on_signal(int sig)
@@ -378,7 +385,6 @@ static int open_environment(struct index *x)
         return rc;
     mdb_env_set_mapsize(x->env, MAP_SIZE);
     mdb_env_set_maxreaders(x->env, MAX_READERS);
-    mdb_env_set_userctx(x->env, x);
     mdb_env_set_assert(x->env, on_assertion);
     busy = x;
     rc = mdb_env_open(x->env, x->path, MDB_NOTLS, 0600);
@@ -402,26 +408,40 @@ static int check_doubted(struct index *x)
     return r;
 }
 
-static char *path_of(const char *directory, const char *file)
+/* *end: where the paths end so far */
+static char *path_of(char **end, const char *directory, const char *file)
 {
-    _cleanup_(str_free) struct str path = STR_INIT;
+    char *path = *end;
 
-    maildir_path(&path, directory, file, NULL);
-    return str_take(&path);
+    *end += strlen(directory) + 1 + strlen(file) + 1;
+    snprintf(path, (size_t)(*end - path), "%s/%s", directory, file);
+    return path;
 }
 
 static struct index *index_new(const char *maildir)
 {
-    struct index *x = mem_new(struct index);
+    enum { PATHS = 8, NAMES_MAX = 64 };
+    size_t n = sizeof(struct index) + PATHS * (strlen(maildir) + NAMES_MAX), size = (n + GUARD - 1) / GUARD * GUARD;
+    char *area = mmap(NULL, GUARD + size + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    x->path = path_of(maildir, INDEX_DIRECTORY);
-    x->data = path_of(x->path, "data.mdb");
-    x->lock = path_of(x->path, "lock.mdb");
-    x->aside = path_of(maildir, INDEX_DIRECTORY ".damaged");
-    x->aside_data = path_of(x->aside, "data.mdb");
-    x->aside_lock = path_of(x->aside, "lock.mdb");
-    x->doubted = path_of(maildir, INDEX_DIRECTORY ".doubted");
-    x->validity = path_of(maildir, INDEX_VALIDITY_FILE);
+    if (area == MAP_FAILED)
+        return NULL;
+    if (mprotect(area + GUARD, size, PROT_READ | PROT_WRITE) < 0) {
+        munmap(area, GUARD + size + GUARD);
+        return NULL;
+    }
+    struct index *x = (struct index *)(area + GUARD);
+    char *end = (char *)(x + 1);
+
+    x->size = size;
+    x->path = path_of(&end, maildir, INDEX_DIRECTORY);
+    x->data = path_of(&end, maildir, INDEX_DIRECTORY "/data.mdb");
+    x->lock = path_of(&end, maildir, INDEX_DIRECTORY "/lock.mdb");
+    x->aside = path_of(&end, maildir, INDEX_DIRECTORY ".damaged");
+    x->aside_data = path_of(&end, maildir, INDEX_DIRECTORY ".damaged/data.mdb");
+    x->aside_lock = path_of(&end, maildir, INDEX_DIRECTORY ".damaged/lock.mdb");
+    x->doubted = path_of(&end, maildir, INDEX_DIRECTORY ".doubted");
+    x->validity = path_of(&end, maildir, INDEX_VALIDITY_FILE);
     return x;
 }
 
@@ -429,6 +449,8 @@ static int open_once(const char *maildir, struct index **ret)
 {
     _cleanup_(index_close_ptr_) struct index *x = index_new(maildir);
 
+    if (!x)
+        return -ENOMEM;
     if (mkdir(x->path, 0700) < 0 && errno != EEXIST)
         return -errno;
     int r = open_environment(x);
@@ -461,13 +483,5 @@ void index_close(struct index *x)
         return;
     if (x->env)
         mdb_env_close(x->env);
-    free(x->path);
-    free(x->data);
-    free(x->lock);
-    free(x->aside);
-    free(x->aside_data);
-    free(x->aside_lock);
-    free(x->doubted);
-    free(x->validity);
-    free(x);
+    munmap((char *)x - GUARD, GUARD + x->size + GUARD);
 }

@@ -2,6 +2,9 @@
 /*
  * index_key.c - keys of the index (schema: index.h), and access to one record by its key
  *
+ * LMDB finds its way to a record by the keys of branch pages. One of those that is damaged leads past records that are there: messages
+ * would be gone for one command, and there for the next, which walks over them. So what is not found has its place looked at, and so has where a walk begins.
+ *
  * Runs in: imapd, pop3d, as the mailbox owner.
  */
 #include <errno.h>
@@ -71,11 +74,39 @@ int index_errno(int rc)
     }
 }
 
+int index_check_place(struct index_txn *t, const MDB_val *wanted, bool missing)
+{
+    MDB_val key = *wanted;
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(t->txn, t->db, &cursor);
+
+    if (rc != MDB_SUCCESS)
+        return index_errno(rc);
+    rc = mdb_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
+    bool in_order = rc != MDB_SUCCESS || mdb_cmp(t->txn, t->db, &key, wanted) >= missing;
+    if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND)
+        rc = mdb_cursor_get(cursor, &key, NULL, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+    in_order = in_order && (rc != MDB_SUCCESS || mdb_cmp(t->txn, t->db, &key, wanted) < 0);
+    mdb_cursor_close(cursor);
+    if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
+        return index_errno(rc);
+    return in_order ? 0 : -EBADMSG;
+}
+
+static int not_found(struct index_txn *t, const MDB_val *key)
+{
+    int r = index_check_place(t, key, true);
+
+    return r < 0 ? r : -ENOENT;
+}
+
 int index_get(struct index_txn *t, struct index_key *k, struct span *ret)
 {
     MDB_val key = { k->len, k->bytes }, value;
     int rc = mdb_get(t->txn, t->db, &key, &value);
 
+    if (rc == MDB_NOTFOUND)
+        return not_found(t, &key);
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
     *ret = span_make(value.mv_data, value.mv_size);
@@ -92,6 +123,7 @@ int index_put(struct index_txn *t, struct index_key *k, struct span bytes)
 int index_delete(struct index_txn *t, struct index_key *k)
 {
     MDB_val key = { k->len, k->bytes };
+    int rc = mdb_del(t->txn, t->db, &key, NULL);
 
-    return index_errno(mdb_del(t->txn, t->db, &key, NULL));
+    return rc == MDB_NOTFOUND ? not_found(t, &key) : index_errno(rc);
 }

@@ -29,6 +29,9 @@ int index_errno(int rc);
 int index_get(struct index_txn *t, struct index_key *k, struct span *ret);
 int index_put(struct index_txn *t, struct index_key *k, struct span bytes);
 int index_delete(struct index_txn *t, struct index_key *k);
+/* Have the keys on both sides of where LMDB looks for this one, which is perhaps known to be missing, this one between them?
+ * 0, or -EBADMSG. */
+int index_check_place(struct index_txn *t, const MDB_val *wanted, bool missing);
 
 /* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG; what pread(2) says. In a
  * transaction that writes, and has written nothing, so that nobody else does. */

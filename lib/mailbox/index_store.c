@@ -304,6 +304,8 @@ static int each(struct index_txn *t, struct index_key *start,
     MDB_cursor *cursor;
     int r = index_page_flush(t);
 
+    if (r == 0)
+        r = index_check_place(t, &key, false);
     if (r < 0)
         return r;
     int rc = mdb_cursor_open(t->txn, t->db, &cursor);
