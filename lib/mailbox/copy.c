@@ -109,6 +109,45 @@ static uint64_t target_keyword(struct target *t, const char *name)
     return bit < 0 ? 0 : (uint64_t)1 << bit;
 }
 
+/* ---- removal, also in the transaction in which a successor came ---- */
+
+struct removal {
+    const uint32_t *uids;
+    size_t n, done;
+};
+
+static int expunge_all(struct target *t, const struct folder *f, struct index_mailbox *rec, uint64_t modseq,
+                       struct removal *what)
+{
+    _cleanup_(str_free) struct str path = STR_INIT;
+    _cleanup_close_ int cur_fd = open(maildir_path(&path, f->path.data, "cur", NULL), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int r = 0;
+
+    for (; what->done < what->n && r == 0; what->done += r == 0) {
+        r = folder_expunge(&t->txn, f, cur_fd, rec, modseq, what->uids[what->done]);
+        account_written(t->account, 0, 0); /* the copies were counted */
+    }
+    return r;
+}
+
+static int remove_messages(struct target *t, const struct folder *f, struct removal *what)
+{
+    _cleanup_(str_free) struct str dir = STR_INIT;
+    struct index_mailbox rec;
+
+    if (f->id == t->folder.id)
+        return expunge_all(t, f, &t->rec, t->modseq, what);
+    int r = index_mailbox_get(&t->txn, f->id, &rec);
+    if (r < 0)
+        return r;
+    str_set(&dir, rec.dir);
+    rec.dir = str_span(&dir);
+    struct touch touch = folder_touch_begin(f, &rec);
+    r = expunge_all(t, f, &rec, rec.highestmodseq + 1, what);
+    folder_touch_end(f, touch, &rec);
+    return r < 0 ? r : index_mailbox_put(&t->txn, f->id, &rec);
+}
+
 /* ---- APPEND ---- */
 
 /* Flushes that are on their way at once, each on a thread (spool.h) */
@@ -182,6 +221,16 @@ static uint64_t sum_sizes(const struct append_message *messages, size_t n)
     return sum;
 }
 
+/* The index has them already, and one could not be flushed: they are expunged, since the client is told that there are none. */
+static void take_back(struct appending *p, const uint32_t *uids)
+{
+    struct removal all = { uids, p->len, 0 };
+
+    p->to.in_file = p->to.new_keywords = false;
+    if (target_read(&p->to) == 0 && remove_messages(&p->to, &p->to.folder, &all) == 0)
+        target_commit(&p->to);
+}
+
 int account_append_all(struct account *a, struct span mailbox, const struct append_message *messages, size_t n,
                        uint32_t *ret_uidvalidity, uint32_t *ret_uids)
 {
@@ -212,8 +261,11 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
     p.to.in_file &= n == 1; /* the scan makes good for one UID */
     if (r == 0)
         r = target_commit(&p.to);
+    const bool committed = r == 0;
     while (settled < n && r == 0)
         r = spool_settle(&p.items[settled++].spool);
+    if (r < 0 && committed)
+        take_back(&p, ret_uids);
     if (r < 0)
         return account_check(a, r);
     p.done = true;
@@ -229,45 +281,6 @@ int account_append(struct account *a, struct span mailbox, const struct maildir_
     const struct append_message message = { *m, keywords };
 
     return account_append_all(a, mailbox, &message, 1, ret_uidvalidity, ret_uid);
-}
-
-/* ---- what goes in the transaction in which its successor came ---- */
-
-struct removal {
-    const uint32_t *uids;
-    size_t n, done;
-};
-
-static int expunge_all(struct target *t, const struct folder *f, struct index_mailbox *rec, uint64_t modseq,
-                       struct removal *what)
-{
-    _cleanup_(str_free) struct str path = STR_INIT;
-    _cleanup_close_ int cur_fd = open(maildir_path(&path, f->path.data, "cur", NULL), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int r = 0;
-
-    for (; what->done < what->n && r == 0; what->done += r == 0) {
-        r = folder_expunge(&t->txn, f, cur_fd, rec, modseq, what->uids[what->done]);
-        account_written(t->account, 0, 0); /* the copies were counted */
-    }
-    return r;
-}
-
-static int remove_messages(struct target *t, const struct folder *f, struct removal *what)
-{
-    _cleanup_(str_free) struct str dir = STR_INIT;
-    struct index_mailbox rec;
-
-    if (f->id == t->folder.id)
-        return expunge_all(t, f, &t->rec, t->modseq, what);
-    int r = index_mailbox_get(&t->txn, f->id, &rec);
-    if (r < 0)
-        return r;
-    str_set(&dir, rec.dir);
-    rec.dir = str_span(&dir);
-    struct touch touch = folder_touch_begin(f, &rec);
-    r = expunge_all(t, f, &rec, rec.highestmodseq + 1, what);
-    folder_touch_end(f, touch, &rec);
-    return r < 0 ? r : index_mailbox_put(&t->txn, f->id, &rec);
 }
 
 /* ---- REPLACE ---- */

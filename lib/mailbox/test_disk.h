@@ -52,6 +52,7 @@ static struct {
     unsigned n_files;
     int fail_at, error;         /* the fail_at-th call from now fails; 0: none */
     bool failed;
+    time_t tick;                /* the clock of directories stands still from then on, for the removal of names; 0: it does not */
 } disk = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- recording ---- */
@@ -97,6 +98,15 @@ static struct timespec directory_time(const char *path)
     *strrchr(dir, '/') = '\0';
     stat(dir, &st);
     return st.st_mtim;
+}
+
+static void set_directory_time(const char *path, struct timespec time)
+{
+    char dir[PATH_MAX];
+
+    snprintf(dir, sizeof dir, "%s", path);
+    *strrchr(dir, '/') = '\0';
+    utimensat(AT_FDCWD, dir, (struct timespec[2]){ time, time }, 0);
 }
 
 static struct disk_event *disk_add(enum disk_kind kind, unsigned file)
@@ -240,8 +250,11 @@ static int disk_change(enum disk_kind kind, long call, int fromfd, const char *f
         if (to_path[0] && disk.recording)
             stat(to_path, &replaced);
         unsigned file = st.st_ino && S_ISREG(st.st_mode) ? disk_file(&st, path) : 0;
+        struct timespec before = disk.tick && !to && path[0] ? directory_time(path) : (struct timespec){ 0 };
         r = to ? (int)syscall(call, fromfd, from, tofd, to, 0) : (int)syscall(call, fromfd, from, 0);
         int error = errno;
+        if (r == 0 && before.tv_sec >= disk.tick && disk.tick)
+            set_directory_time(path, before);
         if (r == 0 && st.st_ino && S_ISREG(st.st_mode)) {
             struct disk_event *e = disk_add(kind, file);
             e->path = mem_strdup(below_maildir(path));
