@@ -73,8 +73,7 @@ void talk_done(struct talk *t)
     LIST_FOREACH(ask, &t->asks, struct ask, link)
         settle(ask);
     while (t->users > 0)
-        if (waitq_wait(&t->unused, CLOCK_NEVER) < 0)
-            fiber_yield();      /* cancelled, as all of us are: let the others end */
+        waitq_wait_through(&t->unused);
 }
 
 /* ---- questions ---- */

@@ -98,10 +98,8 @@ static void watcher_stop(struct watcher *w)
 {
     if (!w->ended)
         fiber_cancel(w->fiber);
-    /* The session itself may be cancelled, and its waits then return at once: let the other run. */
     while (!w->ended)
-        if (waitq_wait(&w->end, CLOCK_NEVER) < 0)
-            fiber_yield();
+        waitq_wait_through(&w->end);
 }
 
 /* Wait until the client is silent for long, or says something: 1, it may be parked; 0; or negative. */

@@ -129,24 +129,22 @@ void relay_hold(struct relay *r, bool hold)
         waitq_wake(&r->resume, SIZE_MAX);
 }
 
-/* The caller may be cancelled, and its waits then return at once: let the others run. */
-static void wait_for_end(struct relay *r, struct fiber *const *one)
+static void stop(struct relay *r, struct fiber *const *one)
 {
+    if (*one)
+        fiber_cancel(*one);
     while (*one)
-        if (waitq_wait(&r->end, CLOCK_NEVER) < 0) {
-            fiber_cancel(*one);
-            fiber_yield();
-        }
+        waitq_wait_through(&r->end);
 }
 
 void relay_end(struct relay *r)
 {
     if (!r)
         return;
-    wait_for_end(r, &r->down);
-    if (r->up)
-        fiber_cancel(r->up);
-    wait_for_end(r, &r->up);
+    while (r->down && waitq_wait(&r->end, CLOCK_NEVER) == 0)
+        continue;
+    stop(r, &r->down);
+    stop(r, &r->up);
     stream_free(r->session);
     free(r);
 }

@@ -201,7 +201,7 @@ static void stop_fibers(struct job *j)
     if (j->listener)
         fiber_cancel(j->listener);
     while (j->feeder || j->listener)
-        waitq_wait(&j->ended, CLOCK_NEVER);
+        waitq_wait_through(&j->ended);
 }
 
 static void wait_for_end(struct job *j, struct command_end *ret)

@@ -79,6 +79,8 @@ struct waitq {
 };
 void waitq_init(struct waitq *q);
 MAY_WAIT int waitq_wait(struct waitq *q, uint64_t deadline);   /* 0 woken, -ETIMEDOUT, -ECANCELED */
+/* The same without an end but a wake: also a cancelled fiber waits, as for another one that uses what is its own. */
+MAY_WAIT void waitq_wait_through(struct waitq *q);
 size_t waitq_wake(struct waitq *q, size_t n);                  /* SIZE_MAX: all */
 
 /* A counting gate: at most `limit` fibers inside. */

@@ -197,6 +197,45 @@ static void test_a_cancelled_fiber_that_yields_lets_the_others_run(void **state)
     assert_string_equal(trace.data, "o");
 }
 
+struct own_thing {
+    struct waitq unused;
+    bool used;
+};
+
+static void uses(void *arg)
+{
+    struct own_thing *t = arg;
+
+    fiber_yield();
+    fiber_yield();
+    t->used = false;
+    str_add_char(&trace, 'u');
+    waitq_wake(&t->unused, 1);
+}
+
+static void owns(void *arg)
+{
+    struct own_thing t = { .used = true };
+
+    (void)arg;
+    waitq_init(&t.unused);
+    fiber_start(uses, &t);
+    while (t.used)
+        waitq_wait_through(&t.unused);
+    str_add_char(&trace, 'o');
+    assert_int_equal(fiber_yield(), -ECANCELED);
+}
+
+static void test_also_a_cancelled_fiber_waits_for_who_uses_what_is_its_own(void **state)
+{
+    (void)state;
+    fiber_cancel(fiber_start(owns, NULL));              /* before */
+    run();
+    fiber_start(cancel_it, fiber_start(owns, NULL));    /* while it waits */
+    run();
+    assert_string_equal(trace.data, "uouo");
+}
+
 static int idle_pipe[2];
 
 /* served - a fiber that waits idle for a byte, then works */
@@ -639,6 +678,7 @@ int main(void)
                                reset_trace),
         cmocka_unit_test_setup(test_a_cancel_ends_this_and_all_later_waits, reset_trace),
         cmocka_unit_test_setup(test_a_cancelled_fiber_that_yields_lets_the_others_run, reset_trace),
+        cmocka_unit_test_setup(test_also_a_cancelled_fiber_waits_for_who_uses_what_is_its_own, reset_trace),
         cmocka_unit_test_setup(test_draining_ends_who_is_idle_and_lets_work_end, reset_trace),
         cmocka_unit_test_setup(test_two_fibers_wait_for_the_two_directions_of_a_descriptor,
                                reset_trace),

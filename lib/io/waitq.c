@@ -9,6 +9,7 @@
  */
 #include <assert.h>
 
+#include "base/clock.h"
 #include "io/internal.h"
 
 void waitq_init(struct waitq *q)
@@ -26,6 +27,16 @@ int waitq_wait(struct waitq *q, uint64_t deadline)
     if (r < 0)
         list_remove(&l->current->link);
     return r;
+}
+
+void waitq_wait_through(struct waitq *q)
+{
+    struct fiber *f = loop_self()->current;
+
+    assert(f);
+    f->uncancellable = true;
+    waitq_wait(q, CLOCK_NEVER);
+    f->uncancellable = false;
 }
 
 size_t waitq_wake(struct waitq *q, size_t n)
