@@ -188,9 +188,11 @@ static int fetch_messages(struct imap *s, struct fetch *f, const struct seqs *se
 static int tell_vanished(struct imap *s, uint64_t since, struct span arguments)
 {
     _cleanup_(seqset_done) struct seqset set = SEQSET_INIT;
-    struct span rest = span_trim(arguments);
+    struct span rest = span_trim(arguments), uids = span_cut(&rest, ' ');
 
-    if (seqset_parse(span_cut(&rest, ' '), &set) < 0)
+    if (span_eq_str(uids, "$")) /* what is gone has left the saved result (RFC 5182 section 2.1) */
+        return 0;
+    if (seqset_parse(uids, &set) < 0)
         return -EINVAL;
     seqset_resolve(&set, mailbox_uidnext(s->mb));
     return untagged_vanished(s, since, &set, 0);

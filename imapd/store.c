@@ -69,26 +69,23 @@ static void put_modified(struct imap *s, const struct seqs *modified, struct str
     str_add_str(out, "] ");
 }
 
-/* Take those of `modified`, in the same order, out of seqs. */
-static void leave_out(struct seqs *seqs, const struct seqs *modified)
-{
-    size_t n = 0;
-
-    for (size_t i = 0, m = 0; i < seqs->len; i++) {
-        if (m < modified->len && modified->items[m] == seqs->items[i])
-            m++;
-        else
-            seqs->items[n++] = seqs->items[i];
-    }
-    seqs->len = n;
-}
-
 static void count_deleted(struct imap *s, const struct store *st, const struct seqs *seqs)
 {
     if (st->mode == FLAGS_REMOVE || !(st->flags.flags & MAIL_DELETED))
         return;
     for (size_t i = 0; i < seqs->len; i++)
         s->stats.deleted += !(mailbox_entry(s->mb, seqs->items[i])->flags & MAIL_DELETED);
+}
+
+/* RFC 2180 section 4.2: who has asked for the flags does not get them all. A UID may be of no message at any time. */
+static int some_are_gone(struct imap *s, const struct store *st, const struct str *modified)
+{
+    static const char text[] = "Some of the messages are gone.";
+    const char *code = modified->len > 0 ? modified->data : "[EXPUNGEISSUED] ";
+
+    if (st->own == UNTAGGED_SILENT || s->uid)
+        return reply_ok(s, "%s%s", code, text);
+    return reply_no(s, "%s%s", code, text);
 }
 
 static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
@@ -117,11 +114,12 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
                           st->unchanged_since, note_modified, &modified);
     if (r < 0)
         return reply_errno(s, r, "Storing flags");
-    leave_out(seqs, &modified);
-    r = untagged_after_store(s, seqs->items, seqs->len, st->own);
+    r = untagged_after_store(s, seqs, &modified, st->own);
     if (r < 0)
         return r;
     put_modified(s, &modified, &code);
+    if (r > 0)
+        return some_are_gone(s, st, &code);
     return reply_ok(s, "%sStore completed.", str_cstr(&code));
 }
 

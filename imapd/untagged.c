@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "command.h"
 #include "flags.h"
 #include "reply.h"
 #include "seqset.h"
@@ -47,7 +48,8 @@ void untagged_flags(struct imap *s)
     str_add_str(&line, ")\r\n* OK [PERMANENTFLAGS (");
     if (!mailbox_read_only(s->mb)) {
         put_all_flags(&line, s->mb);
-        str_add_str(&line, " \\*");
+        if (mailbox_keywords(s->mb) < KEYWORDS_MAX) /* RFC 9051 section 7.1: the client MUST hear when there is room for no more */
+            str_add_str(&line, " \\*");
     }
     str_add_str(&line, ")] Flags permitted.\r\n");
     s->keywords_told = mailbox_keywords(s->mb);
@@ -201,28 +203,39 @@ int untagged_reply_expunged(struct imap *s, const char *text)
     return reply_ok(s, "[HIGHESTMODSEQ %" PRIu64 "] %s", mailbox_highestmodseq(s->mb), text);
 }
 
-int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own)
+/* Is the list's next one seq? Then pass over it. */
+static bool take_seq(const struct seqs *l, size_t *at, uint32_t seq)
+{
+    bool found = false;
+
+    for (; *at < l->len && l->items[*at] == seq; ++*at)
+        found = true;
+    return found;
+}
+
+int untagged_after_store(struct imap *s, const struct seqs *own, const struct seqs *refused, enum untagged_own tell)
 {
     struct report r = { .s = s };
     _cleanup_(str_free) struct str line = STR_INIT;
     int err = sync_and_note(s, UNTAGGED_KEEP, &r);
+    const struct seqs changed = { r.changed, r.len, r.cap };
+    int gone = 0;
 
-    /* Both are ordered: merge them. */
-    for (size_t i = 0, j = 0; err == 0 && (i < n || j < r.len);) {
-        uint32_t seq = j == r.len || (i < n && seqs[i] <= r.changed[j]) ? seqs[i] : r.changed[j];
-        bool is_own = i < n && seqs[i] == seq;
+    /* All are ordered: merge them. */
+    for (size_t i = 0, j = 0, k = 0; err == 0 && (i < own->len || j < changed.len);) {
+        uint32_t seq = j == changed.len || (i < own->len && own->items[i] <= changed.items[j]) ? own->items[i] : changed.items[j];
+        bool is_own = take_seq(own, &i, seq), is_refused = take_seq(refused, &k, seq);
 
-        while (i < n && seqs[i] == seq)
-            i++;
-        while (j < r.len && r.changed[j] == seq)
-            j++;
-        if (!is_own || own == UNTAGGED_TELL || mailbox_entry(s->mb, seq)->foreign)
+        take_seq(&changed, &j, seq);
+        if (is_own && mailbox_entry(s->mb, seq)->expunged)
+            gone = 1;
+        else if (!is_own || is_refused || tell == UNTAGGED_TELL || mailbox_entry(s->mb, seq)->foreign)
             send_flags(s, seq, UNTAGGED_TELL, &line);
         else if (s->condstore)
             send_flags(s, seq, UNTAGGED_SILENT, &line);
     }
     free(r.changed);
-    return err;
+    return err < 0 ? err : gone;
 }
 
 /* ---- a client that was away ---- */

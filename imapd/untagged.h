@@ -17,13 +17,16 @@ enum untagged_expunge { UNTAGGED_KEEP, UNTAGGED_EXPUNGE };
 MAY_WAIT int untagged_sync(struct imap *s, enum untagged_expunge expunge);
 
 /*
- * After a STORE to these messages: send FETCH (FLAGS) for those, and for others that have changed.
- * With `own` == UNTAGGED_SILENT those that this STORE has changed are left out (but for their
- * MODSEQ, where it was asked for).
+ * After a STORE to the messages `own`, ascending: send FETCH (FLAGS) for those, and for others that have changed.
+ * With `tell` == UNTAGGED_SILENT those that this STORE has changed are left out (but for their
+ * MODSEQ, where it was asked for). `refused`, ascending, of those in `own`: were protected by UNCHANGEDSINCE and are
+ * always told, so that the client need not ask what they are now (RFC 7162 section 3.1.3).
+ * Returns 1 if some of `own` are gone, of which nothing is told; 0; or negative as untagged_sync.
  */
 enum untagged_own { UNTAGGED_SILENT, UNTAGGED_TELL };
+struct seqs;
 MAY_WAIT
-int untagged_after_store(struct imap *s, const uint32_t *seqs, size_t n, enum untagged_own own);
+int untagged_after_store(struct imap *s, const struct seqs *own, const struct seqs *refused, enum untagged_own tell);
 
 /* The OK of a command that has removed messages. With QRESYNC they are told now, and the answer has the modification sequence
  * that all of this has brought (RFC 7162 section 3.2.7, RFC 6851 section 4.4, RFC 8508 section 4.5). */
