@@ -26,6 +26,7 @@
 #include "command.h"
 #include "flags.h"
 #include "input.h"
+#include "list.h"
 #include "mail/date.h"
 #include "mail/unbinary.h"
 #include "reply.h"
@@ -44,6 +45,7 @@ struct head {
 
 struct append {
     struct str mailbox;
+    struct str given;       /* its name, as the client has written it */
     uint32_t replaced;      /* UID of the message that goes (REPLACE); 0: none */
     int fd;                 /* holds all messages, one after the other */
     bool in_memory;
@@ -51,7 +53,7 @@ struct append {
     struct append_message *messages;
     size_t len, cap;
 };
-#define APPEND_INIT ((struct append){ .mailbox = STR_INIT, .fd = -1 })
+#define APPEND_INIT ((struct append){ .mailbox = STR_INIT, .given = STR_INIT, .fd = -1 })
 
 static void append_done(struct append *a)
 {
@@ -62,6 +64,7 @@ static void append_done(struct append *a)
     }
     free(a->messages);
     str_free(&a->mailbox);
+    str_free(&a->given);
     if (a->fd >= 0)
         close(a->fd);
 }
@@ -407,6 +410,7 @@ static int store(struct imap *s, struct append *a)
         return reply_no(s, "[EXPUNGEISSUED] The message to be replaced is gone.");
     if (r < 0)
         return reply_errno(s, r, "Storing the message");
+    list_normalised(s, str_span(&a->given), str_span(&a->mailbox));
     str_addf(&code, "[APPENDUID %" PRIu32 " ", uidvalidity);
     put_uids(&code, uids, a->len);
     str_add_char(&code, ']');
@@ -427,6 +431,7 @@ static int append(struct imap *s, struct parse *p, struct append *a)
         head_done(&head);
         return reply_bad(s, "A mailbox, flags, a date and a message as a literal are expected.");
     }
+    str_set(&a->given, p->mailbox);
     r = receive_all(s, a, &head);
     if (r > 0)
         return 0;

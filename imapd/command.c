@@ -235,7 +235,10 @@ bool parse_mailbox(struct parse *p, struct str *ret)
 {
     struct span name;
 
-    if (!parse_sp(p) || !parse_astring(p, &name) || mailbox_name_decode(name, p->utf8 ? NAMES_UTF8 : NAMES_UTF7, ret) < 0)
+    if (!parse_sp(p) || !parse_astring(p, &name))
+        return false;
+    p->mailbox = name;
+    if (mailbox_name_decode(name, p->utf8 ? NAMES_UTF8 : NAMES_UTF7, ret) < 0)
         return false;
     /* "a/" says that inferiors will follow (RFC 3501 section 6.3.3); some always write it. */
     if (ret->len > 1 && ret->data[ret->len - 1] == MAILBOX_SEPARATOR)

@@ -232,14 +232,14 @@ static void put_attribute(struct str *out, const char *name, bool *first)
     str_add_str(out, name);
 }
 
-static void put_attributes(struct str *out, const struct listing *l,
-                           const struct mailbox_info *info)
+/* unreadable: it is there and cannot be had */
+static void put_attributes(struct str *out, const struct listing *l, const struct mailbox_info *info, bool unreadable)
 {
     bool first = true;
 
     if (!exists(info))
         put_attribute(out, "\\NonExistent", &first);
-    if (!info || !info->selectable)
+    if (!info || !info->selectable || unreadable)
         put_attribute(out, "\\Noselect", &first);
     if (exists(info))
         put_attribute(out, info->has_children ? "\\HasChildren" : "\\HasNoChildren", &first);
@@ -251,26 +251,42 @@ static void put_attributes(struct str *out, const struct listing *l,
         put_attribute(out, info->special_use, &first);
 }
 
-static void put_line(struct str *out, const struct listing *l, const struct list_name *e,
-                     bool childinfo)
+/* "* LIST (...) "/" name", the line's end is the caller's */
+static void put_line(struct str *out, const struct listing *l, const struct list_name *e, bool unreadable)
 {
     str_add_str(out, "* LIST (");
-    put_attributes(out, l, e->info);
+    put_attributes(out, l, e->info, unreadable);
     str_add_str(out, ") \"/\" ");
     put_mailbox_name(out, e->name, l->names);
-    if (childinfo) { /* by all criteria (RFC 5258 section 3.5) */
-        bool subscribed = l->options & SELECT_SUBSCRIBED, special_use = l->options & SELECT_SPECIAL_USE;
+}
 
-        str_addf(out, " (\"CHILDINFO\" (%s%s%s))", subscribed ? "\"SUBSCRIBED\"" : "",
-                 subscribed && special_use ? " " : "", special_use ? "\"SPECIAL-USE\"" : "");
-    }
-    str_add_str(out, "\r\n");
+/* By all criteria (RFC 5258 section 3.5) */
+static void put_childinfo(struct str *out, const struct listing *l)
+{
+    bool subscribed = l->options & SELECT_SUBSCRIBED, special_use = l->options & SELECT_SPECIAL_USE;
+
+    str_addf(out, " (\"CHILDINFO\" (%s%s%s))", subscribed ? "\"SUBSCRIBED\"" : "",
+             subscribed && special_use ? " " : "", special_use ? "\"SPECIAL-USE\"" : "");
+}
+
+/* One that cannot be read gets no STATUS, and is none to select (RFC 5819 section 2). */
+static void send_name(struct imap *s, const struct listing *l, const struct list_name *e)
+{
+    _cleanup_(str_free) struct str line = STR_INIT, status = STR_INIT;
+    bool unreadable = l->options & RETURN_STATUS && e->info && e->info->selectable &&
+                      status_put(s, e->name, l->status_items, &status) < 0;
+
+    put_line(&line, l, e, unreadable);
+    if (e->has_below)
+        put_childinfo(&line, l);
+    str_add_str(&line, "\r\n");
+    str_add(&line, str_span(&status));
+    imap_write(s, str_span(&line));
 }
 
 static int list(struct imap *s, const struct listing *l)
 {
     _cleanup_(entries_done) struct entries e = ENTRIES_INIT;
-    _cleanup_(str_free) struct str line = STR_INIT;
     int r = entries_load(s->account, &e);
 
     if (r < 0)
@@ -280,30 +296,68 @@ static int list(struct imap *s, const struct listing *l)
     for (size_t i = 0; i < e.names.len; i++) {
         const struct list_name *item = &e.names.items[i];
 
-        if ((!item->has_below && !is_selected(l, item->info)) || !matches(l, item->name))
-            continue;
-        str_reset(&line);
-        put_line(&line, l, item, item->has_below);
-        imap_write(s, str_span(&line));
-        /* One that cannot be read gets no STATUS (RFC 5819 section 2). */
-        if (l->options & RETURN_STATUS && item->info && item->info->selectable)
-            status_send(s, item->name, l->status_items);
+        if ((item->has_below || is_selected(l, item->info)) && matches(l, item->name))
+            send_name(s, l, item);
     }
     return reply_ok(s, "List completed.");
 }
 
-void list_one(struct imap *s, struct span name)
+/* A separator at its end names nothing else (RFC 9051 section 6.3.4). */
+static bool is_same(struct span given, struct span name)
+{
+    return span_eq(given, name) || (given.len == name.len + 1 && given.ptr[name.len] == MAILBOX_SEPARATOR &&
+                                    span_eq(span_first(given, name.len), name));
+}
+
+/* The line of a name that there need not be any more; nothing if the mailboxes cannot be read. */
+static void put_one(struct imap *s, struct span name, const struct listing *l, struct str *out)
 {
     _cleanup_(entries_done) struct entries e = ENTRIES_INIT;
-    _cleanup_(str_free) struct str line = STR_INIT;
-    const struct listing l = { .names = imap_names(s) };
+    const struct list_name none = { .name = name };
+    const struct list_name *found = &none;
 
     if (entries_load(s->account, &e) < 0)
         return;
     for (size_t i = 0; i < e.names.len; i++)
         if (span_eq(e.names.items[i].name, name))
-            put_line(&line, &l, &e.names.items[i], false);
+            found = &e.names.items[i];
+    put_line(out, l, found, false);
+}
+
+/* old: its other name; empty: none */
+static void send_one(struct imap *s, struct span name, struct span old)
+{
+    _cleanup_(str_free) struct str line = STR_INIT;
+    const struct listing l = { .names = imap_names(s) };
+
+    put_one(s, name, &l, &line);
+    if (line.len == 0)
+        return;
+    if (old.len > 0) {
+        str_add_str(&line, " (\"OLDNAME\" (");
+        put_mailbox_name(&line, old, l.names);
+        str_add_str(&line, "))");
+    }
+    str_add_str(&line, "\r\n");
     imap_write(s, str_span(&line));
+}
+
+void list_selected(struct imap *s, struct span given, struct span name)
+{
+    if (s->rev2)
+        send_one(s, name, is_same(given, name) ? SPAN_NULL : given);
+}
+
+void list_normalised(struct imap *s, struct span given, struct span name)
+{
+    if (s->rev2 && !is_same(given, name))
+        send_one(s, name, given);
+}
+
+void list_renamed(struct imap *s, struct span given_from, struct span from, struct span given_to, struct span to)
+{
+    if (s->rev2 && !(is_same(given_from, from) && is_same(given_to, to)))
+        send_one(s, to, given_from);
 }
 
 int cmd_list(struct imap *s, struct parse *p)
@@ -342,7 +396,7 @@ static int lsub(struct imap *s, const struct listing *l)
         str_add_str(&line, "* LSUB (");
         /* With the flags that LIST gives: there are clients that ask nothing but LSUB (RFC 3501 section 7.2.3). */
         if (subscribed && exists(item->info))
-            put_attributes(&line, &plain, item->info);
+            put_attributes(&line, &plain, item->info, false);
         else
             str_add_str(&line, "\\Noselect");
         str_add_str(&line, ") \"/\" ");

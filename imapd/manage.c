@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "command.h"
+#include "list.h"
 #include "mail/nfc.h"
 #include "reply.h"
 
@@ -75,6 +76,7 @@ int cmd_create(struct imap *s, struct parse *p)
         return reply_errno(s, r, "Creating the mailbox");
     if (use.len > 0 && give_use(s, &name, use) == 0)
         return 0;
+    list_normalised(s, p->mailbox, str_span(&name));
     if (account_status(s->account, str_span(&name), &st) < 0)
         return reply_ok(s, "Create completed.");
     return reply_ok(s, "[MAILBOXID (F%016" PRIx64 ")] Create completed.", st.id);
@@ -91,6 +93,7 @@ int cmd_delete(struct imap *s, struct parse *p)
 
     if (r < 0)
         return reply_errno(s, r, "Deleting the mailbox");
+    list_normalised(s, p->mailbox, str_span(&name));
     if (s->mb && !mailbox_exists(s->mb))
         select_leave(s);
     return reply_ok(s, "Delete completed.");
@@ -100,14 +103,21 @@ int cmd_rename(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str from = STR_INIT, to = STR_INIT;
 
-    if (!parse_mailbox(p, &from) || !parse_mailbox(p, &to) || !parse_end(p))
+    if (!parse_mailbox(p, &from))
         return reply_bad(s, "Two mailbox names are expected.");
 
+    struct span given_from = p->mailbox;
+
+    if (!parse_mailbox(p, &to) || !parse_end(p))
+        return reply_bad(s, "Two mailbox names are expected.");
     if (!is_fit(s, &to))
         return 0;
     int r = is_inbox(&to) ? -EEXIST : account_rename(s->account, str_span(&from), str_span(&to));
 
-    return r < 0 ? reply_errno(s, r, "Renaming the mailbox") : reply_ok(s, "Rename completed.");
+    if (r < 0)
+        return reply_errno(s, r, "Renaming the mailbox");
+    list_renamed(s, given_from, str_span(&from), p->mailbox, str_span(&to));
+    return reply_ok(s, "Rename completed.");
 }
 
 int cmd_subscribe(struct imap *s, struct parse *p)

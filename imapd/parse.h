@@ -18,6 +18,7 @@
 struct parse {
     struct span in;         /* what is left */
     bool utf8;              /* mailbox names are UTF-8, not modified UTF-7, and what is quoted has to be */
+    struct span mailbox;    /* the last mailbox name, as the client has given it */
     char **owned;           /* strings that needed unescaping */
     size_t n_owned, cap_owned;
 };

@@ -204,8 +204,7 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
     if (r < 0)
         return reply_errno(s, r, "Opening the mailbox");
     s->state = IMAP_SELECTED;
-    if (s->rev2) /* RFC 9051 section 6.3.2: REQUIRED, for the canonical name */
-        list_one(s, str_span(&name));
+    list_selected(s, p->mailbox, str_span(&name));
     r = describe(s);
     if (r == 0)
         r = resynchronise(s, &q);

@@ -104,9 +104,8 @@ static void put_item(struct str *out, struct imap *s, struct span name, const st
         str_addf(out, " %" PRIu64, item == APPENDLIMIT ? (uint64_t)limit : value(st, item));
 }
 
-int status_send(struct imap *s, struct span name, unsigned items)
+int status_put(struct imap *s, struct span name, unsigned items, struct str *out)
 {
-    _cleanup_(str_free) struct str line = STR_INIT;
     struct mailbox_status st;
     int r = account_status(s->account, name, &st);
 
@@ -114,29 +113,29 @@ int status_send(struct imap *s, struct span name, unsigned items)
         return r;
     if (items & 1u << HIGHESTMODSEQ)
         untagged_condstore(s); /* RFC 7162 section 3.1: an enabling command */
-    str_add_str(&line, "* STATUS ");
-    put_mailbox_name(&line, name, imap_names(s));
-    str_add_str(&line, " (");
+    str_add_str(out, "* STATUS ");
+    put_mailbox_name(out, name, imap_names(s));
+    str_add_str(out, " (");
     for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
         if (!(items & 1u << i))
             continue;
-        if (line.data[line.len - 1] != '(')
-            str_add_char(&line, ' ');
-        put_item(&line, s, name, &st, (enum item)i);
+        if (out->data[out->len - 1] != '(')
+            str_add_char(out, ' ');
+        put_item(out, s, name, &st, (enum item)i);
     }
-    str_add_str(&line, ")\r\n");
-    imap_write(s, str_span(&line));
+    str_add_str(out, ")\r\n");
     return 0;
 }
 
 int cmd_status(struct imap *s, struct parse *p)
 {
-    _cleanup_(str_free) struct str name = STR_INIT;
+    _cleanup_(str_free) struct str name = STR_INIT, line = STR_INIT;
     unsigned items;
 
     if (!parse_mailbox(p, &name) || !parse_sp(p) || !parse_status_items(p, &items) || !parse_end(p))
         return reply_bad(s, "A mailbox name and a list of items are expected.");
-    int r = status_send(s, str_span(&name), items);
+    int r = status_put(s, str_span(&name), items, &line);
 
+    imap_write(s, str_span(&line));
     return r < 0 ? reply_errno(s, r, "Reading the mailbox") : reply_ok(s, "Status completed.");
 }

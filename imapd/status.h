@@ -11,7 +11,7 @@
 /* "(" status-att *(SP status-att) ")"; ret: a bit for each item. */
 bool parse_status_items(struct parse *p, unsigned *ret);
 
-/* Send "* STATUS name (...)". 0, or negative: nothing was sent. */
-MAY_WAIT int status_send(struct imap *s, struct span name, unsigned items);
+/* Add "* STATUS name (...)" to out. 0, or negative: nothing was added. */
+MAY_WAIT int status_put(struct imap *s, struct span name, unsigned items, struct str *out);
 
 #endif
