@@ -238,8 +238,10 @@ bool parse_mailbox(struct parse *p, struct str *ret)
     if (!parse_sp(p) || !parse_astring(p, &name))
         return false;
     p->mailbox = name;
+    /* Well-formed as a command, but no name: "R&D" typed into a script is no fault of the protocol. "" is no mailbox's name
+     * either, and is answered with NO. */
     if (mailbox_name_decode(name, p->utf8 ? NAMES_UTF8 : NAMES_UTF7, ret) < 0)
-        return false;
+        str_reset(ret);
     /* "a/" says that inferiors will follow (RFC 3501 section 6.3.3); some always write it. */
     if (ret->len > 1 && ret->data[ret->len - 1] == MAILBOX_SEPARATOR)
         str_truncate(ret, ret->len - 1);
