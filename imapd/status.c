@@ -62,10 +62,9 @@ static uint64_t value(const struct mailbox_status *st, enum item item)
         return st->unseen;
     case HIGHESTMODSEQ:
         return st->highestmodseq;
-    case SIZE:
-        return st->size;
     case DELETED:
         return st->deleted;
+    case SIZE:
     case MAILBOXID:
     case APPENDLIMIT:
     case DELETED_STORAGE:
@@ -74,21 +73,43 @@ static uint64_t value(const struct mailbox_status *st, enum item item)
     return 0;
 }
 
-/* Bytes of messages with \Deleted; asked for rarely, so that no counter is kept (RFC 9208 section 5.3) */
-static uint64_t deleted_storage(struct imap *s, struct span name)
+/* Bytes of messages that have all of `flags`. Not from the mailbox's counter: it lacks messages whose size nobody has asked
+ * for and whose names do not tell it, as other programs store them; RFC 8438 section 2 wants no less than there is. */
+static int sum_sizes(struct imap *s, struct span name, uint32_t flags, uint64_t *ret)
 {
     _cleanup_(mailbox_close_ptr_) struct mailbox *mb = NULL;
     uint64_t sum = 0;
+    int r = mailbox_open(s->account, name, MAILBOX_READ_ONLY, &mb);
 
-    if (mailbox_open(s->account, name, MAILBOX_READ_ONLY, &mb) < 0 || mailbox_measure(mb, 1, mailbox_count(mb)) < 0)
-        return 0;
+    if (r == 0)
+        r = mailbox_measure(mb, 1, mailbox_count(mb));
+    if (r < 0)
+        return r;
     for (uint32_t seq = 1; seq <= mailbox_count(mb); seq++)
-        if (mailbox_entry(mb, seq)->flags & MAIL_DELETED)
+        if ((mailbox_entry(mb, seq)->flags & flags) == flags)
             sum += mailbox_entry(mb, seq)->vsize;
-    return sum;
+    *ret = sum;
+    return 0;
 }
 
-static void put_item(struct str *out, struct imap *s, struct span name, const struct mailbox_status *st,
+/* What account_status() does not tell */
+struct sizes {
+    uint64_t all, deleted;
+};
+
+static int measure(struct imap *s, struct span name, unsigned items, const struct mailbox_status *st, struct sizes *ret)
+{
+    int r = 0;
+
+    *ret = (struct sizes){ 0 };
+    if (items & 1u << SIZE && st->messages > 0)
+        r = sum_sizes(s, name, 0, &ret->all);
+    if (r == 0 && items & 1u << DELETED_STORAGE && st->deleted > 0)
+        r = sum_sizes(s, name, MAIL_DELETED, &ret->deleted);
+    return r;
+}
+
+static void put_item(struct str *out, struct imap *s, const struct sizes *sizes, const struct mailbox_status *st,
                      enum item item)
 {
     int64_t limit = s->params->message_size_limit;
@@ -98,8 +119,8 @@ static void put_item(struct str *out, struct imap *s, struct span name, const st
         str_addf(out, " (F%016" PRIx64 ")", st->id);
     else if (item == APPENDLIMIT && limit == 0) /* RFC 7889 section 4 */
         str_add_str(out, " NIL");
-    else if (item == DELETED_STORAGE)
-        str_addf(out, " %" PRIu64, st->deleted > 0 ? deleted_storage(s, name) : 0);
+    else if (item == SIZE || item == DELETED_STORAGE) /* RFC 8438; RFC 9208 section 5.3 */
+        str_addf(out, " %" PRIu64, item == SIZE ? sizes->all : sizes->deleted);
     else
         str_addf(out, " %" PRIu64, item == APPENDLIMIT ? (uint64_t)limit : value(st, item));
 }
@@ -107,8 +128,11 @@ static void put_item(struct str *out, struct imap *s, struct span name, const st
 int status_put(struct imap *s, struct span name, unsigned items, struct str *out)
 {
     struct mailbox_status st;
+    struct sizes sizes;
     int r = account_status(s->account, name, &st);
 
+    if (r == 0)
+        r = measure(s, name, items, &st, &sizes);
     if (r < 0)
         return r;
     if (items & 1u << HIGHESTMODSEQ)
@@ -121,7 +145,7 @@ int status_put(struct imap *s, struct span name, unsigned items, struct str *out
             continue;
         if (out->data[out->len - 1] != '(')
             str_add_char(out, ' ');
-        put_item(out, s, name, &st, (enum item)i);
+        put_item(out, s, &sizes, &st, (enum item)i);
     }
     str_add_str(out, ")\r\n");
     return 0;
