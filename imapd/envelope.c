@@ -73,8 +73,13 @@ static void put_display(struct str *out, struct span raw)
     put_nstring(out, str_span(&name));
 }
 
-/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")"; the route was given up long
- * ago. Groups: mailbox is the name and host NIL at their start, both are NIL at their end. */
+static bool is_group(const struct header_address *a)
+{
+    return a->kind == HDR_ADDR_GROUP_START || a->kind == HDR_ADDR_GROUP_END;
+}
+
+/* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")". Groups: mailbox is the name and host NIL at
+ * their start, both are NIL at their end. */
 static void put_address(struct str *out, const struct header_address *a)
 {
     static const struct span empty = { "", 0 };
@@ -86,6 +91,7 @@ static void put_address(struct str *out, const struct header_address *a)
         break;
     case HDR_ADDR_GROUP_END:
         break;
+    case HDR_ADDR_NAME:
     case HDR_ADDR_MAILBOX:
         /* NIL in mailbox or host means a group, so an address without a part has "" there. */
         mailbox = a->mailbox.len > 0 ? str_span(&a->mailbox) : empty;
@@ -93,8 +99,10 @@ static void put_address(struct str *out, const struct header_address *a)
         break;
     }
     str_add_char(out, '(');
-    put_display(out, a->kind == HDR_ADDR_MAILBOX ? a->display : SPAN_NULL);
-    str_add_str(out, " NIL ");
+    put_display(out, is_group(a) ? SPAN_NULL : a->display);
+    str_add_char(out, ' ');
+    put_nstring(out, a->route.len > 0 ? a->route : SPAN_NULL);
+    str_add_char(out, ' ');
     put_nstring(out, mailbox);
     str_add_char(out, ' ');
     put_nstring(out, host);

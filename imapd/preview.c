@@ -21,7 +21,24 @@ static const struct {
     const char *name;
     uint32_t cp;
 } entities[] = {
-    { "amp;", '&' }, { "lt;", '<' }, { "gt;", '>' }, { "quot;", '"' }, { "apos;", '\'' }, { "nbsp;", ' ' },
+    { "amp;", '&' },        { "lt;", '<' },         { "gt;", '>' },         { "quot;", '"' },       { "apos;", '\'' },
+    { "ensp;", 0x2002 },    { "emsp;", 0x2003 },    { "thinsp;", 0x2009 },  { "zwnj;", 0x200C },    { "zwj;", 0x200D },
+    { "ndash;", 0x2013 },   { "mdash;", 0x2014 },   { "lsquo;", 0x2018 },   { "rsquo;", 0x2019 },   { "sbquo;", 0x201A },
+    { "ldquo;", 0x201C },   { "rdquo;", 0x201D },   { "bdquo;", 0x201E },   { "bull;", 0x2022 },    { "hellip;", 0x2026 },
+    { "lsaquo;", 0x2039 },  { "rsaquo;", 0x203A },  { "euro;", 0x20AC },    { "trade;", 0x2122 },   { "OElig;", 0x152 },
+    { "oelig;", 0x153 },    { "Scaron;", 0x160 },   { "scaron;", 0x161 },
+};
+
+/* Those of Latin-1, from U+00A0 on; the case matters */
+static const char *const latin1[] = {
+    "nbsp;",   "iexcl;",  "cent;",   "pound;",  "curren;", "yen;",    "brvbar;", "sect;",   "uml;",    "copy;",   "ordf;",   "laquo;",
+    "not;",    "shy;",    "reg;",    "macr;",   "deg;",    "plusmn;", "sup2;",   "sup3;",   "acute;",  "micro;",  "para;",   "middot;",
+    "cedil;",  "sup1;",   "ordm;",   "raquo;",  "frac14;", "frac12;", "frac34;", "iquest;", "Agrave;", "Aacute;", "Acirc;",  "Atilde;",
+    "Auml;",   "Aring;",  "AElig;",  "Ccedil;", "Egrave;", "Eacute;", "Ecirc;",  "Euml;",   "Igrave;", "Iacute;", "Icirc;",  "Iuml;",
+    "ETH;",    "Ntilde;", "Ograve;", "Oacute;", "Ocirc;",  "Otilde;", "Ouml;",   "times;",  "Oslash;", "Ugrave;", "Uacute;", "Ucirc;",
+    "Uuml;",   "Yacute;", "THORN;",  "szlig;",  "agrave;", "aacute;", "acirc;",  "atilde;", "auml;",   "aring;",  "aelig;",  "ccedil;",
+    "egrave;", "eacute;", "ecirc;",  "euml;",   "igrave;", "iacute;", "icirc;",  "iuml;",   "eth;",    "ntilde;", "ograve;", "oacute;",
+    "ocirc;",  "otilde;", "ouml;",   "divide;", "oslash;", "ugrave;", "uacute;", "ucirc;",  "uuml;",   "yacute;", "thorn;",  "yuml;",
 };
 
 /* What has been taken so far */
@@ -66,21 +83,50 @@ static void add_plain(struct words *w, struct span in)
         add_character(w, take_character(&in));
 }
 
-/* "&lt;", "&#65;" after the ampersand; what is none is taken as it stands */
+/* "65", "x41" */
+static bool read_number(struct span s, uint32_t *ret)
+{
+    uint32_t cp = 0;
+
+    if (!span_take(&s, 'x') && !span_take(&s, 'X'))
+        return span_u32(s, 0x10FFFF, ret) == 0;
+    if (s.len == 0 || s.len > 6)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (char_hex(s.ptr[i]) < 0)
+            return false;
+        cp = cp << 4 | (uint32_t)char_hex(s.ptr[i]);
+    }
+    *ret = cp;
+    return cp <= 0x10FFFF;
+}
+
+static bool take_name(struct span *in, const char *name)
+{
+    if (!span_starts(*in, span_of(name)))
+        return false;
+    *in = span_from(*in, strlen(name));
+    return true;
+}
+
+/* "&lt;", "&#65;", "&#x41;" after the ampersand; what is none is taken as it stands */
 static uint32_t take_entity(struct span *in)
 {
     struct span rest = *in;
     uint32_t cp;
 
     for (size_t i = 0; i < ARRAY_LEN(entities); i++)
-        if (span_take_nocase(in, entities[i].name))
+        if (take_name(in, entities[i].name))
             return entities[i].cp;
+    for (uint32_t i = 0; i < ARRAY_LEN(latin1); i++)
+        if (take_name(in, latin1[i]))
+            return 0xA0 + i;
     if (!span_take(&rest, '#'))
         return '&';
 
     ptrdiff_t end = span_chr(span_first(rest, 8), ';');
 
-    if (end < 0 || span_u32(span_first(rest, (size_t)end), 0x10FFFF, &cp) < 0 || (cp >= 0xD800 && cp < 0xE000))
+    if (end < 0 || !read_number(span_first(rest, (size_t)end), &cp) || (cp >= 0xD800 && cp < 0xE000))
         return '&';
     *in = span_from(rest, (size_t)end + 1);
     return cp;

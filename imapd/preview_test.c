@@ -32,6 +32,8 @@ static void test_the_preview_is_the_first_text(void **state)
           "<p>One&nbsp;&amp; <b>two</b>&#33;<!-- > no --><script>x()</script>&bogus; 3 < 4",
           "One & two ! &bogus; 3" },
         { "Content-Type: text/html\r\n\r\n<style>never closed", "" },
+        { "Content-Type: text/html\r\n\r\nGr&uuml;&szlig;e, &Auml;pfel&nbsp;&ndash; 5&#x20AC; &rsquo;&zwnj;&#x27;",
+          "Gr\303\274\303\237e, \303\204pfel \342\200\223 5\342\202\254 \342\200\231\342\200\214'" },
         { "Content-Type: text/html\r\n\r\n&#xx; &#9999999; &#55296; &#", "&#xx; &#9999999; &#55296; &#" },
         { "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\nhtml\r\n"
           "--b\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--\r\n", "plain" },

@@ -46,9 +46,11 @@ bool address_literal(struct span domain, struct span *ret);
 
 struct header_address {
     struct span display;        /* raw phrase or comment, or the group's name; enclosing quotes removed; points into list.text */
+    struct span route;          /* "@a,@b" of "<@a,@b:c@d>"; empty if none; points into list.text */
     struct str mailbox;         /* local part, unquoted */
     struct str host;            /* domain; empty if none */
-    enum { HDR_ADDR_MAILBOX, HDR_ADDR_GROUP_START, HDR_ADDR_GROUP_END } kind;
+    /* HDR_ADDR_NAME: a name only, with no address, or none that could be read, such as "MAILER-DAEMON <>" */
+    enum { HDR_ADDR_MAILBOX, HDR_ADDR_GROUP_START, HDR_ADDR_GROUP_END, HDR_ADDR_NAME } kind;
 };
 
 struct header_address_list {
@@ -57,7 +59,7 @@ struct header_address_list {
     struct str text;            /* unfolded copy that displays point into */
 };
 
-/* Parse an address list; at most max items. Never fails: what cannot be parsed is skipped. *ret is set. */
+/* Parse an address list; at most max items. Never fails: what cannot be parsed is a name or skipped. *ret is set. */
 void header_addresses_parse(struct span value, size_t max, struct header_address_list *ret);
 void header_addresses_done(struct header_address_list *l);
 

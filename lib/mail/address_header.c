@@ -157,7 +157,7 @@ static bool next_element(struct span *in, bool *in_group, struct element *ret)
         } else if (c == '<') {
             angle = true;
             e.addr = inside_angle(token);
-        } else if (!is_space(c) && !angle) {
+        } else if (!is_space(c) && !angle && c != '>') { /* one that was never opened, as in "ann@x>" */
             e.phrase = reach(e.phrase, token);
         }
     }
@@ -196,16 +196,17 @@ static void add_unquoted(struct span quoted, struct str *ret)
     }
 }
 
-/* obs-route: "@a,@b:" before the address */
-static void skip_route(struct span *s)
+/* obs-route: "@a,@b:" before the address, given without its colon */
+static struct span take_route(struct span *s)
 {
-    if (s->len == 0 || s->ptr[0] != '@')
-        return;
+    struct span route = SPAN_NULL;
+    ptrdiff_t colon = s->len > 0 && s->ptr[0] == '@' ? span_chr(*s, ':') : -1;
 
-    ptrdiff_t colon = span_chr(*s, ':');
-
-    if (colon >= 0)
+    if (colon >= 0) {
+        route = span_first(*s, (size_t)colon);
         *s = span_from(*s, (size_t)colon + 1);
+    }
+    return span_trim(route);
 }
 
 /* local-part / obs-local-part: words joined by dots; stops at "@" */
@@ -234,11 +235,11 @@ static int read_local(struct span *s, struct str *ret)
     return ret->len > 0 ? 0 : -EINVAL;
 }
 
-/* addr-spec; host stays empty when there is no "@" */
-static int read_addr_spec(struct span s, struct str *mailbox, struct str *host)
+/* addr-spec, and the route before it; host stays empty when there is no "@" */
+static int read_addr_spec(struct span s, struct span *route, struct str *mailbox, struct str *host)
 {
     skip_cfws(&s);
-    skip_route(&s);
+    *route = take_route(&s);
 
     int r = read_local(&s, mailbox);
 
@@ -266,6 +267,17 @@ static struct span display_of(const struct element *e)
     return text;
 }
 
+/* What there is of an element whose address cannot be read: a name that tells the reader more than nothing */
+static void keep_name(const struct element *e, struct header_address *a)
+{
+    str_free(&a->mailbox);
+    str_free(&a->host);
+    a->kind = HDR_ADDR_NAME;
+    a->route = SPAN_NULL;
+    if (a->display.len == 0)
+        a->display = display_of(&(struct element){ .phrase = e->addr });
+}
+
 void header_addresses_parse(struct span value, size_t max, struct header_address_list *ret)
 {
     struct element e;
@@ -282,11 +294,10 @@ void header_addresses_parse(struct span value, size_t max, struct header_address
         a.kind = e.kind;
         if (e.empty)
             continue;
-        if (e.kind == HDR_ADDR_MAILBOX && read_addr_spec(e.addr, &a.mailbox, &a.host) < 0) {
-            str_free(&a.mailbox);
-            str_free(&a.host);
+        if (e.kind == HDR_ADDR_MAILBOX && read_addr_spec(e.addr, &a.route, &a.mailbox, &a.host) < 0)
+            keep_name(&e, &a);
+        if (a.kind == HDR_ADDR_NAME && a.display.len == 0)
             continue;
-        }
         MEM_GROW(ret->items, ret->len, ret->cap);
         ret->items[ret->len++] = a;
     }
@@ -312,8 +323,9 @@ static int rewrite_one(struct span addr, int (*fn)(struct span, struct str *, vo
     _cleanup_(str_free) struct str external = STR_INIT;
     _cleanup_(str_free) struct str host = STR_INIT;
     _cleanup_(str_free) struct str changed = STR_INIT;
+    struct span route;
 
-    if (read_addr_spec(addr, &external, &host) < 0)
+    if (read_addr_spec(addr, &route, &external, &host) < 0)
         return 0;
     if (host.len > 0) {
         str_add_char(&external, '@');

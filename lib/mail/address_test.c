@@ -178,7 +178,7 @@ static void test_domains_and_literals_are_told_apart(void **state)
     }
 }
 
-/* "display|mailbox|host" of every item, groups as "{name" and "}" */
+/* "display|mailbox|host" of every item (with a route "@a,@bmailbox"), groups as "{name" and "}", a name alone as "~name" */
 static void print_list(const char *value, size_t max, struct str *ret)
 {
     struct header_address_list l;
@@ -193,8 +193,10 @@ static void print_list(const char *value, size_t max, struct str *ret)
             str_addf(ret, "{" SPAN_FMT, SPAN_ARG(a->display));
         else if (a->kind == HDR_ADDR_GROUP_END)
             str_add_char(ret, '}');
+        else if (a->kind == HDR_ADDR_NAME)
+            str_addf(ret, "~" SPAN_FMT, SPAN_ARG(a->display));
         else
-            str_addf(ret, SPAN_FMT "|%s|%s", SPAN_ARG(a->display), str_cstr(&a->mailbox),
+            str_addf(ret, SPAN_FMT "|" SPAN_FMT "%s|%s", SPAN_ARG(a->display), SPAN_ARG(a->route), str_cstr(&a->mailbox),
                      str_cstr(&a->host));
     }
     header_addresses_done(&l);
@@ -210,17 +212,22 @@ static const struct {
     { "ann@example.com (Ann B)", "Ann B|ann|example.com" },
     { "\"ann b\"@example.com", "|ann b|example.com" },
     { "ann . b @ example . com", "|ann.b|example.com" },
-    { "<@a,@b:ann@x>", "|ann|x" },
+    { "<@a,@b:ann@x>", "|@a,@bann|x" },
+    { "Ann <@a : ann@x>", "Ann|@aann|x" },
+    { "ann@x>, bob@y", "|ann|x |bob|y" },
+    { "MAILER-DAEMON <>", "~MAILER-DAEMON" },
+    { "\"A B\" <>, <> (C)", "~A B ~C" },
+    { "A B c@x", "~A B c@x" },
     { "Team: ann@x, Bob <bob@y>;, carol@z", "{Team |ann|x Bob|bob|y } |carol|z" },
     { "undisclosed-recipients:;", "{undisclosed-recipients }" },
     { "Team: ann@x", "{Team |ann|x }" },
     { "ann@x; bob@y", "|ann|x |bob|y" },
     { ", ,ann@x,,", "|ann|x" },
     { "ann", "|ann|" },
-    { "two words, ann@x", "|ann|x" },
+    { "two words, ann@x", "~two words |ann|x" },
     { "<>", "" },
-    { "ann@", "" },
-    { "@x", "" },
+    { "ann@", "~ann@" },
+    { "@x", "~@x" },
     { "A (comment \\) more (nested)) <a@x>", "A|a|x" },
     { "<a@x, b@y", "|a|x |b|y" },
     { "\"unclosed <a@x>, b@y", "\"unclosed|a|x |b|y" },

@@ -195,7 +195,25 @@ static int read_year(struct span s, int *ret)
     return 0;
 }
 
-/* value without comments and folds, words separated by single blanks */
+static bool ends_with(const struct str *s, char c)
+{
+    return s->len > 0 && s->data[s->len - 1] == c;
+}
+
+static bool is_blank(char c)
+{
+    return char_is(c, CHAR_BLANK | CHAR_CTL) || c == ',';
+}
+
+/* A colon takes the place of the blanks before it. */
+static void add_joined(struct str *ret, char c)
+{
+    while (c == ':' && ends_with(ret, ' '))
+        str_truncate(ret, ret->len - 1);
+    str_add_char(ret, c);
+}
+
+/* value without comments and folds, words separated by blanks, none around the colons of a time (RFC 5322 section 4.3) */
 static void simplify(struct span value, struct str *ret)
 {
     size_t depth = 0;
@@ -209,10 +227,12 @@ static void simplify(struct span value, struct str *ret)
             depth++;
         else if (c == ')' && depth > 0)
             depth--;
-        else if (depth == 0 && (char_is(c, CHAR_BLANK | CHAR_CTL) || c == ','))
+        else if (depth > 0 || (is_blank(c) && ends_with(ret, ':')))
+            continue;
+        else if (is_blank(c))
             str_add_char(ret, ' ');
-        else if (depth == 0)
-            str_add_char(ret, c);
+        else
+            add_joined(ret, c);
     }
 }
 

@@ -65,6 +65,19 @@ static void add_q(struct span text, struct str *ret)
     }
 }
 
+/* Section 4.1; some senders leave out the padding */
+static int add_b(struct span text, struct str *ret)
+{
+    _cleanup_(str_free) struct str padded = STR_INIT;
+
+    if (text.len % 4 == 0)
+        return str_add_unbase64(ret, text);
+    str_add(&padded, text);
+    while (padded.len % 4 != 0)
+        str_add_char(&padded, '=');
+    return str_add_unbase64(ret, str_span(&padded));
+}
+
 /* Take the run of encoded words of one charset off the front of *in and decode it. False: it cannot be
  * decoded, or (nothing taken) there is none. */
 static bool decode_run(struct span *in, struct str *ret)
@@ -80,7 +93,7 @@ static bool decode_run(struct span *in, struct str *ret)
     do {
         if (w.encoding == 'Q')
             add_q(w.text, &bytes);
-        else if (str_add_unbase64(&bytes, w.text) < 0)
+        else if (add_b(w.text, &bytes) < 0)
             good = false;
         *in = span_from(rest, w.len);
         rest = span_skip_ws(*in);

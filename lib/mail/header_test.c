@@ -79,6 +79,8 @@ static const struct {
     { " plain", " plain" },
     { "=?utf-8?Q?B=C3=BCro_1?=", "B\xc3\xbcro 1" },
     { "=?UTF-8?B?QsO8cm8=?= x", "B\xc3\xbcro x" },
+    { "=?UTF-8?B?QsO8cm8?= x", "B\xc3\xbcro x" }, /* without its padding */
+    { "=?UTF-8?B?QsO8c?= x", "=?UTF-8?B?QsO8c?= x" },
     { "=?utf-8?Q?a?= =?utf-8?Q?b?=", "ab" },
     { "=?utf-8?Q?a?=\r\n =?utf-8?Q?b?= c", "ab c" },
     { "=?utf-8?Q?=C3?= =?utf-8?Q?=BC?=", "\xc3\xbc" }, /* cut within a character */

@@ -252,8 +252,10 @@ static void at_delimiter(struct scan *s, uint32_t multi, bool closing, struct sp
     skip_line(s, line);
 
     struct open_part *o = &s->open[s->m->parts[multi].depth];
+    /* Some write the last delimiter without its "--": where all ends no part begins. */
+    bool last = s->pos == s->in.len && s->m->parts[multi].first_child != MIME_NONE;
 
-    if (!closing) {
+    if (!closing && !last) {
         open_parts(s);
         return;
     }

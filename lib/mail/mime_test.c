@@ -53,6 +53,8 @@ static const struct {
     /* never closed */
     { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n",
       10, 10, "mixed(text/plain:5:1)" },
+    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n", 10, 10, "mixed(text/plain:3:0)" },
+    { "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n", 10, 10, "mixed(text/plain:0:0)" },
     /* no delimiter, no boundary: text that can be read */
     { "Content-Type: multipart/mixed; boundary=b\r\n\r\nhello\r\n", 10, 10, "text/plain:7:1" },
     { "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\nx\r\n", 10, 10, "text/plain:10:3" },
