@@ -4,96 +4,14 @@ import imaplib
 import os
 import poplib
 import re
-import shutil
-import signal
-import subprocess
-from pathlib import Path
 
 import pytest
 
-from instance import AS_ROOT, SLOW, free_ports, wait_until
+from dovecot import Dovecot, needs_dovecot
+from instance import AS_ROOT, SLOW
 from mbsync import Mbsync
 
 MESSAGES = 20000 if SLOW == 1 else 2000      # what a sanitizer build does as well with fewer
-DOVECOT = shutil.which("dovecot", path="/usr/sbin:/usr/bin") if os.path.exists("/usr/lib/dovecot/pop3") else None
-
-needs_dovecot = pytest.mark.skipif(not DOVECOT or not AS_ROOT, reason="needs dovecot-imapd and dovecot-pop3d, started as root")
-
-CONFIG = """\
-base_dir = {dir}/run
-log_path = {dir}/log
-protocols = imap pop3
-listen = 127.0.0.1
-default_internal_user = nobody
-default_login_user = nobody
-ssl = no
-disable_plaintext_auth = no
-mail_location = maildir:{mail}/%d/%n
-first_valid_uid = 1
-pop3_uidl_format = {uidl_format}
-pop3_save_uidl = {save_uidl}
-namespace inbox {{
-  inbox = yes
-  mailbox Sent {{
-    special_use = \\Sent
-    auto = subscribe
-  }}
-}}
-passdb {{
-  driver = static
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={dir}/home
-}}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {imap}
-  }}
-}}
-service pop3-login {{
-  chroot =
-  inet_listener pop3 {{
-    port = {pop3}
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-"""
-
-
-class Dovecot:
-    """A Dovecot of our own for the mail of an instance; ends with the `with` block."""
-
-    def __init__(self, directory, instance, uidl_format="%08Xu%08Xv", save_uidl="no"):
-        self.dir = Path(directory)
-        self.port = dict(zip(("imap", "pop3"), free_ports(2)))
-        (self.dir / "home").mkdir(parents=True)
-        os.chown(self.dir / "home", instance.owner.pw_uid, instance.owner.pw_gid)
-        self.conf = self.dir / "dovecot.conf"
-        self.conf.write_text(CONFIG.format(dir=self.dir, mail=instance.mail, password=instance.password, uid=instance.owner.pw_uid,
-                                           gid=instance.owner.pw_gid, uidl_format=uidl_format, save_uidl=save_uidl, **self.port))
-
-    def __enter__(self):
-        self.process = subprocess.Popen([DOVECOT, "-F", "-c", self.conf], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(self.listens, 20, "Dovecot")
-        return self
-
-    def __exit__(self, *error):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30 * SLOW)
-
-    def listens(self):
-        try:
-            imaplib.IMAP4("127.0.0.1", self.port["imap"], timeout=5).shutdown()
-            return True
-        except (OSError, imaplib.IMAP4.error):
-            return False
-
-
 @pytest.fixture(scope="module")
 def instance(make_instance):
     return make_instance(users=("alice", "bob", "carol"), params={"imap_allow_plaintext_auth": "127.0.0.1"})
