@@ -19,7 +19,7 @@
 #include "mail/header.h"
 #include "mail/mime.h"
 
-enum { VERSION = 3, HEAD_SIZE = 8 + 4 * 6 };
+enum { VERSION = 4, HEAD_SIZE = 8 + 4 * 6 };
 
 /* In order, for the reader. Another set of names needs another VERSION. */
 static const char *const names[] = {
