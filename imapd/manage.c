@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/utf8.h"
 #include "command.h"
 #include "list.h"
 #include "mail/nfc.h"
@@ -50,12 +51,26 @@ static int give_use(struct imap *s, const struct str *name, struct span use)
     return r < 0 ? reply_errno(s, r, "Writing down the use") : 1;
 }
 
-/* RFC 9051 section 6.3.4: a new name in UTF-8 is Net-Unicode; two names that look the same would be two mailboxes. */
+/* RFC 6855 section 3: control characters, and separators of lines and paragraphs. Those of ASCII are refused by the library. */
+static bool has_controls(struct span name)
+{
+    uint32_t cp;
+
+    for (size_t n; (n = utf8_decode(name, &cp)) > 0; name = span_from(name, n))
+        if ((cp >= 0x7f && cp <= 0x9f) || cp == 0x2028 || cp == 0x2029)
+            return true;
+    return false;
+}
+
+/* RFC 9051 section 5.1: a new name in UTF-8 is Net-Unicode; two names that look the same would be two mailboxes. */
 static bool is_fit(struct imap *s, const struct str *name)
 {
-    if (imap_names(s) != NAMES_UTF8 || nfc_is_normal(str_span(name)))
+    if (has_controls(str_span(name)))
+        reply_no(s, "[CANNOT] A mailbox name has no control characters.");
+    else if (imap_names(s) == NAMES_UTF8 && !nfc_is_normal(str_span(name)))
+        reply_no(s, "[CANNOT] A mailbox name has to be in Normalization Form C.");
+    else
         return true;
-    reply_no(s, "[CANNOT] A mailbox name has to be in Normalization Form C.");
     return false;
 }
 
@@ -82,6 +97,21 @@ int cmd_create(struct imap *s, struct parse *p)
     return reply_ok(s, "[MAILBOXID (F%016" PRIx64 ")] Create completed.", st.id);
 }
 
+/* A level of hierarchy without a mailbox: LIST tells it as \Noselect, for what is below it. */
+static bool is_level(struct imap *s, struct span name)
+{
+    struct mailbox_info *infos;
+    size_t n;
+    bool found = false;
+
+    if (account_list(s->account, &infos, &n) < 0)
+        return false;
+    for (size_t i = 0; i < n && !found; i++)
+        found = infos[i].has_children && span_eq_str(name, infos[i].name);
+    account_list_free(infos, n);
+    return found;
+}
+
 int cmd_delete(struct imap *s, struct parse *p)
 {
     _cleanup_(str_free) struct str name = STR_INIT;
@@ -91,6 +121,8 @@ int cmd_delete(struct imap *s, struct parse *p)
 
     int r = is_inbox(&name) ? -EPERM : account_delete(s->account, str_span(&name));
 
+    if (r == -ENOENT && is_level(s, str_span(&name)))
+        return reply_no(s, "[HASCHILDREN] It is no mailbox, but others are below it.");
     if (r < 0)
         return reply_errno(s, r, "Deleting the mailbox");
     list_normalised(s, p->mailbox, str_span(&name));
