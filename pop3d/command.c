@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "mail/pop3_lang.h"
 #include "pop3d/pop3.h"
+#include "sasl/offer.h"
 
 enum arguments { NONE, NUMBER_OR_NONE, NUMBER, NUMBER_AND_LINES, LANGUAGE_OR_NONE };
 
@@ -35,11 +36,19 @@ static void bad(struct pop3 *s, const char *text)
 
 /* ---- handlers ---- */
 
+/* USER and SASL as before the sign-in, although they have had their use: RFC 2449 sections 6.2 and 6.3 allow no difference. */
 static void cmd_capa(struct pop3 *s, const struct arguments_given *a)
 {
+    _cleanup_(str_free) struct str offer = STR_INIT;
+
     (void)a;
     stream_puts(s->client, "+OK\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\nEXPIRE NEVER\r\n"
-                           "IMPLEMENTATION Postern\r\n.\r\n");
+                           "IMPLEMENTATION Postern\r\n");
+    if (s->mechanisms) {
+        sasl_offer(s->mechanisms, s->tls, " ", &offer);
+        stream_printf(s->client, "USER\r\nSASL%s\r\n", str_cstr(&offer));
+    }
+    stream_puts(s->client, ".\r\n");
 }
 
 static void cmd_stat(struct pop3 *s, const struct arguments_given *a)

@@ -44,6 +44,8 @@ static void session(struct server *sv, struct stream *front, const struct peer *
     s.client = c.stream;
     s.heard = &heard;
     s.uidl_format = sv->params->pop3_uidl_format;
+    s.mechanisms = sv->params->auth_mechanisms;
+    s.tls = c.start.tls;
     s.line_limit = (size_t)sv->params->pop3_line_limit;
     s.bad_limit = (unsigned)sv->params->imap_bad_command_limit;
     s.keep_flags = sv->params->pop3_no_flag_updates;

@@ -56,6 +56,8 @@ struct pop3 {
     struct stream *client;
     struct session_front *heard;    /* what its front says unasked; NULL: nothing */
     const char *uidl_format;    /* pop3_uidl_format */
+    const char *mechanisms;     /* auth_mechanisms; NULL: none */
+    bool tls;
     bool keep_flags;            /* pop3_no_flag_updates */
     size_t line_limit;          /* pop3_line_limit */
     unsigned bad_limit;         /* imap_bad_command_limit */

@@ -53,7 +53,8 @@ def test_capabilities_are_told_before_and_after_sign_in(suite):
     assert talk.ask(f"USER {suite.address('alice')}") == "+OK"
     assert talk.ask(f"PASS {suite.password}").startswith("+OK")
     assert talk.ask("CAPA") == "+OK"
-    assert {"TOP", "UIDL", "RESP-CODES", "PIPELINING", "UTF8 USER", "LANG", "EXPIRE NEVER"} <= set(talk.rest())
+    assert {"TOP", "UIDL", "RESP-CODES", "PIPELINING", "UTF8 USER", "LANG", "EXPIRE NEVER", "USER", "SASL PLAIN LOGIN"} <= set(after := talk.rest())
+    assert set(before) - set(after) == {"STLS"}     # RFC 2449 section 6, RFC 2595 section 4
     assert talk.ask("LANG EN").startswith("+OK en ") and talk.ask("LANG de").startswith("-ERR ")
     assert talk.ask("LANG") == "+OK Language listing follows:" and talk.rest() == ["en English"]
     talk.close()
