@@ -451,8 +451,10 @@ int cmd_replace(struct imap *s, struct parse *p)
     _cleanup_(append_done) struct append a = APPEND_INIT;
     _cleanup_(seqs_done) struct seqs seqs = SEQS_INIT;
 
-    if (!parse_messages(s, p, &seqs) || seqs.len != 1)
+    if (!parse_messages(s, p, &seqs) || seqs.len > 1)
         return reply_bad(s, "REPLACE takes one message that exists, a mailbox and a message.");
+    if (seqs.len == 0) /* a UID, or a saved result, which another client may have expunged */
+        return reply_no(s, "[NONEXISTENT] There is no such message.");
     if (mailbox_read_only(s->mb))
         return reply_no(s, "[NOPERM] The mailbox is read-only.");
     a.replaced = mailbox_entry(s->mb, seqs.items[0])->uid;

@@ -97,7 +97,7 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
     int r = st->mode != FLAGS_REMOVE && flags_too_long(&st->flags, longest) ? -EINVAL : 0;
 
     if (r == 0)
-        r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE ? FLAG_FIND : FLAG_MAKE, &keywords);
+        r = flag_keywords(s->mb, &st->flags, st->mode == FLAGS_REMOVE || seqs->len == 0 ? FLAG_FIND : FLAG_MAKE, &keywords);
 
     if (r == -EOVERFLOW)
         return reply_no(s, "[LIMIT] A mailbox has at most %d keywords.", KEYWORDS_MAX);
