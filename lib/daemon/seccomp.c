@@ -51,7 +51,7 @@ static const struct call_row allowed[] = {
     { S(sched_yield), ALWAYS }, { S(sched_getaffinity), ALWAYS }, { S(gettid), ALWAYS },
     { S(arch_prctl), ALWAYS }, { S(getrandom), ALWAYS }, { S(memfd_create), ALWAYS }, { S(restart_syscall), ALWAYS },
     { S(clock_gettime), ALWAYS }, { S(clock_getres), ALWAYS }, { S(clock_nanosleep), ALWAYS },
-    { S(nanosleep), ALWAYS }, { S(gettimeofday), ALWAYS }, { S(time), ALWAYS }, { S(times), ALWAYS },
+    { S(nanosleep), ALWAYS }, { S(setitimer), ALWAYS }, { S(gettimeofday), ALWAYS }, { S(time), ALWAYS }, { S(times), ALWAYS },
     { S(exit), ALWAYS }, { S(exit_group), ALWAYS }, { S(tgkill), ALWAYS }, { S(getrusage), ALWAYS },
     { S(rt_sigaction), ALWAYS }, { S(rt_sigprocmask), ALWAYS }, { S(rt_sigreturn), ALWAYS },
     { S(sigaltstack), ALWAYS }, { S(uname), ALWAYS }, { S(sysinfo), ALWAYS }, { S(umask), ALWAYS },

@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * index.c - the index's environment: open, transactions, damage
+ * index.c - the index's environment: open, transactions
  *
  * LMDB maps its file. A file cut short would end the process by SIGBUS at the first touch, so its
  * length is compared with what its header promises before anything is read; if it is shorter, all of it is read
  * with care (index_check.c). The map is address space only; it is doubled when half of it is in use, at the
  * beginning of a write, because a transaction that hits its end would have to be done again.
- *
- * Of a damaged page LMDB notices some things by an assertion, others it runs into. Both would end every
- * session of the account from then on. So before the process dies of SIGSEGV, SIGBUS, SIGFPE or an
- * assertion of LMDB within a transaction, the index is put aside, and the next session makes a new one. Copying a damaged page
- * it may also write over the heap, which malloc() notices: such an abort need not be the index's fault, so the next
- * session checks it first. Or it writes on until it comes to the end of the heap, and faults there. So what the handlers
- * need does not lie on the heap.
+ * What damage does to the process that meets it: index_guard.c.
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
  */
@@ -20,7 +14,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -39,84 +32,14 @@
 static const char magic[] = "Postern index";
 enum { VERSION = 2, HEADER_SIZE = sizeof magic - 1 + 8 };
 
-/* A mapping of its own, the paths behind it, and on both sides what nobody can write to */
-struct index {
-    size_t size;                            /* of what can be written to */
-    MDB_env *env;
-    MDB_dbi db;
-    ino_t inode;                            /* of data.mdb, 0: not known */
-    bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
-    char *path, *data, *lock;               /* the directory and its files */
-    char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
-    char *doubted;                          /* this file says that it may be */
-    char *validity;                         /* the file of the greatest UIDVALIDITY */
-};
-
-/* The index that is being opened or in a transaction, for the signal handlers. A process serves one account. */
-static struct index *volatile busy;
-
-/* ---- damage ---- */
-
-/* Only calls that a signal handler may make; one damaged index is kept for a look at it. */
-void index_discard(struct index *x)
-{
-    struct stat st;
-
-    if (x->inode != 0 && (stat(x->data, &st) < 0 || st.st_ino != x->inode))
-        return; /* another session has done it, and made a new one perhaps */
-    unlink(x->aside_data);
-    unlink(x->aside_lock);
-    rmdir(x->aside);
-    rename(x->path, x->aside);
-}
-
-void index_doubt(struct index *x)
-{
-    close(open(x->doubted, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-}
-
-static void on_assertion(MDB_env *env, const char *text)
-{
-    (void)env;
-    (void)text;
-    if (busy)
-        index_discard(busy); /* LMDB aborts when this returns */
-}
-
-static void on_signal(int sig)
-{
-    (void)sig;
-    if (busy)
-        index_discard(busy);
-    /* SA_RESETHAND: the same instruction faults again, with the usual result. */
-}
-
-static void on_abort(int sig)
-{
-    (void)sig;
-    if (busy)
-        index_doubt(busy);
-}
-
-static void catch_signals(void)
-{
-    struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESETHAND };
-
-    sigemptyset(&sa.sa_mask);
-    sigaction(SIGSEGV, &sa, NULL);
-    sigaction(SIGBUS, &sa, NULL);
-    sigaction(SIGFPE, &sa, NULL);
-    sa.sa_handler = on_abort;
-    sigaction(SIGABRT, &sa, NULL);
-}
-
 /* ---- transactions ---- */
 
 static int begin(struct index *x, unsigned flags, struct index_txn *ret)
 {
     MDB_txn *txn = NULL;
 
-    busy = x;
+    index_guard_busy(x);
+    index_call_begin();
     int rc = mdb_txn_begin(x->env, NULL, flags, &txn);
 
     if (rc == MDB_MAP_RESIZED) { /* another process has made it larger */
@@ -124,8 +47,9 @@ static int begin(struct index *x, unsigned flags, struct index_txn *ret)
         if (rc == MDB_SUCCESS)
             rc = mdb_txn_begin(x->env, NULL, flags, &txn);
     }
+    index_call_end();
     if (rc != MDB_SUCCESS) {
-        busy = NULL;
+        index_guard_idle();
         return rc == MDB_PANIC && x->unwritten ? -EIO : index_errno(rc);
     }
     *ret = (struct index_txn){ .index = x, .txn = txn, .db = x->db };
@@ -153,7 +77,15 @@ int index_begin_write(struct index *x, struct index_txn *ret)
 {
     int r = grow_map(x);
 
-    return r < 0 ? r : begin(x, 0, ret);
+    if (r == 0)
+        r = begin(x, 0, ret);
+    if (r < 0)
+        return r;
+    if (index_is_replaced(x)) /* while this waited for the lock, or before */
+        r = -EBADMSG;
+    if (r < 0)
+        index_end(ret);
+    return r;
 }
 
 /* A part of what was to be written fitted. LMDB calls that EIO, and the disk may be well. */
@@ -177,8 +109,10 @@ int index_commit(struct index_txn *t, bool durable)
     }
     /* Without its meta page flushed a commit may be undone by a power cut, but the database stays whole. */
     mdb_env_set_flags(t->index->env, MDB_NOMETASYNC, !durable);
+    index_call_begin();
     int rc = mdb_txn_commit(TAKE_PTR(t->txn));
-    busy = NULL;
+    index_call_end();
+    index_guard_idle();
     if (rc != MDB_SUCCESS)
         t->index->unwritten = true;
     if (rc == EIO && is_full(t->index))
@@ -191,8 +125,10 @@ void index_end(struct index_txn *t)
     index_kept_page_free(TAKE_PTR(t->kept));
     if (!t->txn)
         return;
+    index_call_begin();
     mdb_txn_abort(TAKE_PTR(t->txn));
-    busy = NULL;
+    index_call_end();
+    index_guard_idle();
 }
 
 /* ---- the account record ---- */
@@ -213,7 +149,7 @@ static void put_u32(char *p, uint32_t n)
 static int header_get(struct index_txn *t, uint32_t *ret_uidvalidity)
 {
     MDB_val key = { 1, "a" }, value;
-    int rc = mdb_get(t->txn, t->db, &key, &value);
+    int rc = index_lmdb_get(t, &key, &value);
 
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
@@ -233,7 +169,7 @@ static int header_put(struct index_txn *t, uint32_t uidvalidity)
     memcpy(bytes, magic, sizeof magic - 1);
     put_u32(bytes + sizeof magic - 1, VERSION);
     put_u32(bytes + sizeof magic + 3, uidvalidity);
-    return index_errno(mdb_put(t->txn, t->db, &key, &value, 0));
+    return index_errno(index_lmdb_put(t, &key, &value));
 }
 
 /* Write it down, outside the index first: who comes after its loss must know. */
@@ -285,9 +221,9 @@ static int check_whole(struct index *x)
     return r < 0 ? r : index_check(&t);
 }
 
-/* The file is as long as its newest meta page says; unless the last pages were taken and given back within one transaction, as
+/* The file's header makes sense, and it is as long as its newest meta page says; unless the last pages were taken and given back within one transaction, as
  * happens now and then: then they are free, and all others there. */
-static int check_length(struct index *x)
+static int check_size(struct index *x)
 {
     MDB_envinfo info;
     MDB_stat stat;
@@ -297,9 +233,24 @@ static int check_length(struct index *x)
     if (rc != MDB_SUCCESS || fstat(fd, &st) < 0)
         return -EBADMSG;
     x->inode = st.st_ino;
+    int r = index_check_header(fd);
+    if (r < 0)
+        return r;
     mdb_env_info(x->env, &info);
     mdb_env_stat(x->env, &stat);
     return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize ? check_whole(x) : 0;
+}
+
+/* The pages that a reader sees stay as they are; of the meta pages one may be written just now, and look damaged. */
+static int check_branches(struct index_txn *t)
+{
+    struct index *x = t->index;
+    int r = index_check_branches(t);
+
+    if (r != -EBADMSG)
+        return r;
+    index_end(t);
+    return check_whole(x);
 }
 
 /* A fresh database gets its header; an old one must have it. */
@@ -319,7 +270,7 @@ static int check_header(struct index *x)
         return index_errno(rc);
     t.db = x->db;
     if (stat.ms_entries > 0)
-        return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : 0;
+        return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : check_branches(&t);
     index_end(&t);
 
     r = index_begin_write(x, &t);
@@ -333,25 +284,12 @@ static int check_header(struct index *x)
     return index_commit(&t, true);
 }
 
-/*
- * LMDB maps as much as the file's header asks for. A header that asks for more than any address space has is not short of memory
- * but damaged. Of MDB_meta, behind the head of either of the first two pages: the size of the map, and the last page in use.
- */
-static bool asks_for_too_much(const struct index *x)
+/* LMDB believes the file's header, and asks the kernel for what it says. */
+static bool has_bad_header(const struct index *x)
 {
-    static const struct {
-        off_t offset;
-        unsigned bits;
-    } fields[] = { { 32, 46 }, { 136, 34 }, { 4096 + 32, 46 }, { 4096 + 136, 34 } };
     _cleanup_close_ int fd = open(x->data, O_RDONLY | O_CLOEXEC);
 
-    for (size_t i = 0; fd >= 0 && i < ARRAY_LEN(fields); i++) {
-        uint64_t n;
-
-        if (pread(fd, &n, sizeof n, fields[i].offset) == sizeof n && n >> fields[i].bits)
-            return true;
-    }
-    return false;
+    return fd >= 0 && index_check_header(fd) == -EBADMSG;
 }
 
 /*
@@ -385,17 +323,19 @@ static int open_environment(struct index *x)
         return rc;
     mdb_env_set_mapsize(x->env, MAP_SIZE);
     mdb_env_set_maxreaders(x->env, MAX_READERS);
-    mdb_env_set_assert(x->env, on_assertion);
-    busy = x;
+    mdb_env_set_assert(x->env, index_on_assertion);
+    index_guard_busy(x);
+    index_call_begin();
     rc = mdb_env_open(x->env, x->path, MDB_NOTLS, 0600);
-    busy = NULL;
-    if ((rc == ENOMEM || rc == EINVAL) && asks_for_too_much(x))
+    index_call_end();
+    index_guard_idle();
+    if ((rc == ENOMEM || rc == EINVAL) && has_bad_header(x))
         return -EBADMSG;
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
     /* A session that was killed has left its reader slot, which would keep old pages for ever. */
     mdb_reader_check(x->env, &dead);
-    return check_length(x);
+    return check_size(x);
 }
 
 /* Somebody had trouble with it. What cannot be told from here, such as a full disk, costs each session a reading. */
@@ -451,6 +391,7 @@ static int open_once(const char *maildir, struct index **ret)
 
     if (!x)
         return -ENOMEM;
+    index_guard_begin(x);
     if (mkdir(x->path, 0700) < 0 && errno != EEXIST)
         return -errno;
     int r = open_environment(x);
@@ -471,7 +412,6 @@ static int open_once(const char *maildir, struct index **ret)
 
 int index_open(const char *maildir, struct index **ret)
 {
-    catch_signals();
     int r = open_once(maildir, ret);
 
     return r == -EBADMSG ? open_once(maildir, ret) : r;
@@ -483,5 +423,6 @@ void index_close(struct index *x)
         return;
     if (x->env)
         mdb_env_close(x->env);
+    index_guard_end(x);
     munmap((char *)x - GUARD, GUARD + x->size + GUARD);
 }

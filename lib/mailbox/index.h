@@ -47,7 +47,7 @@ int index_open(const char *maildir, struct index **ret);
 void index_close(struct index *x);
 DEFINE_CLEANUP(struct index, index_close);
 /* Put a damaged index aside, so that the next index_open() makes a new one; unless another session has done
- * so. Sessions that have it open go on with the old one until they end. */
+ * so. Sessions that have it open can read the old one until they end; a change is refused (-EBADMSG). */
 void index_discard(struct index *x);
 /* It has failed in a way that damage can look like: whoever opens it next reads all of it first, and puts it aside if
  * it is not sound. */
@@ -84,6 +84,9 @@ int index_keywords_put(struct index_txn *t, uint64_t id, struct span names);
 
 int index_message_get(struct index_txn *t, uint64_t id, uint32_t uid, struct index_message *ret);
 int index_name_get(struct index_txn *t, uint64_t id, struct span base, uint32_t *ret_uid);
+/* Does the name that index_message_get() gave lead back to this message? Checksums do not know of keys: with a damaged one, the name
+ * of another would be taken for it. 0, or -EBADMSG. */
+int index_name_check(struct index_txn *t, uint64_t id, const struct index_message *m);
 
 /* Store m as it is from now on. old: what index_message_get() gave, its name copied; NULL for a new one. m->file has the
  * same base. The name is written only where flags and place do not make it of the base.
@@ -96,6 +99,9 @@ int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox 
 
 /* Remember a UID as expunged at `modseq` that no message has. */
 int index_expunged_add(struct index_txn *t, uint64_t id, struct index_mailbox *mb, uint32_t uid, uint64_t modseq);
+
+/* Is it remembered that this one was expunged at this moment? 0, -ENOENT. */
+int index_expunged_get(struct index_txn *t, uint64_t id, uint64_t modseq, uint32_t uid);
 
 int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret);
 int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span bytes);

@@ -82,10 +82,10 @@ int index_check_place(struct index_txn *t, const MDB_val *wanted, bool missing)
 
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
-    rc = mdb_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
+    rc = index_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
     bool in_order = rc != MDB_SUCCESS || mdb_cmp(t->txn, t->db, &key, wanted) >= missing;
     if (rc == MDB_SUCCESS || rc == MDB_NOTFOUND)
-        rc = mdb_cursor_get(cursor, &key, NULL, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
+        rc = index_cursor_get(cursor, &key, NULL, rc == MDB_SUCCESS ? MDB_PREV : MDB_LAST);
     in_order = in_order && (rc != MDB_SUCCESS || mdb_cmp(t->txn, t->db, &key, wanted) < 0);
     mdb_cursor_close(cursor);
     if (rc != MDB_SUCCESS && rc != MDB_NOTFOUND)
@@ -103,7 +103,7 @@ static int not_found(struct index_txn *t, const MDB_val *key)
 int index_get(struct index_txn *t, struct index_key *k, struct span *ret)
 {
     MDB_val key = { k->len, k->bytes }, value;
-    int rc = mdb_get(t->txn, t->db, &key, &value);
+    int rc = index_lmdb_get(t, &key, &value);
 
     if (rc == MDB_NOTFOUND)
         return not_found(t, &key);
@@ -117,13 +117,13 @@ int index_put(struct index_txn *t, struct index_key *k, struct span bytes)
 {
     MDB_val key = { k->len, k->bytes }, value = { bytes.len, (void *)bytes.ptr };
 
-    return index_errno(mdb_put(t->txn, t->db, &key, &value, 0));
+    return index_errno(index_lmdb_put(t, &key, &value));
 }
 
 int index_delete(struct index_txn *t, struct index_key *k)
 {
     MDB_val key = { k->len, k->bytes };
-    int rc = mdb_del(t->txn, t->db, &key, NULL);
+    int rc = index_lmdb_delete(t, &key);
 
     return rc == MDB_NOTFOUND ? not_found(t, &key) : index_errno(rc);
 }

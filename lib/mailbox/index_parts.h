@@ -7,6 +7,84 @@
 
 #include "mailbox/index.h"
 
+/* A mapping of its own, the paths behind it, and on both sides what nobody can write to */
+struct index {
+    size_t size;                            /* of what can be written to */
+    MDB_env *env;
+    MDB_dbi db;
+    ino_t inode;                            /* of data.mdb, 0: not known */
+    bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
+    char *path, *data, *lock;               /* the directory and its files */
+    char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
+    char *doubted;                          /* this file says that it may be */
+    char *validity;                         /* the file of the greatest UIDVALIDITY */
+};
+
+/* ---- damage (index_guard.c) ---- */
+
+/* From now on, a fault of the process puts x aside while it is busy (opened, or in a transaction), and in doubt at other times. */
+void index_guard_begin(struct index *x);
+void index_guard_busy(struct index *x);
+void index_guard_idle(void);
+void index_guard_end(struct index *x);
+void index_on_assertion(MDB_env *env, const char *text);    /* of LMDB */
+
+/* Somebody has put it aside, or removed it. One stat(2). */
+bool index_is_replaced(const struct index *x);
+
+/* Each call of LMDB that follows pages is counted at its beginning and at its end: the number is odd within one. */
+extern volatile uint32_t index_calls;
+static inline void index_call_begin(void)
+{
+    index_calls = index_calls + 1;
+}
+static inline void index_call_end(void)
+{
+    index_calls = index_calls + 1;
+}
+
+/* ---- calls of LMDB, counted ---- */
+
+static inline int index_lmdb_get(struct index_txn *t, MDB_val *key, MDB_val *ret)
+{
+    index_call_begin();
+    int rc = mdb_get(t->txn, t->db, key, ret);
+    index_call_end();
+    return rc;
+}
+
+static inline int index_lmdb_put(struct index_txn *t, MDB_val *key, MDB_val *value)
+{
+    index_call_begin();
+    int rc = mdb_put(t->txn, t->db, key, value, 0);
+    index_call_end();
+    return rc;
+}
+
+static inline int index_lmdb_delete(struct index_txn *t, MDB_val *key)
+{
+    index_call_begin();
+    int rc = mdb_del(t->txn, t->db, key, NULL);
+    index_call_end();
+    return rc;
+}
+
+static inline int index_cursor_get(MDB_cursor *cursor, MDB_val *key, MDB_val *ret, MDB_cursor_op op)
+{
+    index_call_begin();
+    int rc = mdb_cursor_get(cursor, key, ret, op);
+    index_call_end();
+    return rc;
+}
+
+static inline int index_cursor_delete(MDB_cursor *cursor)
+{
+    index_call_begin();
+    int rc = mdb_cursor_del(cursor, 0);
+    index_call_end();
+    return rc;
+}
+
 /* ---- keys and records (index_key.c) ---- */
 
 enum { INDEX_KEY_MAX = 1 + 8 + 255 + 1 };
@@ -36,8 +114,13 @@ int index_check_place(struct index_txn *t, const MDB_val *wanted, bool missing);
 /* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG; what pread(2) says. In a
  * transaction that writes, and has written nothing, so that nobody else does. */
 int index_check(struct index_txn *t);
-/* The same for a file that nobody writes. */
+/* The same without the leaves of records: what leads LMDB to pages that it writes. In any transaction; in one that reads, damage that
+ * is found may be a change that somebody is just writing. */
+int index_check_branches(struct index_txn *t);
+/* As index_check(), for a file that nobody writes. */
 int index_check_file(int fd, size_t page_size);
+/* The two pages at the beginning, which say what LMDB has to map. */
+int index_check_header(int fd);
 
 /* ---- the greatest UIDVALIDITY so far (index_validity.c) ---- */
 

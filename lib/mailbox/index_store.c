@@ -51,11 +51,11 @@ int index_mailbox_drop(struct index_txn *t, uint64_t id)
         rc = mdb_cursor_open(t->txn, t->db, &cursor);
         if (rc != MDB_SUCCESS)
             return index_errno(rc);
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        rc = index_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
         while (rc == MDB_SUCCESS && has_prefix(&key, &prefix)) {
-            rc = mdb_cursor_del(cursor, 0);
+            rc = index_cursor_delete(cursor);
             if (rc == MDB_SUCCESS)
-                rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+                rc = index_cursor_get(cursor, &key, &value, MDB_NEXT);
         }
         mdb_cursor_close(cursor);
         if (rc == MDB_NOTFOUND)
@@ -225,13 +225,13 @@ static int trim_expunged(struct index_txn *t, uint64_t id, struct index_mailbox 
     int rc = mdb_cursor_open(t->txn, t->db, &cursor);
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
-    rc = mdb_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
+    rc = index_cursor_get(cursor, &key, NULL, MDB_SET_RANGE);
     while (rc == MDB_SUCCESS && has_prefix(&key, &start) && mb->expunged > INDEX_EXPUNGED_MAX / 2) {
         mb->expunged_since = index_key_number(key.mv_data, 9, 8);
         mb->expunged--;
-        rc = mdb_cursor_del(cursor, 0);
+        rc = index_cursor_delete(cursor);
         if (rc == MDB_SUCCESS)
-            rc = mdb_cursor_get(cursor, &key, NULL, MDB_NEXT);
+            rc = index_cursor_get(cursor, &key, NULL, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
     return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
@@ -246,16 +246,28 @@ int index_expunged_add(struct index_txn *t, uint64_t id, struct index_mailbox *m
     return r < 0 ? r : trim_expunged(t, id, mb);
 }
 
-/* Its base must lead to this message, else another one was mistaken for it. */
-static int delete_base(struct index_txn *t, uint64_t id, const struct index_message *m)
+int index_name_check(struct index_txn *t, uint64_t id, const struct index_message *m)
 {
-    struct index_key k = name_key(id, base_of(m->file));
     uint32_t uid = 0;
     int r = index_name_get(t, id, base_of(m->file), &uid);
 
-    if (r == 0 && uid != m->uid)
-        return -EBADMSG;
+    return r == -ENOENT || (r == 0 && uid != m->uid) ? -EBADMSG : r;
+}
+
+static int delete_base(struct index_txn *t, uint64_t id, const struct index_message *m)
+{
+    struct index_key k = name_key(id, base_of(m->file));
+    int r = index_name_check(t, id, m);
+
     return r < 0 ? r : index_delete(t, &k);
+}
+
+int index_expunged_get(struct index_txn *t, uint64_t id, uint64_t modseq, uint32_t uid)
+{
+    struct index_key k = index_key_modseq('x', id, modseq, uid);
+    struct span nothing;
+
+    return index_get(t, &k, &nothing);
 }
 
 int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox *mb,
@@ -312,11 +324,11 @@ static int each(struct index_txn *t, struct index_key *start,
     if (rc != MDB_SUCCESS)
         return index_errno(rc);
     prefix.len = 9;
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    rc = index_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     while (rc == MDB_SUCCESS && r == 0 && has_prefix(&key, &prefix)) {
         r = fn(&key, &value, arg);
         if (r == 0)
-            rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+            rc = index_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     mdb_cursor_close(cursor);
     return r != 0 || rc == MDB_NOTFOUND ? r : index_errno(rc);

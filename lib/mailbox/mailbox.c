@@ -359,7 +359,7 @@ static int find_message(struct mailbox *mb, uint32_t uid, struct str *file, bool
         return r;
     str_set(file, m.file);
     *in_new = m.in_new;
-    return 0;
+    return index_name_check(&t, mb->folder.id, &m);
 }
 
 static int open_file(const struct folder *f, const struct str *file, bool in_new)

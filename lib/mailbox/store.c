@@ -74,13 +74,22 @@ static int change_commit(struct change *c, bool durable)
     return r;
 }
 
+/* Has the snapshot a message that cannot have gone, since nothing has happened after it, and this transaction has not removed it? */
+static bool must_be_there(struct change *c, uint32_t uid)
+{
+    uint32_t seq = mailbox_seq(c->mb, uid);
+
+    return seq > 0 && !c->mb->entries[seq - 1].expunged && c->mb->highestmodseq == c->modseq - 1 &&
+           index_expunged_get(&c->txn, c->mb->folder.id, c->modseq, uid) == -ENOENT;
+}
+
 /* The message of an entry as the index has it; its name is copied to *file. -ENOENT: expunged meanwhile. */
 static int get_message(struct change *c, uint32_t uid, struct index_message *m, struct str *file)
 {
     int r = index_message_get(&c->txn, c->mb->folder.id, uid, m);
 
     if (r < 0)
-        return r;
+        return r == -ENOENT && must_be_there(c, uid) ? -EBADMSG : r;
     str_set(file, m->file);
     m->file = str_span(file);
     return 0;
@@ -320,6 +329,9 @@ static int expunge_message(struct change *c, const struct index_message *m)
 {
     int r = open_cur(c);
 
+    /* The file last: that the index has its name under no other message is known then. */
+    if (r == 0)
+        r = index_message_delete(&c->txn, c->mb->folder.id, &c->rec, m, c->modseq);
     if (r == 0)
         r = remove_file(&c->mb->folder, c->cur_fd, m);
     if (r < 0)
@@ -328,7 +340,7 @@ static int expunge_message(struct change *c, const struct index_message *m)
     c->gone++;
     c->changed = true;
     c->rec.highestmodseq = c->modseq;
-    return index_message_delete(&c->txn, c->mb->folder.id, &c->rec, m, c->modseq);
+    return 0;
 }
 
 int folder_message_size(struct index_txn *t, const struct folder *f, uint32_t uid, uint64_t *ret)
@@ -352,11 +364,9 @@ int folder_expunge(struct index_txn *t, const struct folder *f, int cur_fd, stru
         return r;
     str_set(&file, m.file);
     m.file = str_span(&file);
-    r = remove_file(f, cur_fd, &m);
-    if (r < 0)
-        return r;
     rec->highestmodseq = modseq;
-    return index_message_delete(t, f->id, rec, &m, modseq);
+    r = index_message_delete(t, f->id, rec, &m, modseq);
+    return r < 0 ? r : remove_file(f, cur_fd, &m);
 }
 
 static int expunge_uid(struct change *c, uint32_t uid)
