@@ -15,6 +15,7 @@ target_link_options(postern_flags INTERFACE -Wl,--as-needed)
 
 option(POSTERN_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(POSTERN_FUZZ "clang libFuzzer targets" OFF)
+option(POSTERN_SHUFFLE "fibers in random order, when the environment asks for it (lib/io/shuffle.h)" OFF)
 option(POSTERN_HARDEN "hardening flags of a release" OFF)
 if(POSTERN_SANITIZE)
     target_compile_options(postern_flags INTERFACE -fsanitize=address,undefined
@@ -23,6 +24,9 @@ if(POSTERN_SANITIZE)
 else()
     # A fiber's stack is small; see lib/io/fiber.c. Sanitizers inflate frames, and have larger stacks.
     target_compile_options(postern_flags INTERFACE -Wframe-larger-than=4096)
+endif()
+if(POSTERN_SHUFFLE)
+    target_compile_definitions(postern_flags INTERFACE IO_SHUFFLE)
 endif()
 if(POSTERN_FUZZ)
     # clang takes libseccomp's macros for incomplete initialisers

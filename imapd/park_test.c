@@ -215,8 +215,11 @@ static void run_play(void *arg)
     struct stream *client = NULL;
     struct served v;
 
-    if (!p->parks)
+    if (!p->parks) {
         client = serve(p, &v, NULL);
+        ask(client, "a", span_of("a NOOP\r\n"), &p->said);     /* it has begun before B, with whom it shares the account */
+        str_reset(&p->said);
+    }
     for (int i = 0; i < COMMANDS; i++)
         if (next_random(p, 3) == 0)
             act_as_b(p);

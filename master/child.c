@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/master_link.h"
+#include "io/shuffle.h"
 #include "ipc/callers.h"
 #include "master/master.h"
 
@@ -87,7 +88,12 @@ static void set_number(const char *name, int64_t n)
 }
 
 /* What an administrator may set for all servers, beside what we set. */
-static const char *const kept_variables[] = { "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS" };
+static const char *const kept_variables[] = {
+    "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS",
+#ifdef IO_SHUFFLE
+    SHUFFLE_VARIABLE,
+#endif
+};
 
 /* clean_environment - nothing of the shell that started us reaches a server */
 static void clean_environment(void)

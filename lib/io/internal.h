@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "io/fiber.h"
 #include "io/loop.h"
+#include "io/shuffle.h"
 #include "io/switch.h"
 
 enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_WAITING, FIBER_DONE };

@@ -59,10 +59,13 @@ static void run_turn(struct loop *l)
         list_push_back(&turn, first);
     }
     while (!list_empty(&turn)) {
-        struct fiber *f = LIST_ENTRY(turn.next, struct fiber, link);
+        struct fiber *f = LIST_ENTRY(shuffle_first(&turn), struct fiber, link);
 
         list_remove(&f->link);
-        fiber_resume(l, f);
+        if (shuffle_chance(8))
+            list_push_back(&l->ready, &f->link);
+        else
+            fiber_resume(l, f);
     }
 }
 
@@ -103,7 +106,7 @@ static void expire(struct loop *l)
 {
     struct heap_node *n;
 
-    while ((n = heap_min(&l->timers)) && n->key <= l->now)
+    while ((n = heap_min(&l->timers)) && n->key <= l->now && !shuffle_chance(8))
         fiber_wake(l, CONTAINER_OF(n, struct fiber, timer), -ETIMEDOUT);
 }
 
@@ -120,7 +123,7 @@ static int fetch(struct loop *l, uint64_t *trim_at)
         if (atomic_load(&l->done)) /* its helper saw us awake, and wrote no event */
             timeout = 0;
     }
-    int n = epoll_wait(l->epoll_fd, events, EVENTS_BATCH, timeout);
+    int n = epoll_wait(l->epoll_fd, events, (int)shuffle_part(EVENTS_BATCH), timeout);
     int error = errno;
     atomic_store(&l->asleep, false);
     if (n < 0 && error != EINTR)
@@ -132,7 +135,8 @@ static int fetch(struct loop *l, uint64_t *trim_at)
         if (events[i].data.ptr && events[i].data.ptr != l)
             poll_fd_note(l, events[i].data.ptr, events[i].events);
     l->batch_len = 0;
-    offload_collect(l);
+    if (!shuffle_chance(4))
+        offload_collect(l);
     expire(l);
     if (*trim_at <= l->now)
         *trim_at = trim_waiting(l);
@@ -150,7 +154,7 @@ int loop_run(void)
     assert(!l->current && !l->running);
     l->running = true;
     while (r == 0 && l->n_fibers > 0 && !l->stop) {
-        for (int i = 0; i < BUSY_TURNS && !list_empty(&l->ready) && !l->stop; i++)
+        for (size_t i = 0; i < shuffle_part(BUSY_TURNS) && !list_empty(&l->ready) && !l->stop; i++)
             run_turn(l);
         if (l->n_fibers > 0 && !l->stop)
             r = fetch(l, &trim_at);

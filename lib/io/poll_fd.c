@@ -176,6 +176,8 @@ int poll_fd_wait(struct poll_fd *p, unsigned events, uint64_t deadline)
     if (!l->current)
         return poll_wait_blocking(p->fd, events, deadline);
     if (got) {
+        shuffle_yield();
+        got = p->seen & events;
         poll_fd_clear(p, events);
         return (int)got;
     }

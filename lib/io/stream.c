@@ -217,6 +217,7 @@ static int fill(struct stream *st, size_t n)
         unsigned events = EPOLLIN;
         ssize_t got = -EAGAIN;
 
+        shuffle_yield();
         if (stream_error(st))
             return stream_error(st);
         if (st->layer || !st->drained) {

@@ -11,6 +11,7 @@
 #define IO_STREAM_INTERNAL_H
 
 #include "base/str.h"
+#include "io/shuffle.h"
 #include "io/stream.h"
 
 enum {

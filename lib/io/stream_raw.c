@@ -83,10 +83,11 @@ ssize_t raw_recv(struct stream *st, void *buf, size_t len)
     bool fds = false;
     ssize_t n;
 
-    if (st->drained)
+    if (st->drained || shuffle_later(st->poll, EPOLLIN))
         return -EAGAIN;
     if (st->poll)
         poll_fd_clear(st->poll, EPOLLIN);
+    len = shuffle_part(len);
     do
         n = recv_some(st, buf, len, &fds);
     while (n < 0 && errno == EINTR);
@@ -128,17 +129,19 @@ static void sent_fds(struct stream *st, size_t n)
 ssize_t raw_send(struct stream *st, const void *buf, size_t len, int flags)
 {
     union fd_message control = {.bytes = {0}};
-    struct iovec iov = {(void *)buf, len};
+    struct iovec iov = {(void *)buf, shuffle_part(len)};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     size_t fds = attach_fds(st, &msg, &control);
     ssize_t n;
 
     if (fds > 0 && st->n_out_fds > fds)
         iov.iov_len = 1; /* the others go with the bytes behind it */
+    if (!st->layer && shuffle_later(st->poll, EPOLLOUT))
+        return -EAGAIN;
     if (st->poll)
         poll_fd_clear(st->poll, EPOLLOUT);
     do {
-        n = st->not_socket ? write(st->fd, buf, len)
+        n = st->not_socket ? write(st->fd, buf, iov.iov_len)
                            : sendmsg(st->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | flags);
         if (n < 0 && errno == ENOTSOCK && !st->not_socket) {
             st->not_socket = true;

@@ -60,6 +60,7 @@ void gate_init(struct gate *g, size_t limit)
 
 int gate_enter(struct gate *g, uint64_t deadline)
 {
+    shuffle_yield();
     if (g->inside < g->limit && list_empty(&g->queue.waiting)) {
         g->inside++;
         return 0;
