@@ -27,24 +27,21 @@ static struct span pending(const struct stream *st)
     return span_from(str_span(&st->out), st->out_pos);
 }
 
-/* send_once - some of bytes, waiting if need be; how many, or the sticky error */
-static ssize_t send_once(struct stream *st, struct span bytes, int flags)
+/* send_some - as many of bytes as go; none after a wait, in which they may have moved; or the sticky error */
+static ssize_t send_some(struct stream *st, struct span bytes, int flags)
 {
-    for (;;) {
-        unsigned events = EPOLLOUT;
+    unsigned events = EPOLLOUT;
 
-        if (st->error)
-            return st->error;
-        ssize_t n = st->layer ? st->layer->write(st, bytes.ptr, bytes.len, &events)
-                              : raw_send(st, bytes.ptr, bytes.len, flags);
-        if (n > 0) {
-            st->op_deadline = 0; /* progress */
-            return n;
-        }
-        int r = n == -EAGAIN ? stream_wait(st, events) : (int)n;
-        if (r < 0)
-            return stream_set_error(st, r);
+    if (st->error)
+        return st->error;
+    ssize_t n = st->layer ? st->layer->write(st, bytes.ptr, bytes.len, &events)
+                          : raw_send(st, bytes.ptr, bytes.len, flags);
+    if (n > 0) {
+        st->op_deadline = 0; /* progress */
+        return n;
     }
+    int r = n == -EAGAIN ? stream_wait(st, events) : (int)n;
+    return r < 0 ? stream_set_error(st, r) : 0;
 }
 
 int stream_flush_flags(struct stream *st, int flags)
@@ -53,7 +50,8 @@ int stream_flush_flags(struct stream *st, int flags)
         return st->error;
     st->flushing = true;
     while (!st->error && pending(st).len > 0) {
-        ssize_t n = send_once(st, pending(st), flags);
+        shuffle_yield();
+        ssize_t n = send_some(st, pending(st), flags);
 
         if (n < 0)
             break;
@@ -99,7 +97,8 @@ static void made_room(struct stream *st)
 
 void stream_write(struct stream *st, struct span bytes)
 {
-    if (st->out.len + bytes.len < STREAM_OUT_MAX) {
+    /* What another fiber is sending goes first, and it will send this, too. */
+    if (st->flushing || st->out.len + bytes.len < STREAM_OUT_MAX) {
         if (!st->error)
             str_add(&st->out, bytes);
         return;
@@ -114,7 +113,8 @@ void stream_write(struct stream *st, struct span bytes)
         stream_flush_flags(st, bytes.len > 0 ? MSG_MORE : 0);
     }
     while (bytes.len >= STREAM_OUT_MAX && !st->error) {
-        ssize_t n = send_once(st, bytes, 0);
+        shuffle_yield();
+        ssize_t n = send_some(st, bytes, 0);
 
         if (n > 0)
             bytes = span_from(bytes, (size_t)n);
