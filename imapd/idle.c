@@ -27,7 +27,8 @@ struct watcher {
     struct imap *s;
     struct fiber *fiber;
     int fd;             /* -1: look every POLL_MS */
-    bool busy;          /* it writes, and must not be ended now */
+    bool busy;          /* it tells of a change, to the end */
+    bool leaving;       /* it ends when it is not busy */
     bool ended;
     struct waitq end;   /* the session waits here for `ended` */
 };
@@ -73,6 +74,8 @@ static int watch(struct watcher *w)
         if (stream_flush(s->client) < 0 || r < 0)
             return r;
         w->busy = false;
+        if (w->leaving)
+            return -ECANCELED;
     }
 }
 
@@ -87,15 +90,27 @@ static void watcher_main(void *arg)
     waitq_wake(&w->end, 1);
 }
 
-static void watcher_start(struct watcher *w, struct imap *s)
+/* The session tells what happened before the watch was set, and leaves nothing to be sent: from then on only the watcher writes. */
+static int watcher_start(struct watcher *w, struct imap *s)
 {
-    *w = (struct watcher){ .s = s, .fd = s->mb ? mailbox_watch(s->mb) : -1 };
+    *w = (struct watcher){ .s = s, .fd = s->mb ? mailbox_watch(s->mb) : -1, .ended = true };
     waitq_init(&w->end);
+    int r = untagged_sync(s, UNTAGGED_EXPUNGE);
+    if (r == 0)
+        r = stream_flush(s->client);
+    if (r < 0)
+        return r;
+    w->ended = false;
     w->fiber = fiber_start(watcher_main, w);
+    return 0;
 }
 
+/* A cancel would leave the client half a line; only a session that is cancelled itself does not wait for the client to read. */
 static void watcher_stop(struct watcher *w)
 {
+    w->leaving = true;
+    while (w->busy && !w->ended && waitq_wait(&w->end, CLOCK_NEVER) == 0)
+        continue;
     if (!w->ended)
         fiber_cancel(w->fiber);
     while (!w->ended)
@@ -109,9 +124,7 @@ static int wait_awake(struct imap *s)
 
     if (park_at_once(s))
         return 1;
-    watcher_start(&w, s);
-    /* What happened before the watch was set. */
-    int r = untagged_sync(s, UNTAGGED_EXPUNGE);
+    int r = watcher_start(&w, s);
     if (r == 0)
         r = park_pause(s);
     bool parkable = r == 0 && !w.busy && !w.ended;
@@ -124,8 +137,7 @@ static int wait_for_line(struct imap *s, struct span *ret)
 {
     struct watcher w;
 
-    watcher_start(&w, s);
-    int r = untagged_sync(s, UNTAGGED_EXPUNGE);
+    int r = watcher_start(&w, s);
     if (r == 0) {
         imap_set_idle(s, true);
         r = stream_getline(s->client, (size_t)s->params->imap_line_limit, ret);
