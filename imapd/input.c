@@ -106,6 +106,22 @@ static void keep_tag(struct imap *s, struct span line)
         str_add(&s->tag, tag);
 }
 
+/* The front of the next line. Its tag may come in pieces, too. */
+static int read_tag(struct imap *s)
+{
+    struct span front;
+
+    imap_set_idle(s, true); /* between two commands the session can be ended without harm */
+    int r = stream_peek(s->client, &front);
+    imap_set_idle(s, false);
+
+    while (r == 0 && front.len <= (size_t)s->params->imap_tag_limit && span_chr(front, ' ') < 0 && span_chr(front, '\n') < 0)
+        r = stream_peek_n(s->client, front.len + 1, &front);
+    if (r == 0)
+        keep_tag(s, front);
+    return r;
+}
+
 /* Say BAD to a command that cannot be read, and go on with the next. */
 static int refuse(struct imap *s, const char *what, int64_t limit)
 {
@@ -192,13 +208,9 @@ int input_command(struct imap *s, struct span *ret)
     bool sync;
 
     s->literal.pending = false;
-    imap_set_idle(s, true); /* between two commands the session can be ended without harm */
-    int r = stream_peek(s->client, &line);
-    imap_set_idle(s, false);
-
+    int r = read_tag(s);
     if (r < 0)
         return r;
-    keep_tag(s, line);
     r = read_line(s, (size_t)s->params->imap_line_limit, &line);
     if (r == -EMSGSIZE)
         return refuse_line(s);

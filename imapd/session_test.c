@@ -63,7 +63,7 @@ static void run_client(void *arg)
 
     stream_write(st, span_first(c->input, c->cut));
     stream_flush(st);
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 20; i++)        /* events are fetched in between */
         fiber_yield();
     stream_write(st, span_from(c->input, c->cut));
     stream_flush(st);
@@ -224,10 +224,10 @@ static void test_a_conversation_may_pause_at_any_byte(void **state)
     static const struct span input = SPAN("a APPEND INBOX (\\Seen) {44+}\r\n" MESSAGE "\r\n"
     "b SELECT {5}\r\nINBOX\r\n"
                                           "c UID FETCH 1:* BODY[]\r\nd IDLE\r\nDONE\r\n"
-                                          "e LOGOUT\r\n");
+                                          "long SEARCH SUBJECT {101}\r\ne LOGOUT\r\n");
     static const char *const want[] = { "a OK [APPENDUID", "+ OK\r\n", "* 1 EXISTS", "b OK",
                                         "* 1 FETCH (UID 1 BODY[] {44}\r\n" MESSAGE ")\r\nc OK",
-                                        "+ idling\r\nd OK",
+                                        "+ idling\r\nd OK", "\r\nlong BAD [TOOBIG]",
                                         "* BYE", "e OK", NULL };
 
     (void)state;
