@@ -57,8 +57,6 @@ static int offer(struct held *h, const struct session_start *m, int fd, struct s
     _cleanup_(ipc_free_ptr_) struct ipc *c = NULL;
     uint64_t deadline = clock_deadline_ms(START_TIMEOUT_MS);
 
-    ret->status = 1;
-    ret->text[0] = '\0';
     int r = ipc_connect(service_of(h), deadline, &c);
     if (r < 0) {
         snprintf(ret->text, sizeof ret->text, "cannot reach %s", service_of(h));
@@ -107,6 +105,7 @@ static int begin_with_pair(struct held *h, const struct session_start *m, struct
 
 static int begin(struct held *h, struct session_start *m, struct session_started *ret)
 {
+    *ret = (struct session_started){ .status = 1 };
     fill_start(h, m);
     return h->tls || h->deflate ? begin_with_pair(h, m, ret) : begin_with_socket(h, m, ret);
 }
