@@ -125,7 +125,7 @@ static void keep_changed(const struct mailbox *mb, struct seqs *seqs, uint64_t c
     seqs->len = n;
 }
 
-/* RFC 9394 section 3.3: after CHANGEDSINCE has chosen */
+/* RFC 9394 section 3.4: before CHANGEDSINCE chooses among them */
 static void keep_partial(const struct partial *p, struct seqs *seqs)
 {
     size_t from, to;
@@ -218,10 +218,10 @@ int cmd_fetch(struct imap *s, struct parse *p)
     int r = f.vanished ? tell_vanished(s, f.changed_since, arguments) : 0;
     if (r < 0)
         return reply_errno(s, r, "Reading what has changed");
-    if (f.has_changed_since)
-        keep_changed(s->mb, &seqs, f.changed_since);
     if (f.partial.from > 0)
         keep_partial(&f.partial, &seqs);
+    if (f.has_changed_since)
+        keep_changed(s->mb, &seqs, f.changed_since);
     if (seqs.len == 0)
         return reply_ok(s, "Fetch completed.");
     return fetch_messages(s, &f, &seqs);

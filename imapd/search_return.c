@@ -40,7 +40,7 @@ bool parse_partial(struct parse *p, struct partial *ret)
     if (!parse_number(p, UINT32_MAX, &a) || !parse_char(p, ':') || parse_char(p, '-') != from_end ||
         !parse_number(p, UINT32_MAX, &b) || a == 0 || b == 0)
         return false;
-    *ret = (struct partial){ (uint32_t)(a < b ? a : b), (uint32_t)(a < b ? b : a), from_end };
+    *ret = (struct partial){ (uint32_t)(a < b ? a : b), (uint32_t)(a < b ? b : a), from_end, a > b };
     return true;
 }
 
@@ -168,7 +168,8 @@ static void put_partial(struct str *line, struct imap *s, const struct partial *
     size_t from, to;
 
     partial_range(p, found->len, &from, &to);
-    str_addf(line, " PARTIAL (%s%" PRIu32 ":%s%" PRIu32 " ", sign, p->from, sign, p->to);
+    str_addf(line, " PARTIAL (%s%" PRIu32 ":%s%" PRIu32 " ", sign, p->swapped ? p->to : p->from, sign,
+             p->swapped ? p->from : p->to);
     if (from < to)
         put_set(line, s, found->items + from, to - from);
     else

@@ -12,8 +12,9 @@
 
 /* "1:100" or "-1:-100": positions in a result, from its front or its end; 0: none given */
 struct partial {
-    uint32_t from, to;
+    uint32_t from, to;      /* ascending */
     bool from_end;
+    bool swapped;           /* the client has named the greater one first, and gets its range back as it was */
 };
 bool parse_partial(struct parse *p, struct partial *ret);
 /* The half-open range of indices of n results that it means. */
