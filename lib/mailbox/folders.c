@@ -3,8 +3,9 @@
  * folders.c - the mailboxes of an account: list, create, delete, rename
  *
  * Directories are the truth; the index follows a mailbox by the number in its directory, so that a
- * rename here is a rename there and nothing else. Of a mailbox that is deleted while it has
- * inferiors only the name stays (\Noselect, RFC 3501 section 6.3.4), and with the last of them that goes, too.
+ * rename here is a rename there and nothing else. A mailbox that is deleted while it has
+ * inferiors stays, empty, under a new UIDVALIDITY, and does not become \Noselect as elsewhere: Outlook goes on to store
+ * into such a parent, and loses the mail.
  *
  * Runs in: imapd, pop3d, as the mailbox owner. Names come from the client; the directory may hold anything.
  */
@@ -344,6 +345,11 @@ int account_delete(struct account *a, struct span name)
         return -errno;
     str_set(&f.path, str_span(&aside));
     folder_announce(&f);
+    if (has_inferiors(a, str_span(&f.dir))) {
+        r = make_folder(a, str_span(&f.dir));
+        if (r < 0)
+            return r;
+    }
     quota_gone(a->maildir, aside.data);
     r = remove_directory(aside.data, 1);
     return r < 0 ? r : forget_folder(a, f.id);
