@@ -71,6 +71,15 @@ int reply_bad(struct imap *s, const char *fmt, ...)
     return 0;
 }
 
+/* What the session knows came of an index that is not to be believed, and is not what the next one will be told. */
+static int reply_damaged(struct imap *s, const char *what)
+{
+    log_warn("%s: %s failed: the index is damaged, or was put aside; closing the session", s->log_name, what);
+    imap_puts(s, "* BYE [UNAVAILABLE] The mail's index was damaged and is made anew, please connect again.\r\n");
+    s->state = IMAP_LOGOUT;
+    return reply_no(s, "[UNAVAILABLE] %s failed.", what);
+}
+
 int reply_errno(struct imap *s, int r, const char *what)
 {
     static const struct {
@@ -95,6 +104,8 @@ int reply_errno(struct imap *s, int r, const char *what)
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (known[i].error == r)
             return reply_no(s, "%s", known[i].text);
+    if (r == -EBADMSG)
+        return reply_damaged(s, what);
     log_warn_errno(r, "imap: %s failed", what);
     return reply_no(s, "[SERVERBUG] %s failed.", what);
 }
