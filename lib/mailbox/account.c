@@ -210,7 +210,7 @@ static bool is_registered(struct account *a, struct folder *f)
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     struct index_mailbox rec;
 
-    return folder_read_id(f->path.data, &f->id) == 0 && index_begin_read(a->index, &t) == 0 &&
+    return folder_read_id(f->path.data, &f->id) == 0 && index_begin_look(a->index, &t) == 0 &&
            index_mailbox_get(&t, f->id, &rec) == 0 && span_eq(rec.dir, str_span(&f->dir));
 }
 

@@ -6,8 +6,9 @@
  * the next reading of the directory finds. A copy is a hard link under a new name, since the
  * base of a name stands for one message of one mailbox; flags travel in the name.
  *
- * A power cut may take back the commit of an APPEND, which saves it a flush: the file is on disk with all that the client
- * was told, its UID in its date, and scan.c gives that to it again before any other UID is given.
+ * A power cut may take back what the index has of an APPEND, which saves it a commit: the file is on disk with all that the client
+ * was told, its UID in its date, and scan.c gives that to it again before any other UID is given. So one message waits
+ * for one flush, and the index follows when somebody else needs it (index_arrivals.c).
  *
  * Runs in: imapd, as the mailbox owner.
  */
@@ -45,13 +46,10 @@ static void target_done(struct target *t)
     str_free(&t->keywords);
 }
 
-static int target_read(struct target *t)
+/* In the transaction that has just begun */
+static int target_look(struct target *t)
 {
-    int r = index_begin_write(t->account->index, &t->txn);
-
-    if (r < 0)
-        return r;
-    r = index_mailbox_get(&t->txn, t->folder.id, &t->rec);
+    int r = index_mailbox_get(&t->txn, t->folder.id, &t->rec);
     if (r == 0)
         r = index_keywords_get(&t->txn, t->folder.id, &t->keywords);
     if (r < 0)
@@ -64,12 +62,24 @@ static int target_read(struct target *t)
     return 0;
 }
 
+static int target_read(struct target *t)
+{
+    int r = index_begin_write(t->account->index, &t->txn);
+
+    return r < 0 ? r : target_look(t);
+}
+
 /* No UID is given before the scan has seen those that a power cut has taken back. */
+static bool is_scanned(const struct target *t)
+{
+    return t->touch.known && !folder_restarted(&t->rec);
+}
+
 static int target_begin(struct target *t)
 {
     int r = target_read(t);
 
-    if (r < 0 || (t->touch.known && !folder_restarted(&t->rec)))
+    if (r < 0 || is_scanned(t))
         return r;
     index_end(&t->txn);
     r = folder_refresh(t->account, &t->folder, false, true, NULL);
@@ -184,10 +194,10 @@ static int write_spool(struct appending *p, const struct append_message *message
     return spool_write(p->to.folder.path.data, &message->save, SPOOL_SOURCE_NONE, &p->items[p->len++].spool);
 }
 
-static int place(struct appending *p, struct appended *item, const struct append_message *message, uint32_t *ret_uid)
+/* What the index will have of a message, but for its UID; *file: its name */
+static struct index_message describe(struct target *t, const struct appended *item, const struct append_message *message,
+                                     struct str *file)
 {
-    _cleanup_(str_free) struct str file = STR_INIT;
-    struct target *t = &p->to;
     struct index_message m = { .flags = message->save.flags,
                                .vsize = item->spool.vsize,
                                .received = message->save.received };
@@ -198,17 +208,80 @@ static int place(struct appending *p, struct appended *item, const struct append
     for (const char *const *k = message->keywords; k && *k; k++)
         m.keywords |= target_keyword(t, *k);
     keywords_letters(m.keywords, letters);
-    maildir_name_make(str_span(&item->spool.base), m.flags, letters, &file);
-    m.file = str_span(&file);
-    int r = spool_date(&item->spool, m.received, t->rec.uidnext);
-    t->in_file = r > 0 && (m.keywords & ~KEYWORDS_IN_NAME) == 0;
+    maildir_name_make(str_span(&item->spool.base), m.flags, letters, file);
+    m.file = str_span(file);
+    return m;
+}
+
+/* Dated with the UID that it is to have. 1: name and date tell all of it; 0: they do not; -errno. */
+static int date(const struct target *t, const struct appended *item, const struct index_message *m)
+{
+    int r = spool_date(&item->spool, m->received, t->rec.uidnext);
+
+    return r > 0 ? (m->keywords & ~KEYWORDS_IN_NAME) == 0 : r;
+}
+
+static int place(const struct target *t, struct appended *item, const struct index_message *m)
+{
+    int r = spool_place(&item->spool, t->folder.path.data, "cur", m->file.ptr);
+
+    if (r == 0)
+        maildir_path(&item->placed, t->folder.path.data, "cur", m->file.ptr);
+    return r;
+}
+
+static int add(struct target *t, struct appended *item, const struct append_message *message, uint32_t *ret_uid)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    struct index_message m = describe(t, item, message, &file);
+    int r = date(t, item, &m);
+
+    t->in_file = r > 0;
     if (r >= 0)
-        r = spool_place(&item->spool, t->folder.path.data, "cur", file.data);
+        r = place(t, item, &m);
     if (r < 0)
         return r;
-    maildir_path(&item->placed, t->folder.path.data, "cur", file.data);
+    spool_flush_begin(&item->spool);
     r = folder_add_message(&t->txn, t->folder.id, &t->rec, t->modseq, &m);
     *ret_uid = m.uid;
+    return r;
+}
+
+/* One whose file tells all: no commit. It is on disk before any session sees it. The lock is kept meanwhile: the next UID is
+ * given to the next message that is on disk. 1: stored; 0: not this one; -errno. */
+static int arrive(struct target *t, struct appended *item, const struct append_message *message, uint32_t *ret_uid)
+{
+    _cleanup_(str_free) struct str file = STR_INIT;
+    int r = index_begin_arrival(t->account->index, &t->txn);
+
+    if (r == 0)
+        r = target_look(t);
+    if (r < 0 || !is_scanned(t) || !index_arrival_fits(&t->txn, t->folder.id) || t->rec.uidnext == UINT32_MAX)
+        return r;
+    struct index_message m = describe(t, item, message, &file);
+    r = t->new_keywords ? 0 : date(t, item, &m);
+    if (r <= 0)
+        return r;
+    r = place(t, item, &m);
+    if (r == 0)
+        r = spool_settle(&item->spool);
+    if (r < 0)
+        return r;
+    m.uid = t->rec.uidnext;
+    m.modseq = t->modseq;
+    struct index_mailbox after = t->rec;
+    folder_touch_end(&t->folder, t->touch, &after);
+    r = index_arrival_add(&t->txn, t->folder.id, &after, &m);
+    *ret_uid = m.uid;
+    return r < 0 ? r : 1;
+}
+
+static int try_to_arrive(struct target *t, struct appended *item, const struct append_message *message, uint32_t *ret_uid)
+{
+    int r = arrive(t, item, message, ret_uid);
+
+    index_end(&t->txn);
+    t->new_keywords = false;
     return r;
 }
 
@@ -231,11 +304,32 @@ static void take_back(struct appending *p, const uint32_t *uids)
         target_commit(&p->to);
 }
 
+static int commit_all(struct appending *p, const struct append_message *messages, uint32_t *ret_uids)
+{
+    size_t settled = 0, n = p->len;
+    int r = target_begin(&p->to);
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = i < FLUSHES_MAX ? 0 : spool_settle(&p->items[settled++].spool);
+        if (r == 0)
+            r = add(&p->to, &p->items[i], &messages[i], &ret_uids[i]);
+        account_written(p->to.account, i + 1, n);
+    }
+    p->to.in_file &= n == 1; /* INDEX_UNFLUSHED_MAX */
+    if (r == 0)
+        r = target_commit(&p->to);
+    const bool committed = r == 0;
+    while (settled < n && r == 0)
+        r = spool_settle(&p->items[settled++].spool);
+    if (r < 0 && committed)
+        take_back(p, ret_uids);
+    return r;
+}
+
 int account_append_all(struct account *a, struct span mailbox, const struct append_message *messages, size_t n,
                        uint32_t *ret_uidvalidity, uint32_t *ret_uids)
 {
     _cleanup_(appending_done) struct appending p = { .to = TARGET_INIT };
-    size_t settled = 0;
     int r = folder_open(a, mailbox, &p.to.folder);
 
     if (r < 0)
@@ -250,22 +344,10 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
     /* The contents first: nobody else waits for them. */
     for (size_t i = 0; i < n && r == 0; i++)
         r = write_spool(&p, &messages[i]);
+    if (r == 0 && n == 1)
+        r = try_to_arrive(&p.to, &p.items[0], &messages[0], &ret_uids[0]);
     if (r == 0)
-        r = target_begin(&p.to);
-    for (size_t i = 0; i < n && r == 0; i++) {
-        r = i < FLUSHES_MAX ? 0 : spool_settle(&p.items[settled++].spool);
-        if (r == 0)
-            r = place(&p, &p.items[i], &messages[i], &ret_uids[i]);
-        account_written(a, i + 1, n);
-    }
-    p.to.in_file &= n == 1; /* the scan makes good for one UID */
-    if (r == 0)
-        r = target_commit(&p.to);
-    const bool committed = r == 0;
-    while (settled < n && r == 0)
-        r = spool_settle(&p.items[settled++].spool);
-    if (r < 0 && committed)
-        take_back(&p, ret_uids);
+        r = commit_all(&p, messages, ret_uids);
     if (r < 0)
         return account_check(a, r);
     p.done = true;
@@ -290,7 +372,7 @@ static int exchange(struct appending *p, const struct append_message *message, c
                     uint32_t *ret_uid)
 {
     struct removal old = { &uid, 1, 0 };
-    int r = place(p, &p->items[0], message, ret_uid);
+    int r = add(&p->to, &p->items[0], message, ret_uid);
 
     if (r == 0)
         r = spool_settle(&p->items[0].spool);

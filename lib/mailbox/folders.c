@@ -458,7 +458,7 @@ int account_status(struct account *a, struct span name, struct mailbox_status *r
     /* Messages in new/ stay there: being asked about is no visit that makes them less recent. */
     r = folder_refresh(a, &f, false, true, NULL);
     if (r == 0)
-        r = index_begin_read(a->index, &t);
+        r = index_begin_look(a->index, &t);
     if (r == 0)
         r = index_mailbox_get(&t, f.id, &rec);
     if (r < 0)

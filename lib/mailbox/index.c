@@ -12,6 +12,7 @@
  */
 #include "mailbox/index_parts.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -56,9 +57,39 @@ static int begin(struct index *x, unsigned flags, struct index_txn *ret)
     return 0;
 }
 
+int index_begin_look(struct index *x, struct index_txn *ret)
+{
+    int some = arrivals_read(&x->arrivals), r = some < 0 ? some : begin(x, MDB_RDONLY, ret);
+
+    if (r == 0 && some)
+        r = arrivals_attach(&x->arrivals, ret);
+    if (r < 0)
+        index_end(ret);
+    return r;
+}
+
+/* On a full disk, and of an index that has been put aside, what can be read is what is in the tree. */
+static int take_in_arrivals(struct index *x)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    int r = index_begin_write(x, &t);
+
+    if (r == 0 && t.has_taken_in)
+        r = index_commit(&t, false);
+    if (r == -EBADMSG && index_is_replaced(x))
+        return 0;
+    return r == -ENOSPC || r == -EDQUOT ? 0 : r;
+}
+
 int index_begin_read(struct index *x, struct index_txn *ret)
 {
-    return begin(x, MDB_RDONLY, ret);
+    int r = index_begin_look(x, ret);
+
+    if (r < 0 || !ret->arrivals)
+        return r;
+    index_end(ret);
+    r = take_in_arrivals(x);
+    return r < 0 ? r : begin(x, MDB_RDONLY, ret);
 }
 
 static int grow_map(struct index *x)
@@ -73,16 +104,39 @@ static int grow_map(struct index *x)
     return index_errno(mdb_env_set_mapsize(x->env, info.me_mapsize * 2));
 }
 
+/* Whatever has arrived stays where it is. */
+static int begin_change(struct index *x, struct index_txn *ret)
+{
+    int r = begin(x, 0, ret);
+
+    if (r < 0)
+        return r;
+    if (index_is_replaced(x)) { /* while this waited for the lock, or before */
+        index_end(ret);
+        return -EBADMSG;
+    }
+    return 0;
+}
+
+int index_begin_arrival(struct index *x, struct index_txn *ret)
+{
+    int r = begin_change(x, ret), some = r < 0 ? 0 : arrivals_read(&x->arrivals);
+
+    if (some > 0)
+        r = arrivals_attach(&x->arrivals, ret);
+    if (r < 0 || some < 0)
+        index_end(ret);
+    return some < 0 ? some : r;
+}
+
 int index_begin_write(struct index *x, struct index_txn *ret)
 {
     int r = grow_map(x);
 
     if (r == 0)
-        r = begin(x, 0, ret);
-    if (r < 0)
-        return r;
-    if (index_is_replaced(x)) /* while this waited for the lock, or before */
-        r = -EBADMSG;
+        r = index_begin_arrival(x, ret);
+    if (r == 0)
+        r = arrivals_take_in(ret);
     if (r < 0)
         index_end(ret);
     return r;
@@ -100,6 +154,7 @@ static bool is_full(const struct index *x)
 
 int index_commit(struct index_txn *t, bool durable)
 {
+    assert(!t->arrivals); /* UIDs would be given twice */
     int r = index_page_flush(t);
 
     index_kept_page_free(TAKE_PTR(t->kept));
@@ -123,6 +178,7 @@ int index_commit(struct index_txn *t, bool durable)
 void index_end(struct index_txn *t)
 {
     index_kept_page_free(TAKE_PTR(t->kept));
+    t->arrivals = NULL;
     if (!t->txn)
         return;
     index_call_begin();
@@ -216,7 +272,7 @@ int index_uidvalidity_note(struct index_txn *t, uint32_t taken)
 static int check_whole(struct index *x)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
-    int r = index_begin_write(x, &t);
+    int r = begin_change(x, &t);
 
     return r < 0 ? r : index_check(&t);
 }
@@ -259,7 +315,7 @@ static int check_header(struct index *x)
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     uint32_t uidvalidity;
     MDB_stat stat;
-    int r = index_begin_read(x, &t);
+    int r = begin(x, MDB_RDONLY, &t);
 
     if (r < 0)
         return r;
@@ -273,7 +329,7 @@ static int check_header(struct index *x)
         return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : check_branches(&t);
     index_end(&t);
 
-    r = index_begin_write(x, &t);
+    r = begin_change(x, &t);
     if (r < 0)
         return r;
     if (header_get(&t, &uidvalidity) == 0)
@@ -335,7 +391,8 @@ static int open_environment(struct index *x)
         return index_errno(rc);
     /* A session that was killed has left its reader slot, which would keep old pages for ever. */
     mdb_reader_check(x->env, &dead);
-    return check_size(x);
+    rc = arrivals_open(&x->arrivals, x->arrived);
+    return rc < 0 ? rc : check_size(x);
 }
 
 /* Somebody had trouble with it. What cannot be told from here, such as a full disk, costs each session a reading. */
@@ -360,7 +417,7 @@ static char *path_of(char **end, const char *directory, const char *file)
 
 static struct index *index_new(const char *maildir)
 {
-    enum { PATHS = 8, NAMES_MAX = 64 };
+    enum { PATHS = 10, NAMES_MAX = 64 };
     size_t n = sizeof(struct index) + PATHS * (strlen(maildir) + NAMES_MAX), size = (n + GUARD - 1) / GUARD * GUARD;
     char *area = mmap(NULL, GUARD + size + GUARD, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -374,13 +431,16 @@ static struct index *index_new(const char *maildir)
     char *end = (char *)(x + 1);
 
     x->size = size;
+    x->arrivals.fd = -1;
     x->path = path_of(&end, maildir, INDEX_DIRECTORY);
     x->data = path_of(&end, maildir, INDEX_DIRECTORY "/data.mdb");
     x->lock = path_of(&end, maildir, INDEX_DIRECTORY "/lock.mdb");
     x->aside = path_of(&end, maildir, INDEX_DIRECTORY ".damaged");
     x->aside_data = path_of(&end, maildir, INDEX_DIRECTORY ".damaged/data.mdb");
     x->aside_lock = path_of(&end, maildir, INDEX_DIRECTORY ".damaged/lock.mdb");
+    x->aside_arrivals = path_of(&end, maildir, INDEX_DIRECTORY ".damaged/arrivals");
     x->doubted = path_of(&end, maildir, INDEX_DIRECTORY ".doubted");
+    x->arrived = path_of(&end, maildir, INDEX_DIRECTORY "/arrivals");
     x->validity = path_of(&end, maildir, INDEX_VALIDITY_FILE);
     return x;
 }
@@ -423,6 +483,7 @@ void index_close(struct index *x)
         return;
     if (x->env)
         mdb_env_close(x->env);
+    arrivals_close(&x->arrivals);
     index_guard_end(x);
     munmap((char *)x - GUARD, GUARD + x->size + GUARD);
 }

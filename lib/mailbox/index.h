@@ -58,6 +58,8 @@ struct index_txn {
     MDB_txn *txn;
     MDB_dbi db;
     struct index_kept_page *kept;   /* index_parts.h */
+    struct index_arrivals *arrivals;    /* what is counted in, and not in the tree; NULL: nothing */
+    bool has_taken_in;              /* arrivals: they are in this transaction */
 };
 #define INDEX_TXN_INIT ((struct index_txn){ .txn = NULL })
 
@@ -65,6 +67,27 @@ int index_begin_read(struct index *x, struct index_txn *ret);
 int index_begin_write(struct index *x, struct index_txn *ret);
 int index_commit(struct index_txn *t, bool durable);    /* ends t, also on failure */
 void index_end(struct index_txn *t);                    /* abort, or release a reader; harmless twice */
+
+/*
+ * Arrivals: up to INDEX_ARRIVALS_MAX messages, all of one mailbox, that APPEND has stored without a commit (index_arrivals.c). The two
+ * functions above put them into the tree first, those that read as well. With these two they stay where they are:
+ * index_mailbox_get() counts them in and index_each_arrival() visits them, while nothing else here knows of them, and what was begun by
+ * index_begin_arrival() writes nothing but one more.
+ */
+#define INDEX_ARRIVALS_MAX 32
+int index_begin_look(struct index *x, struct index_txn *ret);
+int index_begin_arrival(struct index *x, struct index_txn *ret);
+/* Is there room for another one, of this mailbox? */
+bool index_arrival_fits(const struct index_txn *t, uint64_t id);
+/* m: a message that is on disk, with rec->uidnext and rec->highestmodseq + 1, which the record that was read says, but for the stamp of cur/
+ * after its arrival. From now on every session sees it. */
+int index_arrival_add(struct index_txn *t, uint64_t id, const struct index_mailbox *rec, const struct index_message *m);
+/* Does somebody who has seen the mailbox up to these two lack nothing but arrivals? */
+bool index_knows_up_to(const struct index_txn *t, uint64_t id, uint32_t uidnext, uint64_t modseq);
+
+/* How many UIDs and modification sequences a power cut can take back: arrivals, and what was given in one commit before them that need not
+ * be on disk: as many, and one APPEND. */
+#define INDEX_UNFLUSHED_MAX (2 * INDEX_ARRIVALS_MAX + 1)
 
 /* A UIDVALIDITY greater than any that a mailbox of this account has had, also in an index that was lost. It
  * waits for the disk. */
@@ -112,6 +135,7 @@ int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span b
  * fn must not write.
  */
 typedef int index_visit(const struct index_message *m, void *arg);
+int index_each_arrival(const struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit *fn, void *arg);
 int index_each_message(struct index_txn *t, uint64_t id, uint32_t from_uid, index_visit *fn, void *arg);
 /* As index_each_message(), several at a time. */
 typedef int index_visit_run(const struct index_message *m, uint32_t n, void *arg);

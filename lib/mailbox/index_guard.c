@@ -41,6 +41,7 @@ void index_discard(struct index *x)
         return; /* another session has done it, and made a new one perhaps */
     unlink(x->aside_data);
     unlink(x->aside_lock);
+    unlink(x->aside_arrivals);
     rmdir(x->aside);
     rename(x->path, x->aside);
 }

@@ -7,6 +7,36 @@
 
 #include "mailbox/index.h"
 
+/* ---- messages that are stored and not in the tree yet ---- */
+
+enum { ARRIVALS_SIZE = 10240 };
+
+/* Of which state of which mailbox the arrivals are the continuation; little-endian */
+struct arrivals_head {
+    uint32_t sum, uidvalidity, uidnext, reserved;
+    uint64_t id, highestmodseq;
+};
+
+/* A message, its file among the bytes; and what the mailbox's record has after it */
+struct arrival {
+    struct index_message message;
+    uint64_t cur_stamp;
+    uint32_t touched;
+};
+
+/* The file as it was read last. One transaction at a time looks at it. */
+struct index_arrivals {
+    int fd;
+    struct arrivals_head past;      /* when the file begins like this, nothing in it is new */
+    struct arrivals_head head;
+    uint32_t len;
+    size_t end;                     /* where the next one is written */
+    struct arrival items[INDEX_ARRIVALS_MAX];
+    char bytes[ARRIVALS_SIZE];
+};
+
+/* ---- an open index ---- */
+
 /* A mapping of its own, the paths behind it, and on both sides what nobody can write to */
 struct index {
     size_t size;                            /* of what can be written to */
@@ -15,9 +45,11 @@ struct index {
     ino_t inode;                            /* of data.mdb, 0: not known */
     bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
     char *path, *data, *lock;               /* the directory and its files */
-    char *aside, *aside_data, *aside_lock;  /* where it goes when it is damaged */
+    char *aside, *aside_data, *aside_lock, *aside_arrivals; /* where it goes when it is damaged */
     char *doubted;                          /* this file says that it may be */
     char *validity;                         /* the file of the greatest UIDVALIDITY */
+    char *arrived;                          /* the file of arrivals */
+    struct index_arrivals arrivals;
 };
 
 /* ---- damage (index_guard.c) ---- */
@@ -121,6 +153,22 @@ int index_check_branches(struct index_txn *t);
 int index_check_file(int fd, size_t page_size);
 /* The two pages at the beginning, which say what LMDB has to map. */
 int index_check_header(int fd);
+
+/* ---- messages that are stored and not in the tree yet (index_arrivals.c) ---- */
+
+int arrivals_open(struct index_arrivals *a, const char *path);
+void arrivals_close(struct index_arrivals *a);
+/* Before the transaction begins in which they are looked at, or within one that writes. 1: there may be some; 0; -errno. */
+int arrivals_read(struct index_arrivals *a);
+/* t->arrivals is set if there are some, on top of what the index has in this transaction. */
+int arrivals_attach(struct index_arrivals *a, struct index_txn *t);
+/* Count them into a mailbox's record. */
+void arrivals_count(const struct index_txn *t, uint64_t id, struct index_mailbox *rec);
+/* Put them where they belong, in a transaction that writes. */
+int arrivals_take_in(struct index_txn *t);
+
+/* Count a message into its mailbox's record (1), or out of it (-1). */
+void index_count(struct index_mailbox *mb, const struct index_message *m, int sign);
 
 /* ---- the greatest UIDVALIDITY so far (index_validity.c) ---- */
 

@@ -17,7 +17,11 @@ int index_mailbox_get(struct index_txn *t, uint64_t id, struct index_mailbox *re
     struct span bytes;
     int r = index_get(t, &k, &bytes);
 
-    return r < 0 ? r : record_mailbox_decode(bytes, ret);
+    if (r == 0)
+        r = record_mailbox_decode(bytes, ret);
+    if (r == 0)
+        arrivals_count(t, id, ret);
+    return r;
 }
 
 int index_mailbox_put(struct index_txn *t, uint64_t id, const struct index_mailbox *m)
@@ -159,7 +163,7 @@ int index_name_get(struct index_txn *t, uint64_t id, struct span base, uint32_t 
     return 0;
 }
 
-static void count(struct index_mailbox *mb, const struct index_message *m, int sign)
+void index_count(struct index_mailbox *mb, const struct index_message *m, int sign)
 {
     mb->messages += (uint32_t)sign;
     mb->size += (uint64_t)sign * m->vsize;
@@ -208,8 +212,8 @@ int index_message_put(struct index_txn *t, uint64_t id, struct index_mailbox *mb
     if (r < 0)
         return r;
     if (old)
-        count(mb, old, -1);
-    count(mb, m, 1);
+        index_count(mb, old, -1);
+    index_count(mb, m, 1);
     return 0;
 }
 
@@ -285,7 +289,7 @@ int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox 
     r = index_delete(t, &note);
     if (r < 0 && r != -ENOENT)
         return r;
-    count(mb, old, -1);
+    index_count(mb, old, -1);
     return index_expunged_add(t, id, mb, old->uid, modseq);
 }
 

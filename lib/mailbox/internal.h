@@ -130,7 +130,7 @@ struct mailbox {
     size_t n_keywords;
     uint64_t keyword_mask;      /* bits that have a name */
     struct mail_entry *entries; /* by UID */
-    uint32_t len, cap, n_expunged;
+    uint32_t len, cap, n_expunged, n_recent;
     uint64_t first_untold;      /* the least modseq of those n_expunged; 0: none */
     struct index_txn txn;       /* until it is complete: the moment of which the entries are read */
     uint32_t promised, unseen, in_new; /* counters of that moment */

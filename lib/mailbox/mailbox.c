@@ -59,6 +59,8 @@ int mailbox_append_entries(const struct index_message *m, uint32_t n, void *mail
             .received = m[i].received,
             .recent = m[i].in_new,
         };
+    for (uint32_t i = 0; i < n; i++)
+        mb->n_recent += m[i].in_new;
     mb->len += n;
     return 0;
 }
@@ -68,8 +70,8 @@ void mailbox_mark_recent(struct mailbox *mb, const struct uid_list *recent)
     for (size_t i = 0; i < recent->len; i++) {
         uint32_t seq = mailbox_seq(mb, recent->items[i]);
 
-        if (seq > 0)
-            mb->entries[seq - 1].recent = true;
+        if (seq > 0 && !TAKE(mb->entries[seq - 1].recent, true))
+            mb->n_recent++;
     }
 }
 
@@ -233,7 +235,7 @@ bool mailbox_exists(const struct mailbox *mb)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     struct index_mailbox rec;
-    int r = index_begin_read(mb->account->index, &t);
+    int r = index_begin_look(mb->account->index, &t);
 
     return r < 0 || index_mailbox_get(&t, mb->folder.id, &rec) != -ENOENT;
 }
@@ -272,13 +274,9 @@ uint32_t mailbox_count(const struct mailbox *mb)
 
 uint32_t mailbox_recent(const struct mailbox *mb)
 {
-    uint32_t n = 0;
-
     if (!mailbox_is_complete(mb)) /* those that were taken from new/ a moment ago, those that nobody may take from there */
         return (uint32_t)mb->recent.len + mb->in_new;
-    for (uint32_t i = 0; i < mb->len; i++)
-        n += mb->entries[i].recent;
-    return n;
+    return mb->n_recent;
 }
 
 static int find_unseen(const struct index_message *m, void *mailbox)

@@ -36,6 +36,9 @@ static struct {
     size_t stored[MESSAGES];            /* by number: event after which OK was said; 0: never */
     size_t doomed[MESSAGES];            /* event before which it was asked to be expunged; 0: never */
     size_t loose[MESSAGES];             /* event before which something began that makes UIDs of it go away; 0: nothing */
+    struct {
+        uint32_t box, validity, uid;
+    } told[MESSAGES];                   /* by APPENDUID, to one that was stored */
     unsigned seed;
     struct account *account;
     struct mailbox *mb[BOXES];
@@ -115,20 +118,36 @@ static struct maildir_save new_message(char text[static 32])
     return m;
 }
 
-static void step_append(void)
+/* One command: OK is said, and which UIDs they have */
+static void store_messages(uint32_t n)
 {
     static const char *const keywords[] = { "$One", "$Two", NULL };
     struct append_message m[3];
-    uint32_t n = pick(4) ? 1 : 3, validity, uids[3], first = world.numbers + 1;
+    uint32_t validity, uids[3], first = world.numbers + 1, box = pick(BOXES);
     char text[32];
 
     for (uint32_t i = 0; i < n; i++)
         m[i] = (struct append_message){ new_message(text), pick(2) ? keywords : NULL };
-    assert_int_equal(account_append_all(world.account, span_of(boxes[pick(BOXES)]), m, n, &validity, uids), 0);
+    assert_int_equal(account_append_all(world.account, span_of(boxes[box]), m, n, &validity, uids), 0);
     for (uint32_t i = 0; i < n; i++) {
         world.stored[first + i] = disk.len;
+        world.told[first + i].box = box;
+        world.told[first + i].validity = validity;
+        world.told[first + i].uid = uids[i];
         close(m[i].save.content_fd);
     }
+}
+
+static void step_append(void)
+{
+    store_messages(pick(4) ? 1 : 3);
+}
+
+/* Many, and nobody looks meanwhile */
+static void step_append_series(void)
+{
+    for (unsigned n = pick(INDEX_ARRIVALS_MAX * 2); n > 0 && world.numbers < MESSAGES / 2; n--)
+        store_messages(1);
 }
 
 /* From now on it may go away, if it might not yet. */
@@ -220,7 +239,7 @@ static void step_again(void)
 
 static void run_history(unsigned seed)
 {
-    static void (*const steps[])(void) = { step_append, step_append, step_append, step_store, step_store, step_expunge,
+    static void (*const steps[])(void) = { step_append, step_append, step_append_series, step_store, step_store, step_expunge,
                                            step_copy, step_deliver, step_note, step_again };
 
     memset(world.stored, 0, sizeof world.stored);
@@ -341,6 +360,20 @@ static bool has_number(const struct view *v, uint32_t number)
     return false;
 }
 
+/* A message has the UID that APPENDUID told, unless something has begun that may have taken it away. */
+static void check_told(const struct view *now, uint32_t number)
+{
+    const struct box_view *v = &now->box[world.told[number].box];
+    uint32_t i = 0;
+
+    if (v->validity != world.told[number].validity)
+        return;
+    while (i < v->len && v->items[i].uid != world.told[number].uid)
+        i++;
+    if (i == v->len || v->items[i].number != number)
+        fail_msg("message %u is not UID %u", number, world.told[number].uid);
+}
+
 static void check(size_t cut)
 {
     const struct view *told = known_at(cut);
@@ -353,6 +386,9 @@ static void check(size_t cut)
     for (uint32_t n = 1; n <= world.numbers; n++)
         if (world.stored[n] > 0 && world.stored[n] <= cut && (world.doomed[n] == 0 || world.doomed[n] > cut + 1) && !has_number(&now, n))
             fail_msg("message %u is lost", n);
+    for (uint32_t n = 1; n <= world.numbers; n++)
+        if (world.stored[n] > 0 && world.stored[n] <= cut && (world.loose[n] == 0 || world.loose[n] > cut + 1))
+            check_told(&now, n);
 }
 
 static void make_empty_account(void)

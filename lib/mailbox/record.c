@@ -158,8 +158,7 @@ static int decode(struct span *bytes, const struct field *fields, size_t n, void
     return 0;
 }
 
-/* One path component, at most as long as a file system allows */
-static bool is_file_name(struct span name)
+bool record_is_file_name(struct span name)
 {
     return name.len <= 255 && span_chr(name, '/') < 0 && span_chr(name, '\0') < 0 &&
            !span_eq_str(name, ".") && !span_eq_str(name, "..");
@@ -182,7 +181,7 @@ int record_mailbox_decode(struct span bytes, struct index_mailbox *ret)
         r = decode(&bytes, mailbox_fields, ARRAY_LEN(mailbox_fields), &m);
     if (r < 0)
         return r;
-    if (m.uidvalidity == 0 || m.uidnext == 0 || m.highestmodseq == 0 || !is_file_name(bytes))
+    if (m.uidvalidity == 0 || m.uidnext == 0 || m.highestmodseq == 0 || !record_is_file_name(bytes))
         return -EBADMSG;
     m.dir = bytes;
     *ret = m;
@@ -224,7 +223,7 @@ int record_name_decode(struct span bytes, struct span *ret, bool *ret_whole)
     if (r < 0)
         return r;
     bool whole = span_take(&name, '/') || span_chr(name, ':') >= 0;
-    if (name.len == 0 || !is_file_name(name))
+    if (name.len == 0 || !record_is_file_name(name))
         return -EBADMSG;
     *ret = name;
     *ret_whole = whole;

@@ -68,6 +68,9 @@ int record_bytes_decode(struct span bytes, struct span *ret);               /* p
 void record_name_encode(struct span name, bool whole, struct str *ret);
 int record_name_decode(struct span bytes, struct span *ret, bool *ret_whole);   /* points into bytes */
 
+/* One path component, at most as long as a file system allows? */
+bool record_is_file_name(struct span name);
+
 /* Which page a UID is on, and a page's bytes; it has at least one message. */
 uint32_t record_page_of(uint32_t uid);
 void record_page_encode(const struct index_page *p, struct str *ret);

@@ -14,8 +14,8 @@
  *
  * A power cut may take back the last changes of a directory, and leave it with a time that the index knows: within
  * one tick of the clock they all had the same. So cur/ is read once after each start of the machine.
- * It may also have taken back the last commit, which gave one UID and one modseq and need not be flushed (APPEND): the
- * file with that UID in its date gets it again; if there is none it is an expunged message's, and never another's.
+ * It may also have taken back UIDs and modseqs of APPEND that no flushed commit has (INDEX_UNFLUSHED_MAX): the
+ * file with such a UID in its date gets it again; if there is none it is an expunged message's, and never another's.
  *
  * Runs in: imapd, pop3d, as the mailbox owner. File names are anybody's.
  */
@@ -59,7 +59,8 @@ struct scan {
     struct index_mailbox rec;
     bool take, full;
     uint64_t modseq; /* of everything found now */
-    uint32_t lost_uid; /* that was perhaps given before the machine was started; 0: not to be thought of */
+    uint32_t first_lost; /* of the UIDs that were perhaps given before the machine was started; 0: not to be thought of */
+    bool found_again[INDEX_UNFLUSHED_MAX];
     struct known *known;
     size_t n_known, cap_known;
     struct found *found;
@@ -325,6 +326,14 @@ static int take_over(struct scan *s, struct index_message *m, struct span base, 
     return r < 0 && r != -ENOENT ? r : 1;
 }
 
+/* Has the file the date of a UID that was lost, and is the first to claim it? */
+static bool claims_lost(struct scan *s, const struct timespec *mtime)
+{
+    uint32_t i = spool_dated_uid(mtime) - s->first_lost;
+
+    return s->first_lost != 0 && i < INDEX_UNFLUSHED_MAX && !TAKE(s->found_again[i], true);
+}
+
 static int add_found(struct scan *s, struct index_message *m, const struct maildir_name *name, struct str *file)
 {
     _cleanup_(str_free) struct str path = STR_INIT;
@@ -340,8 +349,8 @@ static int add_found(struct scan *s, struct index_message *m, const struct maild
     int r = take_over(s, m, name->base, file);
     if (r < 0)
         return r;
-    if (r == 0 && s->lost_uid != 0 && spool_dated_uid(&st.st_mtim) == s->lost_uid) {
-        m->uid = TAKE(s->lost_uid, 0);
+    if (r == 0 && claims_lost(s, &st.st_mtim)) {
+        m->uid = spool_dated_uid(&st.st_mtim);
         r = 1;
     }
     return r ? put_message(s->txn, s->folder->id, &s->rec, s->modseq, m)
@@ -481,23 +490,29 @@ bool folder_restarted(const struct index_mailbox *rec)
     return rec->scanned < clock_booted();
 }
 
-/* What the last commit before a power cut has given is left to its message. */
+/* What may have been given before a power cut, and is not known to the index, is left to its messages. */
 static void expect_lost(struct scan *s)
 {
-    if (s->rec.scanned == 0 || !folder_restarted(&s->rec) || s->rec.uidnext == UINT32_MAX)
+    if (s->rec.scanned == 0 || !folder_restarted(&s->rec) || s->rec.uidnext >= UINT32_MAX - INDEX_UNFLUSHED_MAX)
         return;
-    s->lost_uid = s->rec.uidnext++;
-    s->rec.highestmodseq++;
+    s->first_lost = s->rec.uidnext;
+    s->rec.uidnext += INDEX_UNFLUSHED_MAX;
+    s->rec.highestmodseq += INDEX_UNFLUSHED_MAX;
 }
 
-/* It has no message: somebody who saw it in the moment before may have to forget it. */
+/* Those that have no message: somebody who was told of one that is gone now may have to forget it. */
 static int record_lost(struct scan *s)
 {
-    if (s->lost_uid == 0)
-        return 0;
-    s->assigned = true;
-    s->rec.highestmodseq = s->modseq;
-    return index_expunged_add(s->txn, s->folder->id, &s->rec, s->lost_uid, s->modseq);
+    int r = 0;
+
+    for (uint32_t i = 0; s->first_lost != 0 && i < INDEX_UNFLUSHED_MAX && r == 0; i++) {
+        if (s->found_again[i])
+            continue;
+        s->assigned = true;
+        s->rec.highestmodseq = s->modseq;
+        r = index_expunged_add(s->txn, s->folder->id, &s->rec, s->first_lost + i, s->modseq);
+    }
+    return r;
 }
 
 static int scan_run(struct scan *s, uint64_t new_stamp, uint64_t cur_stamp)
@@ -583,7 +598,7 @@ static int refresh(struct account *a, struct folder *f, bool take, bool full, st
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     _cleanup_(scan_done) struct scan s = { .folder = f, .txn = &t, .take = take, .recent = recent };
     uint64_t new_stamp = folder_stamp(f, "new"), cur_stamp = folder_stamp(f, "cur");
-    int r = index_begin_read(a->index, &t);
+    int r = index_begin_look(a->index, &t);
 
     if (r < 0)
         return r;
@@ -621,7 +636,7 @@ static int refresh(struct account *a, struct folder *f, bool take, bool full, st
         return r;
     f->new_seen = settled(new_stamp);
     f->cur_seen = settled(cur_stamp);
-    if (!s.changed && !s.full && s.rec.scanned != 0)
+    if (!s.changed && !s.full && !t.has_taken_in && s.rec.scanned != 0)
         return 0; /* nothing worth a flush: the next session reads once more */
     r = index_mailbox_put(&t, f->id, &s.rec);
     return r < 0 ? r : index_commit(&t, s.assigned);

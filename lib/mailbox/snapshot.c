@@ -219,12 +219,13 @@ static void mark(struct mailbox *mb, const struct snapshot *s)
         if (e->modseq > s->highestmodseq)
             e->modseq = 0; /* not told yet: the next synchronisation finds the change */
     }
+    mb->n_recent = 0;
     if (!take_ranges(&bytes, s->uidnext, &r))
         return;
     while (ranges_next(&r, s->uidnext) && r.from <= r.to)
         for (uint32_t seq = mailbox_seq_from(mb, (uint32_t)r.from);
              seq <= mb->len && mb->entries[seq - 1].uid <= r.to; seq++)
-            mb->entries[seq - 1].recent = true;
+            mb->n_recent += !TAKE(mb->entries[seq - 1].recent, true);
 }
 
 /* What the mailbox is called now: it may have been renamed. */
@@ -233,7 +234,7 @@ static void find_name(struct account *a, const struct snapshot *s, struct str *r
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     struct index_mailbox rec;
 
-    if (index_begin_read(a->index, &t) < 0 || index_mailbox_get(&t, s->id, &rec) < 0 ||
+    if (index_begin_look(a->index, &t) < 0 || index_mailbox_get(&t, s->id, &rec) < 0 ||
         maildir_folder_name(rec.dir, ret) < 0)
         str_set(ret, s->name);
 }

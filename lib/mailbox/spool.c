@@ -247,10 +247,12 @@ int spool_place(struct spool *s, const char *maildir, const char *sub, const cha
     if (s->fd < 0)
         return s->flush_dir ? spool_flush_directory(maildir_path(&to, maildir, sub, NULL)) : 0;
     s->placed = TAKE(to, STR_INIT);
-    s->flushing = pthread_create(&s->flusher, NULL, flush_file, s) == 0;
-    if (!s->flushing)
-        flush_file(s);
     return 0;
+}
+
+void spool_flush_begin(struct spool *s)
+{
+    s->flushing = pthread_create(&s->flusher, NULL, flush_file, s) == 0;
 }
 
 static void wait_for_flusher(struct spool *s)
@@ -262,7 +264,10 @@ static void wait_for_flusher(struct spool *s)
 
 int spool_settle(struct spool *s)
 {
-    wait_for_flusher(s);
+    if (s->flushing)
+        wait_for_flusher(s);
+    else
+        flush_file(s);
     if (s->flushed == 0)
         str_reset(&s->placed);
     return s->flushed;

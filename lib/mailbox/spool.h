@@ -46,13 +46,11 @@ int spool_date(const struct spool *s, int64_t received, uint32_t uid);
 /* The UID in a file's date, if it is one of ours: else any number */
 uint32_t spool_dated_uid(const struct timespec *mtime);
 
-/*
- * Rename to MAILDIR/sub/file, where the spool must not move before it is settled. Of SPOOL_SOURCE_NONE the flush
- * is only begun, on a thread: the caller writes its index meanwhile, and the disk does both at once.
- */
+/* Rename to MAILDIR/sub/file. One of SPOOL_SOURCE_NONE is on disk when it is settled. */
 int spool_place(struct spool *s, const char *maildir, const char *sub, const char *file);
-
-/* The message is on disk, with its name. -errno: it is not, and has been removed. */
+/* Have a thread flush it, while the caller writes its index: the disk does both at once. The spool must not move until it is settled. */
+void spool_flush_begin(struct spool *s);
+/* The message of SPOOL_SOURCE_NONE is on disk, with its name. -errno: it is not, and spool_done() removes it. */
 int spool_settle(struct spool *s);
 
 /* Names that were made in a directory are on disk. */

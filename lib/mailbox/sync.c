@@ -81,20 +81,47 @@ static int read_keywords(struct mailbox *mb, struct index_txn *t)
     return 0;
 }
 
+static int add_arrival(const struct index_message *m, void *arg)
+{
+    return mailbox_append_entries(m, 1, arg);
+}
+
+/* Is there nothing new but what APPEND has stored? Then a commit is saved. 1; 0: not so; -errno. */
+static int read_arrivals(struct mailbox *mb)
+{
+    _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
+    struct index_mailbox rec;
+    int r = index_begin_look(mb->account->index, &t);
+
+    if (r == 0)
+        r = index_mailbox_get(&t, mb->folder.id, &rec);
+    if (r < 0)
+        return r;
+    if (rec.highestmodseq == mb->highestmodseq && rec.uidnext == mb->uidnext)
+        return 1;
+    if (!index_knows_up_to(&t, mb->folder.id, mb->uidnext, mb->highestmodseq))
+        return 0;
+    index_each_arrival(&t, mb->folder.id, mb->uidnext, add_arrival, mb);
+    mb->highestmodseq = rec.highestmodseq;
+    mb->uidnext = rec.uidnext;
+    return 1;
+}
+
 static int read_changes(struct mailbox *mb, struct change_list *l)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
     struct index_mailbox rec;
-    int r = index_begin_read(mb->account->index, &t);
 
+    l->first_new = mb->len;
+    int r = read_arrivals(mb);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    r = index_begin_read(mb->account->index, &t);
     if (r < 0)
         return r;
     r = index_mailbox_get(&t, mb->folder.id, &rec);
     if (r < 0)
         return r;
-    l->first_new = mb->len;
-    if (rec.highestmodseq == mb->highestmodseq && rec.uidnext == mb->uidnext)
-        return 0;
     r = read_keywords(mb, &t);
     if (r == 0)
         r = index_each_changed(&t, mb->folder.id, mb->highestmodseq, apply_change, l);
@@ -126,6 +153,8 @@ static void tell_expunges(struct mailbox *mb, const struct mailbox_changes *repo
     for (uint32_t i = 0; i < mb->len; i++)
         if (!mb->entries[i].expunged)
             mb->entries[kept++] = mb->entries[i];
+        else
+            mb->n_recent -= mb->entries[i].recent;
     mb->len = kept;
     mb->n_expunged = 0;
     mb->first_untold = 0;
@@ -145,13 +174,8 @@ static void tell_flags(struct mailbox *mb, const struct uid_list *changed, const
 
 static void tell_exists(struct mailbox *mb, const struct mailbox_changes *report)
 {
-    uint32_t recent = 0;
-
-    if (!report || !report->exists)
-        return;
-    for (uint32_t i = 0; i < mb->len; i++)
-        recent += mb->entries[i].recent;
-    report->exists(mb->len, recent, report->arg);
+    if (report && report->exists)
+        report->exists(mb->len, mb->n_recent, report->arg);
 }
 
 int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_changes *report)
