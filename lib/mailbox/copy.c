@@ -342,8 +342,11 @@ int account_append_all(struct account *a, struct span mailbox, const struct appe
     r = 0;
     p.items = mem_calloc(n + 1, sizeof *p.items);
     /* The contents first: nobody else waits for them. */
-    for (size_t i = 0; i < n && r == 0; i++)
+    for (size_t i = 0; i < n && r == 0; i++) {
         r = write_spool(&p, &messages[i]);
+        if (r == 0 && n > 1)
+            spool_write_back(&p.items[i].spool);
+    }
     if (r == 0 && n == 1)
         r = try_to_arrive(&p.to, &p.items[0], &messages[0], &ret_uids[0]);
     if (r == 0)

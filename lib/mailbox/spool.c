@@ -9,8 +9,9 @@
  *
  * A message that nobody else has (APPEND) must have its name on disk as well before anybody is told. Flushing
  * the file after the rename gives both for one commit of the journal: a rename changes the inode of what is
- * renamed. Before the rename the content is set on its way to the device, so that hardly ever a power
- * cut finds the name there and not the content; nobody has been promised that message.
+ * renamed. Where more messages come before that, the content is set on its way to the device meanwhile; for a single one that is
+ * an errand more (a tenth of the CPU time of an APPEND) and no gain of time. Should a power cut find the name there and not the content:
+ * nobody has been promised that message.
  *
  * Runs in: local, virtual (on helper threads, as the mailbox owner), imapd.
  */
@@ -151,18 +152,10 @@ static bool other_device(int fd, int content_fd)
     return fstat(fd, &a) < 0 || fstat(content_fd, &b) < 0 || a.st_dev != b.st_dev;
 }
 
-/* Allocated, and given to the device; a file system that has no such call does it at the flush. */
-static void write_back(int fd)
-{
-    sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-}
-
 static int finish_file(int fd, const struct maildir_save *m, enum spool_source source)
 {
-    if (source == SPOOL_SOURCE_NONE) {
-        write_back(fd);
+    if (source == SPOOL_SOURCE_NONE)
         return 0;
-    }
     if (m->received != 0) {
         struct timespec times[2] = { { .tv_nsec = UTIME_NOW }, { .tv_sec = m->received } };
 
@@ -216,6 +209,12 @@ int spool_write(const char *maildir, const struct maildir_save *m, enum spool_so
     ret->vsize = w.vsize;
     str_addf(&ret->base, ",S=%llu,W=%llu", (unsigned long long)w.size, (unsigned long long)w.vsize);
     return 0;
+}
+
+/* A file system that has no such call does it at the flush. */
+void spool_write_back(struct spool *s)
+{
+    sync_file_range(s->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
 int spool_flush_directory(const char *path)

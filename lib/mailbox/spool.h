@@ -38,6 +38,9 @@ enum spool_source {
  */
 int spool_write(const char *maildir, const struct maildir_save *m, enum spool_source source, struct spool *ret);
 
+/* Allocate one of SPOOL_SOURCE_NONE, and give it to the device, while the caller has other things to do than to flush it. */
+void spool_write_back(struct spool *s);
+
 /*
  * Date a message of SPOOL_SOURCE_NONE before it is placed: its INTERNALDATE, and as nanoseconds its UID, for the scan that
  * finds the file after a power cut (scan.c). 1; 0: the file system does not keep such a date; -errno.
