@@ -81,10 +81,10 @@ static int sum_sizes(struct imap *s, struct span name, uint32_t flags, uint64_t 
     uint64_t sum = 0;
     int r = mailbox_open(s->account, name, MAILBOX_READ_ONLY, &mb);
 
-    if (r == 0)
-        r = mailbox_measure(mb, 1, mailbox_count(mb));
     if (r < 0)
         return r;
+    /* What cannot be measured counts nothing, and what cannot be kept on a full disk counts all the same. */
+    (void)mailbox_measure(mb, 1, mailbox_count(mb));
     for (uint32_t seq = 1; seq <= mailbox_count(mb); seq++)
         if ((mailbox_entry(mb, seq)->flags & flags) == flags)
             sum += mailbox_entry(mb, seq)->vsize;
