@@ -38,18 +38,28 @@ static struct span take(struct parse *p, size_t n)
     return s;
 }
 
+static void skip_blanks(struct parse *p)
+{
+    while (span_take(&p->in, ' '))
+        continue;
+}
+
+/* Some clients write "( FLAGS )": blanks beside parentheses mean nothing. */
 bool parse_char(struct parse *p, char c)
 {
-    return span_take(&p->in, c);
+    if (!span_take(&p->in, c))
+        return false;
+    if (c == '(')
+        skip_blanks(p);
+    return true;
 }
 
 bool parse_sp(struct parse *p)
 {
-    if (!parse_char(p, ' '))
+    if (!span_take(&p->in, ' '))
         return false;
-    while (parse_char(p, ' '))
-        continue;
-    return true;
+    skip_blanks(p);
+    return p->in.len == 0 || p->in.ptr[0] != ')';
 }
 
 bool parse_end(struct parse *p)

@@ -26,8 +26,8 @@ struct parse {
 void parse_init(struct parse *p, struct span command);
 void parse_done(struct parse *p);
 
-bool parse_char(struct parse *p, char c);
-/* One blank; more are tolerated. */
+bool parse_char(struct parse *p, char c);       /* "(" with the blanks that some write behind it */
+/* One blank; more are tolerated. False before ")", where there is to be none: those that there are have been taken. */
 bool parse_sp(struct parse *p);
 /* Is nothing left but blanks? Takes nothing. */
 bool parse_end(struct parse *p);

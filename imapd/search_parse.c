@@ -256,16 +256,15 @@ static const struct row *find_row(struct parse *p)
     return &sequence_set;
 }
 
-/* "(" search-key *(SP search-key) ")" after its parenthesis; blanks around keys are tolerated */
+/* "(" search-key *(SP search-key) ")" after its parenthesis */
 static bool parse_group(struct build *b, uint32_t node, size_t depth)
 {
     uint32_t last = SEARCH_NONE;
 
-    do {
-        parse_sp(b->p);
+    do
         if (!parse_child(b, node, depth, &last))
             return false;
-    } while (b->p->in.len > 0 && b->p->in.ptr[0] == ' ');
+    while (parse_sp(b->p));
     return parse_char(b->p, ')');
 }
 
