@@ -179,6 +179,8 @@ static int fetch_messages(struct imap *s, struct fetch *f, const struct seqs *se
         if (r < 0)
             return search_failed(s, r, "Reading a message");
     }
+    if (f->expunged && s->uid) /* a UID may be of no message at any time (RFC 3501 section 6.4.8) */
+        return reply_ok(s, "[EXPUNGEISSUED] Some of the messages are gone.");
     if (f->expunged)
         return reply_no(s, "[EXPUNGEISSUED] Some of the messages are gone.");
     return reply_ok(s, "Fetch completed.");
