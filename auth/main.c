@@ -64,6 +64,8 @@ static int start(struct server *sv)
         log_error("%s", str_cstr(&err));
         return -1;
     }
+    if (daemon_checking(sv))
+        return 0;
     if (make_keys(sv, a, ticket_key) < 0)
         return -1;
     list_init(&a->running);

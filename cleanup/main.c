@@ -72,6 +72,8 @@ static int start(struct server *sv)
     }
     if (milter_list_has_inet(&c->milters))
         daemon_allow(sv, SANDBOX_INET_CLIENT);
+    if (daemon_checking(sv))
+        return 0;
     r = queue_dirs_open(p->queue_directory, 1u << QUEUE_TMP | 1u << QUEUE_NEW | 1u << QUEUE_HOLD, &c->dirs);
     if (r < 0)
         return log_error_errno(r, "cannot open tmp/, new/ and hold/ below %s", p->queue_directory);

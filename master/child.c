@@ -60,7 +60,7 @@ static void set_state(struct child *c, enum child_state state)
 
 /* ---- the new process ---- */
 
-static void keep_open(int fd)
+void child_keep_open(int fd)
 {
     fcntl(fd, F_SETFD, 0);
 }
@@ -74,12 +74,12 @@ static void hand_services(const struct master *m, const char *program, struct st
 
         if (p->type != SERVICE_UNIX || !b || b->path_fd < 0 || !caller_may_call(program, p->program))
             continue;
-        keep_open(b->path_fd);
+        child_keep_open(b->path_fd);
         str_addf(ret, "%s%s=%d", ret->len ? " " : "", p->name, b->path_fd);
     }
 }
 
-static void set_number(const char *name, int64_t n)
+void child_set_number(const char *name, int64_t n)
 {
     _cleanup_(str_free) struct str text = STR_INIT;
 
@@ -95,8 +95,7 @@ static const char *const kept_variables[] = {
 #endif
 };
 
-/* clean_environment - nothing of the shell that started us reaches a server */
-static void clean_environment(void)
+void child_clean_environment(void)
 {
     char *kept[ARRAY_LEN(kept_variables)];
 
@@ -121,40 +120,40 @@ static void hand_over(const struct master *m, const struct service_state *s, int
 {
     _cleanup_(str_free) struct str listening = STR_INIT, services = STR_INIT;
 
-    clean_environment();
+    child_clean_environment();
     for (size_t i = 0; i < s->n_sockets; i++) {
-        keep_open(s->sockets[i]->fd);
+        child_keep_open(s->sockets[i]->fd);
         str_addf(&listening, "%s%d", i ? " " : "", s->sockets[i]->fd);
     }
     hand_services(m, s->planned->program, &services);
-    keep_open(link_fd);
+    child_keep_open(link_fd);
     setenv(ENV_LISTEN, str_cstr(&listening), 1);
     setenv(ENV_SERVICES, str_cstr(&services), 1);
-    set_number(ENV_MASTER, link_fd);
-    set_number(ENV_LIMIT, s->planned->limit);
+    child_set_number(ENV_MASTER, link_fd);
+    child_set_number(ENV_LIMIT, s->planned->limit);
     setenv("MAIL_CONFIG", m->config_directory, 1);
     if (!s->planned->is_private)
-        set_number(ENV_PUBLIC, 1);
-    keep_open(conf_copy_fd(m->conf));
-    set_number(ENV_MAIN_CF, conf_copy_fd(m->conf));
+        child_set_number(ENV_PUBLIC, 1);
+    child_keep_open(conf_copy_fd(m->conf));
+    child_set_number(ENV_MAIN_CF, conf_copy_fd(m->conf));
     if (s->planned->limit == 1)
-        keep_open(m->singles_fd);   /* held, not used */
-    keep_open(m->stop_pipe[0]);
-    set_number(ENV_STOP, m->stop_pipe[0]);
+        child_keep_open(m->singles_fd);   /* held, not used */
+    child_keep_open(m->stop_pipe[0]);
+    child_set_number(ENV_STOP, m->stop_pipe[0]);
     if (program_has_secret(s->planned->program)) {
-        keep_open(m->secret_fd);
-        set_number(ENV_SECRET, m->secret_fd);
+        child_keep_open(m->secret_fd);
+        child_set_number(ENV_SECRET, m->secret_fd);
     }
     if (m->log_fd >= 0) {
-        keep_open(m->log_fd);
-        set_number(ENV_LOG, m->log_fd);
+        child_keep_open(m->log_fd);
+        child_set_number(ENV_LOG, m->log_fd);
         if (m->detached)
             dup2(m->log_fd, STDERR_FILENO);     /* the last words of a library or a sanitizer */
     }
 }
 
-/* make_argv - smtpd -n smtp -t inet (arguments of master.cf) */
-static char **make_argv(const struct master *m, const struct planned *p)
+/* child_argv - smtpd -n smtp -t inet (arguments of master.cf) */
+char **child_argv(const struct planned *p, bool verbose)
 {
     size_t n = 0, len = 0;
 
@@ -166,7 +165,7 @@ static char **make_argv(const struct master *m, const struct planned *p)
     argv[len++] = p->name;
     argv[len++] = mem_strdup("-t");
     argv[len++] = mem_strdup(service_type_name(p->type));
-    if (m->verbose > 0)
+    if (verbose)
         argv[len++] = mem_strdup("-v");
     for (size_t i = 0; i < n; i++)
         argv[len++] = p->args[i];
@@ -177,7 +176,7 @@ static _Noreturn void become_program(const struct master *m, const struct servic
                                      const char *path)
 {
     sigset_t none;
-    char **argv = make_argv(m, s->planned);
+    char **argv = child_argv(s->planned, m->verbose > 0);
 
     setpgid(0, 0);
     hand_over(m, s, link_fd);

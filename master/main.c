@@ -64,12 +64,25 @@ static void parse_options(int argc, char **argv, struct options *o)
         log_fatal("unexpected argument: %s", argv[optind]);
 }
 
-/* die - to the terminal as well as to the log, whichever is already chosen */
+static void say_lines(struct span lines, const char *label)
+{
+    while (lines.len > 0) {
+        const struct span line = span_cut(&lines, '\n');
+
+        fprintf(stderr, "%s: %s: " SPAN_FMT "\n", log_tag(), label, SPAN_ARG(line));
+    }
+}
+
+/* die - a line for each thing that is wrong, to the terminal as well as to the log, whichever is already chosen */
 static _Noreturn void die(const struct str *err)
 {
+    struct span rest = str_span(err), line = span_cut(&rest, '\n');
+
     if (strcmp(log_tag(), "master") != 0)
-        fprintf(stderr, "%s: fatal: " SPAN_FMT "\n", log_tag(), SPAN_ARG(str_span(err)));
-    log_fatal(SPAN_FMT, SPAN_ARG(str_span(err)));
+        say_lines(str_span(err), "fatal");
+    for (; rest.len > 0; line = span_cut(&rest, '\n'))
+        log_line(LOG_LV_FATAL, SPAN_FMT, SPAN_ARG(line));
+    log_fatal(SPAN_FMT, SPAN_ARG(line));
 }
 
 /*
@@ -129,12 +142,13 @@ static void raise_limits(void)
 static int test_configuration(const struct options *o)
 {
     _cleanup_(settings_done) struct settings s = { 0 };
-    _cleanup_(str_free) struct str notes = STR_INIT, err = STR_INIT;
+    _cleanup_(str_free) struct str notes = STR_INIT, warnings = STR_INIT, err = STR_INIT;
 
     if (settings_load(o->config_directory, &s, &notes, &err) < 0 ||
-        settings_check(&s, geteuid() != 0, &err) < 0)
-        log_fatal("%s", str_cstr(&err));
+        settings_check(&s, geteuid() != 0, &err) < 0 || judge(&s, &warnings, &err) < 0)
+        die(&err);
     fputs(str_cstr(&notes), stderr);
+    say_lines(str_span(&warnings), "warning");
     return 0;
 }
 
@@ -152,12 +166,12 @@ static void make_secret(struct master *m)
 static void start(struct master *m, const struct options *o)
 {
     _cleanup_(settings_done) struct settings s = { 0 };
-    _cleanup_(str_free) struct str notes = STR_INIT, err = STR_INIT;
+    _cleanup_(str_free) struct str notes = STR_INIT, warnings = STR_INIT, err = STR_INIT;
 
     m->single_user = geteuid() != 0;
     m->verbose = o->verbose;
     if (settings_load(o->config_directory, &s, &notes, &err) < 0 || log_open(m, s.params, &err) < 0 ||
-        settings_check(&s, m->single_user, &err) < 0 ||
+        settings_check(&s, m->single_user, &err) < 0 || judge(&s, &warnings, &err) < 0 || /* each server repeats its warnings when it starts */
         dirs_make(s.params, m->single_user, &err) < 0 || lock_instance(&m->lock_fd, &err) < 0 ||
         lock_singles(&m->singles_fd, &err) < 0)
         die(&err);

@@ -122,6 +122,14 @@ int settings_check(const struct settings *s, bool single_user, struct str *err);
 /* Log to maillog_file (opened anew) or syslog, as the settings say. 0, or negative with *err. */
 int log_open(struct master *m, const struct params *params, struct str *err);
 
+/* ---- judge.c ---- */
+
+/*
+ * Let each server of the plan look at its settings, up to what it would open at its start. 0, or -EINVAL: *err has a line for each
+ * thing that is wrong. *warnings gets a line for each that is odd.
+ */
+int judge(const struct settings *s, struct str *warnings, struct str *err);
+
 /* ---- dirs.c ---- */
 
 /* Make queue_directory with its subdirectories, and data_directory, with their owners and modes; go there. */
@@ -154,6 +162,12 @@ void service_wanted(struct master *m, struct service_state *s);  /* its socket h
 uint64_t service_timers(struct master *m, uint64_t now);
 
 /* ---- child.c ---- */
+
+/* In the process that becomes the server: nothing of the shell that started us reaches it; what it is given, by number. */
+void child_clean_environment(void);
+void child_keep_open(int fd);
+void child_set_number(const char *name, int64_t n);
+char **child_argv(const struct planned *p, bool verbose);
 
 void child_start(struct master *m, struct service_state *s);
 void child_heard(struct master *m, struct child *c);        /* a note, or the end of its link */

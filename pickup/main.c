@@ -41,6 +41,8 @@ static int start(struct server *sv)
 
     if (r < 0)
         return r;
+    if (daemon_checking(sv))
+        return 0;
     r = queue_dirs_open(p->params->queue_directory, 1u << QUEUE_MAILDROP | 1u << QUEUE_CORRUPT,
                         &p->dirs);
     if (r < 0)

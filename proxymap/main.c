@@ -9,13 +9,19 @@
  * Sandbox: user net_owner; reads its tables, and the system's user database if one of them is that; writes
  * nothing.
  */
+#include <errno.h>
+
 #include "base/log.h"
 #include "base/mem.h"
 #include "proxymap/proxymap.h"
 
+static size_t n_failed;
+
+/* One table that cannot be opened does not take the others away. */
 static void say_failed(const char *text)
 {
     log_error("%s", text);
+    n_failed++;
 }
 
 static int start(struct server *sv)
@@ -27,7 +33,7 @@ static int start(struct server *sv)
         if (span_starts(span_of(s->items[i].name), (struct span)SPAN("unix:")))
             daemon_allow(sv, SANDBOX_NSS);
     sv->state = s;
-    return 0;
+    return daemon_checking(sv) && n_failed > 0 ? -EINVAL : 0;
 }
 
 int main(int argc, char **argv)

@@ -93,18 +93,17 @@ static int start(struct server *sv)
     q->open_max = open_files_limit();
     q->large_max = (size_t)p->qmgr_message_recipient_limit;
     init_policies(q, p);
-    int r = queue_dirs_open(p->queue_directory, (1u << QUEUE_PLACES) - 1, &q->dirs);
-
-    if (r < 0)
-        return log_error_errno(r, "cannot open the queue below %s", p->queue_directory);
-    r = router_open(sv->conf, p, &q->router, &err);
+    int r = router_open(sv->conf, p, &q->router, &err);
     if (r < 0) {
         log_error("%s", str_cstr(&err));
         return r;
     }
     r = authorize_open(q);
-    if (r < 0)
+    if (r < 0 || daemon_checking(sv))
         return r;
+    r = queue_dirs_open(p->queue_directory, (1u << QUEUE_PLACES) - 1, &q->dirs);
+    if (r < 0)
+        return log_error_errno(r, "cannot open the queue below %s", p->queue_directory);
     q->bounce = ipc_pool_new(p->bounce_service_name, p->ipc_idle * 1000, 16);
     sv->state = q;
     return 0;

@@ -84,12 +84,19 @@ static void load_settings(struct running *rd)
     rd->sv.params = params;
 }
 
+static bool asked_to_check(void)
+{
+    return handed_number(ENV_CHECK) == 1;
+}
+
 /* log_to - where master says */
 static void log_to(const char *tag)
 {
     int fd = (int)handed_number(ENV_LOG);
 
-    if (fd >= 0)
+    if (asked_to_check())
+        log_to_stderr(tag);
+    else if (fd >= 0)
         log_to_fd(tag, fd);
     else
         log_to_syslog(tag);
@@ -105,6 +112,11 @@ static void log_as_set(const struct params *p, const char *program)
     else
         str_addf(&tag, "%s/%s", p->syslog_name, program);
     log_to(str_cstr(&tag));
+}
+
+bool daemon_checking(const struct server *sv)
+{
+    return RUNNING(sv)->checking;
 }
 
 void daemon_allow(const struct server *sv, unsigned sandbox_flags)
@@ -146,6 +158,13 @@ static void warn_of_table(const char *text)
     log_warn("%s", text);
 }
 
+/* leave - not with exit(): there is nothing to write any more, and the sandbox is no place for a leak check */
+static _Noreturn void leave(int status)
+{
+    log_flush();
+    _exit(status);
+}
+
 int daemon_main(const struct daemon *d, int argc, char **argv)
 {
     static struct running rd;
@@ -162,14 +181,17 @@ int daemon_main(const struct daemon *d, int argc, char **argv)
     load_settings(&rd);
     log_as_set(rd.sv.params, d->name);
     log_set_verbose(rd.args.verbose);
-    handed_take(&rd);
+    rd.checking = asked_to_check();
+    if (!rd.checking)
+        handed_take(&rd);
     accounts_find(&rd);
     table_on_problem(warn_of_table);
-    if (d->start && d->start(&rd.sv) < 0)
+    const bool good = !d->start || d->start(&rd.sv) >= 0;
+    if (rd.checking)
+        leave(good ? 0 : 1);
+    if (!good)
         log_fatal("service %s: cannot start", rd.sv.service);
     enter_sandbox(&rd);
     serve_run(&rd);
-    log_flush();
-    /* Not exit(): there is nothing to write any more, and the sandbox is no place for a leak check. */
-    _exit(0);
+    leave(0);
 }

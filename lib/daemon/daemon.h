@@ -21,7 +21,8 @@
  * A process that serves one session (DAEMON_PROCESS) does not drain when settings are reloaded, nor when its parent
  * dies; it ends with its session, or with the suite.
  *
- * Errors before 6 are logged as "fatal:" and end the process; master backs off.
+ * Errors before 6 are logged as "fatal:" and end the process; master backs off. To check the configuration, master lets each
+ * server go as far as 3, with nothing handed to it but the settings, and stop there (daemon_checking()).
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -83,7 +84,10 @@ struct daemon {
     enum daemon_mode mode;
     enum conf_client client;                              /* whose smtp_ or lmtp_ parameters it goes by */
     struct sandbox sandbox;
-    /* Open tables, keys, directories. sv->state = ... Returns 0, or negative after having logged why. */
+    /*
+     * Open tables, keys, directories. sv->state = ... Returns 0, or negative after having logged why. What the settings say comes
+     * first; behind that, what a running suite must have made before (daemon_checking()). It leaves no trace on disk.
+     */
     int (*start)(struct server *sv);
     int (*ready)(struct server *sv);                      /* may be NULL; may wait and start fibers */
     /* Serve one connection. The stream is the session's: it frees it, or the ipc it has made of it
@@ -104,6 +108,12 @@ struct daemon {
 
 /* Never returns to a caller's cleanup: exits. */
 int daemon_main(const struct daemon *d, int argc, char **argv);
+
+/*
+ * The settings are only looked at: there need be no queue yet, no secret is handed over and nothing will run. For start(), which
+ * returns then in front of what needs them.
+ */
+bool daemon_checking(const struct server *sv);
 
 /* Draining has begun (reload, stop, max_use): sessions should end at the next good moment. */
 bool daemon_draining(const struct server *sv);

@@ -56,6 +56,7 @@ struct running {
     struct listener listeners[LISTEN_MAX];
     size_t n_listeners;
     bool is_public;
+    bool checking;
     int master_fd;
     int stop_fd;                    /* reads as ended when the suite stops; for children that have lost their parent */
     int64_t process_limit;          /* of the service, 0: none; for a process a session */

@@ -29,6 +29,7 @@
 #define ENV_STOP     "POSTERN_STOP"         /* "10": a pipe whose other end master closes when the suite stops */
 #define ENV_SECRET   "POSTERN_SECRET"       /* "11": sealed random bytes, as old as master; for auth only */
 #define ENV_PUBLIC   "POSTERN_PUBLIC"       /* "1": the socket is not private */
+#define ENV_CHECK    "POSTERN_CHECK"        /* "1": only look whether the settings can be used, and say on stderr what is wrong */
 
 /* Bytes of what ENV_SECRET is. */
 enum { MASTER_SECRET_SIZE = 32 };
