@@ -26,8 +26,8 @@ static int open_tables(struct server *sv, struct auth *a, struct str *err)
 {
     const struct params *p = sv->params;
 
-    if (maps_open(p->auth_users, &a->users, err) < 0 ||
-        match_list_open(p->auth_failure_exceptions, MATCH_HOST_ADDR, &a->trusted, err) < 0 ||
+    if (maps_open_named("auth_users", p->auth_users, &a->users, err) < 0 ||
+        match_list_open_named("auth_failure_exceptions", p->auth_failure_exceptions, MATCH_HOST_ADDR, &a->trusted, err) < 0 ||
         upgrade_prepare(p, err) < 0)
         return -EINVAL;
     return locator_open(sv->conf, p, &a->locator, err);

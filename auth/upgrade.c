@@ -35,16 +35,12 @@ int upgrade_prepare(const struct params *p, struct str *err)
     _cleanup_(str_free) struct str hash = STR_INIT;
     _cleanup_free_ char *path = maps_path(p->auth_users, "passwd-file");
 
-    if (password_hash(p->auth_password_scheme, span_of("x"), &hash) < 0) {
-        str_addf(err, "bad value for parameter auth_password_scheme: \"%s\": expected " PASSWORD_SCHEMES,
-                 p->auth_password_scheme);
-        return -EINVAL;
-    }
+    if (password_hash(p->auth_password_scheme, span_of("x"), &hash) < 0)
+        return conf_refuse("auth_password_scheme", span_of(p->auth_password_scheme), PASSWORD_SCHEMES, err);
     if (!*p->auth_upgrade_directory || (path && lies_in(path, p->auth_upgrade_directory)))
         return 0;
-    str_addf(err, "auth_upgrade_directory = %s: expected the directory of the passwd-file in auth_users = %s",
-             p->auth_upgrade_directory, p->auth_users);
-    return -EINVAL;
+    return conf_refuse("auth_upgrade_directory", span_of(p->auth_upgrade_directory),
+                       "the directory of the passwd-file in auth_users", err);
 }
 
 struct upgrade {

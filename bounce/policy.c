@@ -42,9 +42,9 @@ int policy_open(struct policy *ret, const struct params *p, struct str *err)
     int r = report_origins_parse(span_of(p->bounce_report_origins), &ret->origins, err);
 
     if (r == 0)
-        r = match_list_open(p->mynetworks, MATCH_HOST_ADDR, &ret->mynetworks, err);
+        r = match_list_open_named("mynetworks", p->mynetworks, MATCH_HOST_ADDR, &ret->mynetworks, err);
     if (r == 0)
-        r = maps_open(p->bounce_report_suppress_checks, &ret->suppress, err);
+        r = maps_open_named("bounce_report_suppress_checks", p->bounce_report_suppress_checks, &ret->suppress, err);
     if (r < 0)
         policy_close(ret);
     return r;

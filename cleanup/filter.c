@@ -25,8 +25,10 @@ int filter_start(struct cleanup *c, struct str *err)
     _cleanup_(str_free) struct str why = STR_INIT;
     int r = milter_list_parse(c->params, c->params->non_smtpd_milters, MILTER_BY_NAME, &c->milters, &why);
 
-    if (r < 0)
-        str_addf(err, "non_smtpd_milters: %s", str_cstr(&why));
+    if (r < 0) {
+        conf_blame("non_smtpd_milters", err);
+        str_add(err, str_span(&why));
+    }
     return r;
 }
 

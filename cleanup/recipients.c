@@ -59,10 +59,10 @@ int aliases_open(const struct params *p, struct aliases *ret, struct str *err)
 
     while (span_word(&list, ", \t\r\n", &word))
         a.propagate |= span_eq_nocase_str(word, "virtual");
-    int r = maps_open(p->virtual_alias_maps, &a.maps, err);
+    int r = maps_open_named("virtual_alias_maps", p->virtual_alias_maps, &a.maps, err);
 
     if (r == 0)
-        r = match_list_open(p->mydestination, MATCH_DOMAIN, &a.local, err);
+        r = match_list_open_named("mydestination", p->mydestination, MATCH_DOMAIN, &a.local, err);
     if (r < 0)
         aliases_close(&a);
     else

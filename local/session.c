@@ -21,13 +21,14 @@
 
 static int open_aliases(struct server *sv, struct agent *a, struct str *err)
 {
-    int r = maps_open(sv->params->alias_maps, &a->aliases, err);
+    int r = maps_open_named("alias_maps", sv->params->alias_maps, &a->aliases, err);
 
     /* Nobody has to make an alias file who has no aliases. */
     if (r == -ENOENT && !conf_is_set(sv->conf, "alias_maps")) {
         log_warn("%s; going on without aliases", str_cstr(err));
         str_reset(err);
-        r = maps_open("", &a->aliases, err);
+        a->aliases = NULL;
+        r = 0;
     }
     return r;
 }
@@ -43,7 +44,7 @@ int agent_start(struct server *sv, bool system_users, uint64_t max_size)
     sv->state = a;
     int r = locator_open(sv->conf, sv->params, &a->locator, &err);
     if (r == 0)
-        r = maps_open(sv->params->virtual_mailbox_limit_maps, &a->limits, &err);
+        r = maps_open_named("virtual_mailbox_limit_maps", sv->params->virtual_mailbox_limit_maps, &a->limits, &err);
     if (r == 0 && system_users)
         r = open_aliases(sv, a, &err);
     if (r < 0) {

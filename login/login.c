@@ -28,20 +28,6 @@ static void watch(const char *path, void *arg)
     daemon_watch_file(arg, path);
 }
 
-/* read_level - imap_tls_security_level; *ret_off: no TLS at all */
-static int read_level(const struct params *p, struct login_server *s, bool *ret_off, struct str *err)
-{
-    const char *level = p->imap_tls_security_level;
-
-    s->wrapper = strcmp(level, "wrapper") == 0;
-    *ret_off = strcmp(level, "none") == 0;
-    if (s->wrapper || *ret_off || strcmp(level, "may") == 0)
-        return 0;
-    str_addf(err, "bad value for parameter imap_tls_security_level: \"%s\": expected none, may or wrapper",
-             level);
-    return -EINVAL;
-}
-
 /* The certificate of the fronts may be one of their own; all else is smtpd's */
 static int open_server(const struct server *sv, struct login_server *s, struct str *err)
 {
@@ -67,17 +53,18 @@ static int open_server(const struct server *sv, struct login_server *s, struct s
 static int open_tls(struct server *sv, struct login_server *s, struct str *err)
 {
     const struct params *p = sv->params;
-    bool off;
-    int r = read_level(p, s, &off, err);
 
-    if (r < 0 || off)
-        return r;
+    s->wrapper = strcmp(p->imap_tls_security_level, "wrapper") == 0;
+    if (strcmp(p->imap_tls_security_level, "none") == 0)
+        return 0;
     if (!*p->imap_tls_cert_file && !*p->imap_tls_chain_files && !*p->smtpd_tls_eccert_file) {
-        str_add_str(err, "wrapper mode needs a certificate: set imap_tls_cert_file");
-        return s->wrapper ? -EINVAL : 0;
+        if (!s->wrapper)
+            return 0;
+        return conf_refuse("imap_tls_security_level", span_of("wrapper"), "imap_tls_cert_file or imap_tls_chain_files to be set",
+                           err);
     }
     tls_server_on_problem(warn);
-    r = open_server(sv, s, err);
+    int r = open_server(sv, s, err);
     if (r == 0)
         tls_server_foreach_file(s->tls, watch, sv);
     return r;
@@ -98,17 +85,16 @@ int login_start(struct server *sv, const struct login_protocol *protocol, int64_
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     struct login_server *s = mem_new(struct login_server);
+    const struct params *p = sv->params;
+    const struct match_setting lists[] = {
+        { "imap_allow_plaintext_auth", p->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok },
+        { "imap_trusted_networks", p->imap_trusted_networks, MATCH_HOST_ADDR, &s->trusted },
+    };
 
     s->protocol = protocol;
-    s->behind_proxy = strcmp(sv->params->imap_upstream_proxy_protocol, "haproxy") == 0;
-    if (*sv->params->imap_upstream_proxy_protocol && !s->behind_proxy) {
-        log_error("imap_upstream_proxy_protocol = %s: not one of nothing, haproxy",
-                  sv->params->imap_upstream_proxy_protocol);
-        return -EINVAL;
-    }
+    s->behind_proxy = *p->imap_upstream_proxy_protocol;
     if (open_tls(sv, s, &err) < 0 ||
-        match_list_open(sv->params->imap_allow_plaintext_auth, MATCH_HOST_ADDR, &s->plaintext_ok, &err) < 0 ||
-        match_list_open(sv->params->imap_trusted_networks, MATCH_HOST_ADDR, &s->trusted, &err) < 0) {
+        match_list_open_settings(lists, ARRAY_LEN(lists), &err) < 0) {
         log_error("%s", str_cstr(&err));
         return -1;
     }

@@ -22,10 +22,11 @@ static int open_authorized(struct pickup *p)
 
     if (span_starts(span_of(p->params->authorized_submit_users), span_of("static:")))
         return 0;
-    int r = match_list_open(p->params->authorized_submit_users, MATCH_DOMAIN, &p->authorized, &err);
+    int r = match_list_open_named("authorized_submit_users", p->params->authorized_submit_users, MATCH_DOMAIN,
+                                  &p->authorized, &err);
 
     if (r < 0)
-        log_error("authorized_submit_users: %s", str_cstr(&err));
+        log_error("%s", str_cstr(&err));
     return r;
 }
 

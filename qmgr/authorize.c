@@ -18,10 +18,10 @@ static int open_list(const char *name, const char *value, struct match_list **re
 
     if (span_starts(span_of(value), span_of("static:")))
         return 0;
-    int r = match_list_open(value, MATCH_DOMAIN, ret, &err);
+    int r = match_list_open_named(name, value, MATCH_DOMAIN, ret, &err);
 
     if (r < 0)
-        log_error("%s: %s", name, str_cstr(&err));
+        log_error("%s", str_cstr(&err));
     return r;
 }
 

@@ -15,6 +15,7 @@
 /* A port number, or a service name: looked up now, since the sandbox has no /etc/services. */
 static int find_port(const char *text, unsigned *ret)
 {
+    _cleanup_(str_free) struct str err = STR_INIT;
     struct servent *s = getservbyname(text, "tcp");
     uint32_t n;
 
@@ -25,9 +26,8 @@ static int find_port(const char *text, unsigned *ret)
     else if (strcmp(text, "smtp") == 0)
         *ret = 25;
     else {
-        log_error(
-            "bad value for parameter smtp_tcp_port: \"%s\": expected a port or a service name",
-            text);
+        conf_refuse("smtp_tcp_port", span_of(text), "a port or a service name", &err);
+        log_error("%s", str_cstr(&err));
         return -EINVAL;
     }
     return 0;
@@ -86,18 +86,6 @@ static int find_own_addresses(struct smtp_client *c)
     return r;
 }
 
-static int check_words(const struct params *p)
-{
-    static const char *const families[] = { "any", "ipv4", "ipv6" };
-
-    for (size_t i = 0; i < ARRAY_LEN(families); i++)
-        if (strcmp(p->smtp_address_preference, families[i]) == 0)
-            return 0;
-    log_error("bad value for parameter smtp_address_preference: \"%s\": expected any, ipv4 or ipv6",
-              p->smtp_address_preference);
-    return -EINVAL;
-}
-
 static int start(struct server *sv, bool lmtp)
 {
     const struct params *p = sv->params;
@@ -108,7 +96,7 @@ static int start(struct server *sv, bool lmtp)
     c->lmtp = lmtp;
     cache_init(c);
     sv->state = c;
-    if (find_port(p->smtp_tcp_port, &c->default_port) < 0 || check_words(p) < 0 ||
+    if (find_port(p->smtp_tcp_port, &c->default_port) < 0 ||
         open_tables(c) < 0 || open_lists(c) < 0 || find_own_addresses(c) < 0)
         return -1;
     if (targets_ask_system(p))

@@ -21,30 +21,14 @@ static const char config_problem[] = "client TLS configuration problem";
 /* ---- main.cf ---- */
 
 /* The level without a table: the old parameters count where the new one is empty. */
-static int main_cf_level(const struct params *p, struct tls_line *ret, struct str *err)
+static void main_cf_level(const struct params *p, struct tls_line *ret)
 {
     const char *level = p->smtp_tls_security_level;
 
     if (!level[0])
         level = !p->smtp_enforce_tls ? p->smtp_use_tls ? "may" : "none"
                 : p->smtp_tls_enforce_peername ? "verify" : "encrypt";
-    if (tls_level_find(span_of(level), &ret->level) == 0)
-        return 0;
-    str_addf(err, "bad value for parameter smtp_tls_security_level: \"%s\": expected none, may, encrypt, "
-             "fingerprint, verify, secure, dane or dane-only", level);
-    return -EINVAL;
-}
-
-static int find_insecure_mx(const struct params *p, enum tls_level *ret, struct str *err)
-{
-    const char *text = p->smtp_tls_dane_insecure_mx_policy;
-
-    if (tls_level_find(span_of(text), ret) == 0 &&
-        (*ret == TLS_LEVEL_MAY || *ret == TLS_LEVEL_ENCRYPT || *ret == TLS_LEVEL_DANE))
-        return 0;
-    str_addf(err, "bad value for parameter smtp_tls_dane_insecure_mx_policy: \"%s\": expected may, encrypt or dane",
-             text);
-    return -EINVAL;
+    tls_level_find(span_of(level), &ret->level);
 }
 
 static int load_anchors(const struct params *p, struct tls_anchors *ret, struct str *err)
@@ -71,36 +55,28 @@ static int check_lists(const struct params *p, struct str *err)
     uint64_t off;
 
     for (size_t i = 0; i < ARRAY_LEN(protocols); i++)
-        if (tls_protocols_parse(span_of(protocols[i].protocols), &off) < 0) {
-            str_addf(err, "bad value for parameter %s: \"%s\": expected a list such as >=TLSv1.2",
-                     protocols[i].name, protocols[i].protocols);
-            return -EINVAL;
-        }
+        if (tls_protocols_parse(span_of(protocols[i].protocols), &off) < 0)
+            return conf_refuse(protocols[i].name, span_of(protocols[i].protocols), "a list such as >=TLSv1.2", err);
     for (size_t i = 0; i < ARRAY_LEN(grades); i++)
         if (tls_cipher_list(p, grades[i], "", "", &list, err) < 0)
             return -EINVAL;
-    if (!EVP_get_digestbyname(p->smtp_tls_fingerprint_digest)) {
-        str_addf(err, "bad value for parameter smtp_tls_fingerprint_digest: \"%s\": expected a digest such as sha256",
-                 p->smtp_tls_fingerprint_digest);
-        return -EINVAL;
-    }
+    if (!EVP_get_digestbyname(p->smtp_tls_fingerprint_digest))
+        return conf_refuse("smtp_tls_fingerprint_digest", span_of(p->smtp_tls_fingerprint_digest), "a digest such as sha256",
+                           err);
     return 0;
 }
 
 int tls_engine_open(const struct params *p, struct tls_engine *ret, struct str *err)
 {
-    int r = main_cf_level(p, &ret->main_cf, err);
-
+    main_cf_level(p, &ret->main_cf);
+    tls_level_find(span_of(p->smtp_tls_dane_insecure_mx_policy), &ret->insecure_mx);
     ret->params = p;
     ret->dnssec = strcmp(p->smtp_dns_support_level, "dnssec") == 0 && !strstr(p->smtp_host_lookup, "native");
-    if (r == 0)
-        r = find_insecure_mx(p, &ret->insecure_mx, err);
-    if (r == 0)
-        r = check_lists(p, err);
+    int r = check_lists(p, err);
     if (r == 0)
         r = load_anchors(p, &ret->anchors, err);
     if (r == 0)
-        r = maps_open(p->smtp_tls_policy_maps, &ret->table, err);
+        r = maps_open_named("smtp_tls_policy_maps", p->smtp_tls_policy_maps, &ret->table, err);
     return r;
 }
 

@@ -25,15 +25,14 @@ int filter_start(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
     const struct params *p = sv->params;
-    const char *name = "smtpd_milters";
+    conf_blame("smtpd_milters", &err);
     int r = milter_list_parse(p, p->smtpd_milters, MILTER_BY_NAME, &sv->milters, &err);
-
-    if (r == 0 && *p->smtpd_milter_maps) {
-        name = "smtpd_milter_maps";
-        r = maps_open(p->smtpd_milter_maps, &sv->milter_maps, &err);
+    if (r == 0) {
+        str_reset(&err);
+        r = maps_open_named("smtpd_milter_maps", p->smtpd_milter_maps, &sv->milter_maps, &err);
     }
     if (r < 0)
-        log_error("%s: %s", name, str_cstr(&err));
+        log_error("%s", str_cstr(&err));
     return r;
 }
 

@@ -25,52 +25,31 @@
 
 #define KEPT_CONNECTIONS 16 /* to cleanup and auth, when idle */
 
-/* A value out of a closed list; negative after having logged what would be accepted */
-static int choose(const char *parameter, const char *value, const char *const *names, size_t n)
+static enum bare_newline bare_newline_of(const char *value)
 {
-    _cleanup_(str_free) struct str list = STR_INIT;
+    static const struct {
+        const char *word;
+        enum bare_newline what;
+    } words[] = {
+        { "no", BARE_NEWLINE_NO }, { "note", BARE_NEWLINE_NOTE }, { "reject", BARE_NEWLINE_REJECT },
+    };
 
-    for (size_t i = 0; i < n; i++) {
-        if (span_eq_nocase_str(span_of(value), names[i]))
-            return (int)i;
-        str_addf(&list, "%s%s", i > 0 ? ", " : "", *names[i] ? names[i] : "nothing");
-    }
-    log_error("%s = %s: not one of %s", parameter, value, str_cstr(&list));
-    return -EINVAL;
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (strcmp(value, words[i].word) == 0)
+            return words[i].what;
+    return BARE_NEWLINE_NORMALIZE; /* "yes" as well */
 }
 
 static int choose_modes(struct service *sv)
 {
-    static const char *const tempfails[] = { "defer_if_permit", "defer" };
-    static const char *const proxies[] = { "", "haproxy" };
-    static const char *const newlines[] = { "no", "normalize", "note", "reject" };
     const struct params *p = sv->params;
     const char *proxy = p->smtpd_upstream_proxy_protocol;
-    const char *bare = p->smtpd_forbid_bare_newline;
-    int r = choose("smtpd_forbid_bare_newline", strcmp(bare, "yes") == 0 ? "normalize" : bare, newlines,
-                   ARRAY_LEN(newlines));
 
-    if (r < 0)
-        return r;
-    sv->bare_newline = (enum bare_newline)r;
+    sv->bare_newline = bare_newline_of(p->smtpd_forbid_bare_newline);
     if (p->smtpd_prescreen && !*proxy)
         proxy = p->postscreen_upstream_proxy_protocol;
-    r = choose("smtpd_upstream_proxy_protocol", proxy, proxies, ARRAY_LEN(proxies));
-    if (r < 0)
-        return r;
-    sv->behind_proxy = r > 0;
-    const struct {
-        const char *name, *value;
-    } actions[] = {
-        { "unknown_address_tempfail_action", p->unknown_address_tempfail_action },
-        { "unknown_helo_hostname_tempfail_action", p->unknown_helo_hostname_tempfail_action },
-        { "unverified_sender_tempfail_action", p->unverified_sender_tempfail_action },
-        { "unverified_recipient_tempfail_action", p->unverified_recipient_tempfail_action },
-    };
-
-    for (size_t i = 0; r >= 0 && i < ARRAY_LEN(actions); i++)
-        r = choose(actions[i].name, actions[i].value, tempfails, ARRAY_LEN(tempfails));
-    return r < 0 ? r : 0;
+    sv->behind_proxy = *proxy;
+    return 0;
 }
 
 /* Of the other classes no session can be. */
@@ -163,8 +142,9 @@ static int open_restrictions(struct service *sv)
     }
     if (!restrictions_guard_relay(&set->stages[STAGE_RELAY]) &&
         !restrictions_guard_relay(&set->stages[STAGE_RECIPIENT])) {
-        log_error("in smtpd_relay_restrictions or smtpd_recipient_restrictions, specify at least one of: "
-                  "reject_unauth_destination, defer_unauth_destination, reject, defer, defer_if_permit");
+        log_error("bad value for parameter smtpd_relay_restrictions: it lets everybody send mail to everywhere: expected, there or "
+                  "in smtpd_recipient_restrictions, one of reject_unauth_destination, defer_unauth_destination, reject, defer "
+                  "and defer_if_permit");
         return -EINVAL;
     }
     return 0;

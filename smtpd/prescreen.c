@@ -60,17 +60,15 @@ struct passed {
 
 /* ---- settings ---- */
 
-static int parse_action(const char *name, const char *value, enum prescreen_action *ret)
+/* The value of a parameter that has one of these words */
+static enum prescreen_action action_of(const char *value)
 {
     static const char *const names[] = { "ignore", "enforce", "drop" };
+    size_t i = 0;
 
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(value, names[i]) == 0) {
-            *ret = (enum prescreen_action)i;
-            return 0;
-        }
-    log_error("%s = %s: not one of ignore, enforce, drop", name, value);
-    return -EINVAL;
+    while (i + 1 < ARRAY_LEN(names) && strcmp(value, names[i]) != 0)
+        i++;
+    return (enum prescreen_action)i;
 }
 
 static bool parse_access(struct span word, enum access *ret)
@@ -98,8 +96,8 @@ static int open_access(struct prescreen *ps, const char *list)
             int r = table_open(word, &item.table, &err);
 
             if (r < 0) {
-                log_error("postscreen_access_list: permit_mynetworks, permit, reject, dunno or a table is "
-                          "wanted: %s", str_cstr(&err));
+                log_error("bad value for parameter postscreen_access_list: %s: expected permit_mynetworks, permit, reject, "
+                          "dunno or a table", str_cstr(&err));
                 return r;
             }
         }
@@ -120,10 +118,10 @@ int prescreen_open(struct service *sv)
     struct prescreen *ps = mem_new(struct prescreen);
 
     ps->clients = HASH_INIT;
-    if (parse_action("postscreen_denylist_action", p->postscreen_denylist_action, &ps->deny) < 0 ||
-        parse_action("postscreen_greet_action", p->postscreen_greet_action, &ps->greet) < 0 ||
-        parse_action("postscreen_dnsbl_action", p->postscreen_dnsbl_action, &ps->list) < 0 ||
-        open_access(ps, p->postscreen_access_list) < 0)
+    ps->deny = action_of(p->postscreen_denylist_action);
+    ps->greet = action_of(p->postscreen_greet_action);
+    ps->list = action_of(p->postscreen_dnsbl_action);
+    if (open_access(ps, p->postscreen_access_list) < 0)
         return -EINVAL;
     if (dnsbl_open(p, &sv->restrictions, &ps->dnsbl, &err) < 0) {
         log_error("%s", str_cstr(&err));

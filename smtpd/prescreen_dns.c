@@ -47,7 +47,7 @@ static int parse_site(const struct restriction_set *set, struct span text, struc
     ret->weight = 1;
     if (list.len < text.len && (span_i64(weight, &ret->weight) < 0 || ret->weight > WEIGHT_MAX ||
                                 ret->weight < -WEIGHT_MAX)) {
-        str_addf(err, "postscreen_dnsbl_sites: \"" SPAN_FMT "\": the weight is a number, as in \"list.example*2\"",
+        str_addf(err, "\"" SPAN_FMT "\": expected a number as the weight, as in \"list.example*2\"",
                  SPAN_ARG(text));
         return -EINVAL;
     }
@@ -65,14 +65,10 @@ static size_t question_of(struct dnsbl *d, const char *domain)
     return d->n_domains++;
 }
 
-int dnsbl_open(const struct params *p, const struct restriction_set *set, struct dnsbl **ret, struct str *err)
+static int add_sites(struct dnsbl *d, const struct restriction_set *set, struct str *err)
 {
-    struct span list = span_of(p->postscreen_dnsbl_sites), word;
-    struct dnsbl *d = mem_new(struct dnsbl); /* of the process: not freed */
+    struct span list = span_of(d->params->postscreen_dnsbl_sites), word;
 
-    d->params = p;
-    d->scores = HASH_INIT;
-    list_init(&d->oldest_first);
     while (span_word(&list, ", \t\r\n", &word)) {
         MEM_GROW(d->sites, d->n_sites, d->cap_sites);
 
@@ -83,11 +79,27 @@ int dnsbl_open(const struct params *p, const struct restriction_set *set, struct
             return r;
         site->question = question_of(d, rbl_domain(site->rbl));
     }
-    if (*p->postscreen_dnsbl_reply_map) {
-        int r = table_open(span_of(p->postscreen_dnsbl_reply_map), &d->replies, err);
+    return 0;
+}
 
-        if (r < 0)
-            return r;
+int dnsbl_open(const struct params *p, const struct restriction_set *set, struct dnsbl **ret, struct str *err)
+{
+    _cleanup_(str_free) struct str why = STR_INIT;
+    struct dnsbl *d = mem_new(struct dnsbl); /* of the process: not freed */
+    const char *parameter = "postscreen_dnsbl_sites";
+
+    d->params = p;
+    d->scores = HASH_INIT;
+    list_init(&d->oldest_first);
+    int r = add_sites(d, set, &why);
+    if (r == 0 && *p->postscreen_dnsbl_reply_map) {
+        parameter = "postscreen_dnsbl_reply_map";
+        r = table_open(span_of(p->postscreen_dnsbl_reply_map), &d->replies, &why);
+    }
+    if (r < 0) {
+        conf_blame(parameter, err);
+        str_add(err, str_span(&why));
+        return r;
     }
     *ret = d->n_sites > 0 ? d : NULL;
     return 0;

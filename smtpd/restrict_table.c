@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/own.h"
 #include "smtpd/restrict_internal.h"
+#include "smtpd/restrict_list.h"
 #include "table/lines.h"
 
 #define SEPARATORS ", \t\r\n"
@@ -73,11 +74,16 @@ static const struct restriction_list *find_class(const struct restriction_set *s
 
 /* ---- items ---- */
 
+static const char *const shown_arguments[] = {
+    [NO_ARG] = SHOWN_NO_ARG,   [ARG_TABLE] = SHOWN_ARG_TABLE,     [ARG_CCERT] = SHOWN_ARG_CCERT,
+    [ARG_RBL] = SHOWN_ARG_RBL, [ARG_POLICY] = SHOWN_ARG_POLICY,   [ARG_SECONDS] = SHOWN_ARG_SECONDS,
+};
+
 static int parse_seconds(struct span text, struct restriction_item *item, struct str *err)
 {
     if (conf_parse_time(text, 's', &item->seconds) == 0)
         return 0;
-    str_addf(err, "\"" SPAN_FMT "\": a number of seconds is wanted", SPAN_ARG(text));
+    str_addf(err, SPAN_FMT " \"" SPAN_FMT "\": expected a time such as 5s", SPAN_ARG(item->what->name), SPAN_ARG(text));
     return -EINVAL;
 }
 
@@ -140,7 +146,8 @@ static int parse_item(const struct restriction_set *set, enum stage stage, struc
     if (item->what->argument == NO_ARG || item->what->argument == ARG_CLASS)
         return 0;
     if (!bare_table && !lines_list_word(rest, &word)) {
-        str_addf(err, SPAN_FMT ": its argument is missing", SPAN_ARG(item->what->name));
+        str_addf(err, SPAN_FMT ": its argument is missing: expected %s", SPAN_ARG(item->what->name),
+                 shown_arguments[item->what->argument]);
         return -EINVAL;
     }
     return parse_argument(set, word, item, err);
@@ -205,12 +212,8 @@ static int name_classes(struct restriction_set *set, struct str *err)
     size_t cap = 0;
 
     while (span_word(&in, SEPARATORS, &word)) {
-        if (find(word)) {
-            str_addf(err,
-                     "smtpd_restriction_classes: \"" SPAN_FMT "\" is the name of a restriction",
-                     SPAN_ARG(word));
-            return -EINVAL;
-        }
+        if (find(word))
+            return conf_refuse("smtpd_restriction_classes", word, "a name that is not that of a restriction", err);
         MEM_GROW(set->classes, set->n_classes, cap);
         set->classes[set->n_classes++] = (struct restriction_class){ .name = mem_dup_span(word) };
     }
@@ -224,7 +227,8 @@ static int blame(struct str *err, const char *parameter, int r)
 
     if (r >= 0)
         return r;
-    str_addf(&text, "%s: " SPAN_FMT, parameter, SPAN_ARG(str_span(err)));
+    conf_blame(parameter, &text);
+    str_add(&text, str_span(err));
     str_set(err, str_span(&text));
     return r;
 }
@@ -236,7 +240,7 @@ static int read_class(struct restriction_set *set, struct restriction_class *cla
 
     if (r == -ENOENT) {
         str_reset(err);
-        str_add_str(err, "named in smtpd_restriction_classes, but not set");
+        return conf_refuse("smtpd_restriction_classes", span_of(class->name), "a parameter of that name, and it is not set", err);
     }
     if (r == 0)
         r = restrictions_parse(set, STAGE_RECIPIENT, str_cstr(&text), &class->list, err);

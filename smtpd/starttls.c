@@ -23,21 +23,17 @@
 /* ---- the process ---- */
 
 /* find_level - smtpd_tls_security_level, or the two switches of before Postfix 2.3 */
-static int find_level(struct service *sv)
+static enum tls_level find_level(const struct params *p)
 {
     static const char *const names[] = {"none", "may", "encrypt"};
-    const struct params *p = sv->params;
     const char *level = p->smtpd_tls_security_level;
+    size_t i = 0;
 
     if (!*level)
         level = p->smtpd_enforce_tls ? "encrypt" : p->smtpd_use_tls ? "may" : "none";
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (span_eq_nocase_str(span_of(level), names[i])) {
-            sv->tls_level = (enum tls_level)i;
-            return 0;
-        }
-    log_error("smtpd_tls_security_level = %s: not one of none, may, encrypt", level);
-    return -EINVAL;
+    while (i + 1 < ARRAY_LEN(names) && strcmp(level, names[i]) != 0)
+        i++;
+    return (enum tls_level)i;
 }
 
 static bool is_mandatory(const struct service *sv)
@@ -79,10 +75,11 @@ static int open_server(struct service *sv, struct str *err)
 int starttls_open(struct service *sv)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
-    int r = find_level(sv);
+    int r;
 
-    if (r < 0 || (!is_mandatory(sv) && sv->tls_level == TLS_LEVEL_NONE))
-        return r;
+    sv->tls_level = find_level(sv->params);
+    if (!is_mandatory(sv) && sv->tls_level == TLS_LEVEL_NONE)
+        return 0;
     if (!has_certificate(sv->params) && !is_mandatory(sv)) {
         log_warn("no smtpd_tls_cert_file or smtpd_tls_chain_files: STARTTLS is not offered");
         return 0;
@@ -91,8 +88,9 @@ int starttls_open(struct service *sv)
         log_warn("smtpd_tls_req_ccert = yes has no effect where TLS is not required");
     sv->fingerprint_digest = EVP_get_digestbyname(sv->params->smtpd_tls_fingerprint_digest);
     if (!sv->fingerprint_digest) {
-        log_error("smtpd_tls_fingerprint_digest = %s: no such digest",
-                  sv->params->smtpd_tls_fingerprint_digest);
+        conf_refuse("smtpd_tls_fingerprint_digest", span_of(sv->params->smtpd_tls_fingerprint_digest),
+                    "a digest such as sha256", &err);
+        log_error("%s", str_cstr(&err));
         return -EINVAL;
     }
     tls_server_on_problem(warn);

@@ -67,18 +67,27 @@ int conf_get_time(const struct conf *c, const char *name, int64_t fallback, int6
 /* "10", "300s", "5m", "2h", "1d", "1w"; unit: used when none is given. Seconds. 0 or -EINVAL/-ERANGE. */
 int conf_parse_time(struct span text, char unit, int64_t *ret_seconds);
 
+/*
+ * What is wrong with a value, in the one form that all have: "bad value for parameter NAME: ", and perhaps the wrong part of it with
+ * what is accepted there. The second returns -EINVAL. After conf_params_for(CONF_LMTP) smtp_NAME is called lmtp_NAME.
+ */
+void conf_blame(const char *name, struct str *err);
+int conf_refuse(const char *name, struct span wrong, const char *expected, struct str *err);
+
 /* ---- typed parameters ---- */
 
 /*
  * One member per row of params.def, same name as in main.cf:
  *   STR   const char * (expanded, never NULL)     INT   int64_t
  *   WORD  the same, one of those that are accepted
+ *   WORDS the same, any number of them, separated by ", "
  *   BOOL  bool                                    TIME  int64_t seconds
  *   SIZE  int64_t bytes
  */
 struct params {
 #define PARAM_TYPE_STR  const char *
 #define PARAM_TYPE_WORD const char *
+#define PARAM_TYPE_WORDS const char *
 #define PARAM_TYPE_INT  int64_t
 #define PARAM_TYPE_BOOL bool
 #define PARAM_TYPE_TIME int64_t
@@ -104,7 +113,7 @@ DEFINE_CLEANUP(struct params, params_free);
 
 /* The table itself, for postconf and the manual. */
 #define PARAM_NO_EFFECT "Accepted without effect"
-enum param_type { PARAM_STR, PARAM_WORD, PARAM_INT, PARAM_BOOL, PARAM_TIME, PARAM_SIZE };
+enum param_type { PARAM_STR, PARAM_WORD, PARAM_WORDS, PARAM_INT, PARAM_BOOL, PARAM_TIME, PARAM_SIZE };
 struct param_row {
     const char *name;
     enum param_type type;

@@ -187,6 +187,11 @@ static void test_a_bad_value_is_refused_with_name_value_and_form(void **state)
           "smtpd_tls_security_level: \"must\": expected none, may or encrypt, or nothing" },
         { "smtpd_tls_security_level = may encrypt\n", "expected none, may or encrypt" },
         { "milter_default_action =\n", "expected accept, quarantine, reject, shutdown or tempfail" },
+        { "auth_mechanisms = PLAIN, plian\n",
+          "main.cf, line 1: bad value for parameter auth_mechanisms: \"plian\": expected a list of plain, login, scram-sha-1, " },
+        { "inet_protocols = ,\n", "expected a list of all, ipv4 or ipv6" },
+        { "smtp_sasl_mechanism_filter = !plain, !\n", "\"!\": expected a list of cram-md5, " },
+        { "tls_dane_digests = !sha256\n", "\"!sha256\": expected a list of sha256 or sha512, or nothing" },
         { "hopcount_limit = 99999999999999999999\n", "hopcount_limit" },
         { "myorigin = $myorigin\n", "loop" },
     };

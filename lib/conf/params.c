@@ -112,9 +112,16 @@ static const char *accepted_form(enum param_type type)
         return "a time such as 30s, 5m, 2h, 1d or 1w";
     case PARAM_STR:
     case PARAM_WORD:
+    case PARAM_WORDS:
         break;
     }
     return "text";
+}
+
+/* Of a WORD or WORDS: "empty", "not" */
+static bool may_be(const struct param_row *row, const char *what)
+{
+    return span_list_has(span_of(row->max), what);
 }
 
 static void add_words(const struct param_row *row, struct str *ret)
@@ -126,13 +133,17 @@ static void add_words(const struct param_row *row, struct str *ret)
             str_add_str(ret, rest.len > 0 ? ", " : " or ");
         str_add(ret, word);
     }
-    if (*row->max)
+    if (may_be(row, "not"))
+        str_add_str(ret, ", or with a ! in front");
+    if (may_be(row, "empty"))
         str_add_str(ret, ", or nothing");
 }
 
 void param_add_accepted(const struct param_row *row, struct str *ret)
 {
-    if (row->type == PARAM_WORD) {
+    if (row->type == PARAM_WORD || row->type == PARAM_WORDS) {
+        if (row->type == PARAM_WORDS)
+            str_add_str(ret, "a list of ");
         add_words(row, ret);
         return;
     }
@@ -141,13 +152,33 @@ void param_add_accepted(const struct param_row *row, struct str *ret)
         str_addf(ret, " from %s to %s", row->min, row->max);
 }
 
+/* The LMTP client calls its parameters by the names of smtp(8); administrators know them by others. */
+static bool called_lmtp;
+
+void conf_blame(const char *name, struct str *err)
+{
+    _cleanup_(str_free) struct str lmtp = STR_INIT;
+
+    if (called_lmtp && strncmp(name, "smtp_", strlen("smtp_")) == 0)
+        lmtp_name(name, &lmtp);
+    str_addf(err, "bad value for parameter %s: ", lmtp.len > 0 ? str_cstr(&lmtp) : name);
+}
+
+int conf_refuse(const char *name, struct span wrong, const char *expected, struct str *err)
+{
+    conf_blame(name, err);
+    str_add_char(err, '"');
+    str_add_escaped(err, wrong, 80, STR_ASCII);
+    str_addf(err, "\": expected %s", expected);
+    return -EINVAL;
+}
+
 static int refuse(const struct param_row *row, struct span value, struct str *err)
 {
-    str_addf(err, "bad value for parameter %s: \"", row->name);
-    str_add_escaped(err, value, 80, STR_ASCII);
-    str_add_str(err, "\": expected ");
-    param_add_accepted(row, err);
-    return -EINVAL;
+    _cleanup_(str_free) struct str accepted = STR_INIT;
+
+    param_add_accepted(row, &accepted);
+    return conf_refuse(row->name, value, str_cstr(&accepted), err);
 }
 
 /* The accepted word, as the table spells it */
@@ -159,7 +190,34 @@ static bool find_word(const struct param_row *row, struct span value, struct spa
         if (span_eq_nocase(*ret, value))
             return true;
     *ret = value;
-    return value.len == 0 && *row->max;
+    return value.len == 0 && may_be(row, "empty");
+}
+
+/* A list of them, as the table spells them. On failure *ret is the word that is not accepted. */
+static bool find_words(const struct param_row *row, struct span value, struct span *ret_wrong, struct str *ret)
+{
+    struct span word, accepted;
+
+    *ret_wrong = value;
+    while (span_word(&value, ", \t\r\n", &word)) {
+        *ret_wrong = word;
+        const bool negated = may_be(row, "not") && span_take(&word, '!');
+        if (word.len == 0 || !find_word(row, word, &accepted))
+            return false;
+        str_addf(ret, "%s%s" SPAN_FMT, ret->len > 0 ? ", " : "", negated ? "!" : "", SPAN_ARG(accepted));
+    }
+    return ret->len > 0 || may_be(row, "empty");
+}
+
+static int set_words(const struct param_row *row, struct span value, char **member, struct str *err)
+{
+    _cleanup_(str_free) struct str words = STR_INIT;
+    struct span wrong;
+
+    if (!find_words(row, value, &wrong, &words))
+        return refuse(row, wrong, err);
+    *member = str_take(&words);
+    return 0;
 }
 
 static int parse_bool(struct span v, bool *ret)
@@ -214,6 +272,8 @@ static int set_member(const struct param_row *row, struct span value, void *memb
             return refuse(row, value, err);
         *(char **)member = mem_dup_span(word);
         return 0;
+    case PARAM_WORDS:
+        return set_words(row, value, member, err);
     case PARAM_BOOL:
         if (parse_bool(span_trim(value), &flag) < 0)
             return refuse(row, value, err);
@@ -265,6 +325,7 @@ int conf_params_for(const struct conf *c, enum conf_client client, struct params
         if (r < 0)
             return r;
     }
+    called_lmtp = client == CONF_LMTP;
     *ret = TAKE_PTR(p);
     return 0;
 }
@@ -274,12 +335,17 @@ int conf_params(const struct conf *c, struct params **ret, struct str *err)
     return conf_params_for(c, CONF_SMTP, ret, err);
 }
 
+static bool is_text(enum param_type type)
+{
+    return type == PARAM_STR || type == PARAM_WORD || type == PARAM_WORDS;
+}
+
 void params_free(struct params *p)
 {
     if (!p)
         return;
     for (size_t i = 0; i < param_rows_len; i++)
-        if (param_rows[i].type == PARAM_STR || param_rows[i].type == PARAM_WORD)
+        if (is_text(param_rows[i].type))
             free(*(char **)((char *)p + param_offsets[i]));
     free(p);
 }

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 
+#include "conf/conf.h"
+
 static unsigned bits_of(struct span word, const struct conf_word *words, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -18,11 +20,12 @@ static unsigned bits_of(struct span word, const struct conf_word *words, size_t 
 
 static void explain(const char *param, struct span word, const struct conf_word *words, size_t n, struct str *err)
 {
-    str_addf(err, "%s: unknown word \"", param);
-    str_add_escaped(err, word, 80, STR_ASCII);
-    str_add_str(err, "\": expected ");
+    _cleanup_(str_free) struct str accepted = STR_INIT;
+
+    str_add_str(&accepted, "a list of ");
     for (size_t i = 0; i < n; i++)
-        str_addf(err, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", words[i].name);
+        str_addf(&accepted, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", words[i].name);
+    conf_refuse(param, word, str_cstr(&accepted), err);
 }
 
 int conf_parse_words(const char *param, struct span list, const struct conf_word *words, size_t n, unsigned *ret,

@@ -39,7 +39,7 @@ static void test_a_wrong_word_is_answered_with_all_right_ones(void **state)
 
     (void)state;
     assert_int_equal(conf_parse_words("p", span_of("red, reddish"), colours, ARRAY_LEN(colours), &got, &err), -EINVAL);
-    assert_string_equal(str_cstr(&err), "p: unknown word \"reddish\": expected red, green or white");
+    assert_string_equal(str_cstr(&err), "bad value for parameter p: \"reddish\": expected a list of red, green or white");
     assert_int_equal(got, 99);
 }
 

@@ -15,6 +15,7 @@ static void params_for_test(struct params *p)
 {
 #define PARAM_DEFAULT_STR  ""
 #define PARAM_DEFAULT_WORD ""
+#define PARAM_DEFAULT_WORDS ""
 #define PARAM_DEFAULT_INT  0
 #define PARAM_DEFAULT_BOOL false
 #define PARAM_DEFAULT_TIME 0
@@ -206,7 +207,7 @@ static void test_a_table_that_does_not_open_is_named_by_its_parameter(void **sta
 
     p.transport_maps = "nosuchtype:x";
     assert_true(router_open(NULL, &p, &r, &err) < 0);
-    assert_true(span_starts(str_span(&err), span_of("transport_maps: ")));
+    assert_true(span_starts(str_span(&err), span_of("bad value for parameter transport_maps: ")));
     str_free(&err);
 }
 

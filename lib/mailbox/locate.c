@@ -38,20 +38,20 @@ void location_done(struct location *l)
 int locator_open(const struct conf *c, const struct params *p, struct locator **ret, struct str *err)
 {
     _cleanup_(locator_free_ptr_) struct locator *l = mem_new(struct locator);
-    int r;
 
     (void)c; /* all it needs are typed parameters */
     l->base = mem_strdup(p->virtual_mailbox_base);
     l->delimiter = mem_strdup(p->recipient_delimiter);
     l->home_mailbox = mem_strdup(p->home_mailbox);
     l->minimum_uid = (uid_t)p->virtual_minimum_uid;
-    r = maps_open(p->virtual_mailbox_maps, &l->mailboxes, err);
+    const struct maps_setting maps[] = {
+        { "virtual_mailbox_maps", p->virtual_mailbox_maps, &l->mailboxes },
+        { "virtual_uid_maps", p->virtual_uid_maps, &l->uids },
+        { "virtual_gid_maps", p->virtual_gid_maps, &l->gids },
+    };
+    int r = maps_open_settings(maps, ARRAY_LEN(maps), err);
     if (r == 0)
-        r = maps_open(p->virtual_uid_maps, &l->uids, err);
-    if (r == 0)
-        r = maps_open(p->virtual_gid_maps, &l->gids, err);
-    if (r == 0)
-        r = match_list_open(p->mydestination, MATCH_DOMAIN, &l->local_domains, err);
+        r = match_list_open_named("mydestination", p->mydestination, MATCH_DOMAIN, &l->local_domains, err);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(l);

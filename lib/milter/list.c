@@ -183,23 +183,15 @@ static int parse_one(struct milter_list *l, struct span text, enum milter_resolv
         .connect_s = l->params->milter_connect_timeout,
         .command_s = l->params->milter_command_timeout,
         .content_s = l->params->milter_content_timeout,
+        .protocol = (uint32_t)l->params->milter_protocol,
     };
     struct span in = strip_braces(text), word = SPAN_NULL;
 
     lines_list_word(&in, &word);
     s.name = mem_dup_span(word);
-    int r = parse_protocol(span_of(l->params->milter_protocol), &s.protocol);
+    parse_default(span_of(l->params->milter_default_action), &s.default_action); /* one of its words */
+    int r = parse_endpoint(&s, l->params, how, err);
 
-    if (r < 0)
-        str_addf(err, "milter_protocol = %s: a number from 2 to 6 is wanted", l->params->milter_protocol);
-    if (r == 0) {
-        r = parse_default(span_of(l->params->milter_default_action), &s.default_action);
-        if (r < 0)
-            str_addf(err, "milter_default_action = %s: accept, quarantine, reject, shutdown or tempfail is wanted",
-                     l->params->milter_default_action);
-    }
-    if (r == 0)
-        r = parse_endpoint(&s, l->params, how, err);
     if (r == 0)
         r = parse_options(&s, in, err);
     if (r < 0) {

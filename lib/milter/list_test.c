@@ -15,7 +15,7 @@ static struct params params = {
     .milter_connect_timeout = 30,
     .milter_command_timeout = 31,
     .milter_content_timeout = 300,
-    .milter_protocol = "6",
+    .milter_protocol = 6,
     .milter_default_action = "tempfail",
     .queue_directory = "/queue",
 };

@@ -33,20 +33,26 @@ int maps_open(const char *list, struct maps **ret, struct str *err)
     return 0;
 }
 
+int maps_open_named(const char *parameter, const char *list, struct maps **ret, struct str *err)
+{
+    _cleanup_(str_free) struct str why = STR_INIT;
+
+    *ret = NULL;
+    int r = *list ? maps_open(list, ret, &why) : 0;
+    if (r < 0) {
+        conf_blame(parameter, err);
+        str_add(err, str_span(&why));
+    }
+    return r;
+}
+
 int maps_open_settings(const struct maps_setting *settings, size_t n, struct str *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_(str_free) struct str why = STR_INIT;
-        const struct maps_setting *s = &settings[i];
+    int r = 0;
 
-        *s->ret = NULL;
-        int r = *s->list ? maps_open(s->list, s->ret, &why) : 0;
-        if (r < 0) {
-            str_addf(err, "%s: %s", s->name, str_cstr(&why));
-            return r;
-        }
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = maps_open_named(settings[i].name, settings[i].list, settings[i].ret, err);
+    return r;
 }
 
 void maps_free(struct maps *m)

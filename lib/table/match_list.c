@@ -149,19 +149,26 @@ int match_list_open(const char *list, enum match_kind kind, struct match_list **
     return 0;
 }
 
+int match_list_open_named(const char *parameter, const char *list, enum match_kind kind, struct match_list **ret,
+                          struct str *err)
+{
+    _cleanup_(str_free) struct str why = STR_INIT;
+    int r = match_list_open(list, kind, ret, &why);
+
+    if (r < 0) {
+        conf_blame(parameter, err);
+        str_add(err, str_span(&why));
+    }
+    return r;
+}
+
 int match_list_open_settings(const struct match_setting *settings, size_t n, struct str *err)
 {
-    for (size_t i = 0; i < n; i++) {
-        _cleanup_(str_free) struct str why = STR_INIT;
-        const struct match_setting *s = &settings[i];
-        int r = match_list_open(s->list, s->kind, s->ret, &why);
+    int r = 0;
 
-        if (r < 0) {
-            str_addf(err, "%s: %s", s->name, str_cstr(&why));
-            return r;
-        }
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = match_list_open_named(settings[i].name, settings[i].list, settings[i].kind, settings[i].ret, err);
+    return r;
 }
 
 /* ---- matching ---- */

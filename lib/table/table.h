@@ -70,9 +70,11 @@ DEFINE_CLEANUP(struct maps, maps_free);
 char *maps_path(const char *list, const char *type);
 bool maps_empty(const struct maps *m);
 
-/* Parameters that list tables: all of them opened, or the first that cannot be is named, "PARAMETER: why". */
+/* The same for the value of a parameter, with an *err that begins with its name; of an empty one *ret becomes NULL. */
+int maps_open_named(const char *parameter, const char *list, struct maps **ret, struct str *err);
+/* Several, or the first that cannot be opened. */
 struct maps_setting {
-    const char *name, *list;    /* list: the parameter's value; of an empty one *ret becomes NULL */
+    const char *name, *list;
     struct maps **ret;
 };
 int maps_open_settings(const struct maps_setting *settings, size_t n, struct str *err);
@@ -112,7 +114,9 @@ int match_list_open(const char *list, enum match_kind kind, struct match_list **
 void match_list_free(struct match_list *l);
 DEFINE_CLEANUP(struct match_list, match_list_free);
 
-/* The same for the parameters of a program, as maps_open_settings(). */
+/* The same for parameters, as maps_open_named() and maps_open_settings(). */
+int match_list_open_named(const char *parameter, const char *list, enum match_kind kind, struct match_list **ret,
+                          struct str *err);
 struct match_setting {
     const char *name, *list;
     enum match_kind kind;

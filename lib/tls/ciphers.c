@@ -116,6 +116,15 @@ static const struct option workarounds[] = {
     {"TLS_D5_BUG",                      0                                 },
 };
 
+static int refuse_option(const char *parameter, struct span word, const struct option *rows, size_t n, struct str *err)
+{
+    _cleanup_(str_free) struct str accepted = STR_INIT;
+
+    for (size_t i = 0; i < n; i++)
+        str_addf(&accepted, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", rows[i].name);
+    return conf_refuse(parameter, word, str_cstr(&accepted), err);
+}
+
 static int parse_options(const char *parameter, const char *text, const struct option *rows, size_t n,
                          uint64_t *ret, struct str *err)
 {
@@ -127,10 +136,8 @@ static int parse_options(const char *parameter, const char *text, const struct o
 
         while (i < n && !span_eq_nocase_str(word, rows[i].name))
             i++;
-        if (i == n) {
-            str_addf(err, "%s: unknown name \"" SPAN_FMT "\"", parameter, SPAN_ARG(word));
-            return -EINVAL;
-        }
+        if (i == n)
+            return refuse_option(parameter, word, rows, n, err);
         *ret |= rows[i].bit;
     }
     return 0;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "tls/client.h"
 #include "tls/server.h"
 
 static enum tls_ask ask_of(const struct params *p, bool mandatory)
@@ -55,8 +56,12 @@ int tls_server_settings(const struct params *p, bool mandatory, struct tls_serve
         .session_timeout_ms = p->smtpd_tls_session_cache_timeout * 1000,
         .always_session_id = p->smtpd_tls_always_issue_session_ids,
     };
-    int r = read_lists(p, mandatory, &cfg, err);
+    uint64_t off;
 
+    if (tls_protocols_parse(span_of(cfg.protocols), &off) < 0)
+        return conf_refuse(mandatory ? "smtpd_tls_mandatory_protocols" : "smtpd_tls_protocols", span_of(cfg.protocols),
+                           "a list such as >=TLSv1.2", err);
+    int r = read_lists(p, mandatory, &cfg, err);
     if (r == 0)
         *ret = cfg;
     return r;

@@ -268,11 +268,27 @@ def test_a_reload_with_a_wrong_configuration_keeps_the_old_one(restored, wrong):
     send(restored)
 
 
-def test_a_table_that_cannot_be_opened_is_named_in_the_log(make_instance):
-    instance = make_instance(params={"virtual_alias_maps": "nosuch:/x"})
-    instance.expected_trouble += ["cannot start", "exit status 1"]
+def test_a_table_that_cannot_be_opened_stops_a_start_and_a_reload(make_instance):
+    table = {"virtual_alias_maps": "texthash:$config_directory/aliases"}
+    says = r"main\.cf, line \d+: bad value for parameter virtual_alias_maps: cannot open table texthash:\S+/aliases: "
+    instance = make_instance(start=False, params=table)
+    instance.expected_trouble += ["fatal: ", "exit status 1"]
+    status, text = postern(instance, "start")
+    assert status == 1 and re.search(says, text), text
+    assert not instance.running()
+    (instance.config / "aliases").touch()
+    instance.start()
+    pid = instance.pid
+    send(instance)      # its servers have the table now
+    (instance.config / "aliases").unlink()
+    status, text = postern(instance, "reload")
+    assert status == 1 and re.search(says, text), text
+    send(instance)
+    assert instance.pid == pid
+    os.kill(pid, 1)     # who does not use the command is told by the servers
+    instance.wait_log(r"master\[\d+\]: reload -- version")
     sock = socket.create_connection(("127.0.0.1", instance.port["smtp"]))
-    instance.wait_log(r'smtpd\[\d+\]: error: virtual_alias_\w+: unsupported table type "nosuch" in "nosuch:/x"')
+    instance.wait_log(r"smtpd\[\d+\]: error: bad value for parameter virtual_alias_\w+: cannot open table texthash:")
     instance.wait_log(r"master\[\d+\]: warning: \S+/smtpd: bad command startup -- throttling")
     sock.close()
 

@@ -147,13 +147,3 @@ def test_a_wrong_password_has_its_code(suite):
     with pytest.raises(poplib.error_proto, match=r"\[AUTH\]"):
         pop.pass_("wrong")
     pop.close()
-
-
-def test_a_bad_form_of_unique_ids_stops_the_service_with_the_accepted_form(make_instance):
-    instance = make_instance(params={"pop3_uidl_format": "%v", "imap_allow_plaintext_auth": "127.0.0.1"})
-    instance.expected_trouble += ["pop3_uidl_format", "pop3d", "cannot start"]
-    talk = Pop3Client(instance.port["pop3"])
-    assert talk.ask(f"USER {instance.address('alice')}") == "+OK"
-    talk.send(f"PASS {instance.password}")
-    instance.wait_log(r'bad value for parameter pop3_uidl_format: "%v": expected printable text with %u or %f')
-    talk.close()
