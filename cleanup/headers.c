@@ -207,6 +207,11 @@ static void take_fields(struct header_pass *p, struct span *in, bool final)
         }
         if (after.len == 0 && !final)
             return;
+        p->looked_at += in->len - after.len;
+        if (p->looked_at > p->rules->section_max) {
+            p->end = HEADER_END_LIMIT;
+            return;
+        }
         take_field(p, &f, r != -EMSGSIZE);
         *in = after;
     }
@@ -216,7 +221,7 @@ static void take_fields(struct header_pass *p, struct span *in, bool final)
 
 static void check_section_size(struct header_pass *p, struct span in)
 {
-    if (p->end == HEADER_GOES_ON && p->out->len + in.len > p->rules->section_max)
+    if (p->end == HEADER_GOES_ON && p->looked_at + in.len > p->rules->section_max)
         p->end = HEADER_END_LIMIT;
 }
 

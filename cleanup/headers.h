@@ -59,6 +59,7 @@ struct header_pass {
     bool too_many_rcpts;
     /* between two pieces: */
     struct str pending; /* begins with a field that may not be whole */
+    size_t looked_at;   /* bytes of fields */
 };
 
 void header_pass_init(struct header_pass *p, const struct header_rules *rules, struct str *out);

@@ -24,6 +24,7 @@
 #include "master/master.h"
 
 enum {
+    AT_ONCE = 8,                /* programs */
     ANSWER_LIMIT_S = 60,        /* then the kernel ends the program */
     ANSWER_MAX = 64 << 10,      /* bytes of what one says */
 };
@@ -228,15 +229,13 @@ int judge(const struct settings *s, struct str *warnings, struct str *err)
     int r = 0;
 
     for (size_t i = 0; i < s->plan.len; i++)
-        if (!is_asked_already(&s->plan, i)) {
-            questions[n].service = &s->plan.services[i];
-            ask(s, &questions[n++]);
-        }
-    for (size_t i = 0; i < n; i++) {
-        const int answer = hear(s, &questions[i], warnings, err);
-
-        if (r == 0)
-            r = answer;
+        if (!is_asked_already(&s->plan, i))
+            questions[n++].service = &s->plan.services[i];
+    for (size_t i = 0, asked = 0; i < n; i++) {
+        while (asked < n && asked < i + AT_ONCE)
+            ask(s, &questions[asked++]);
+        if (hear(s, &questions[i], warnings, err) < 0)
+            r = -EINVAL;
     }
     return r;
 }

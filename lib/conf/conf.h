@@ -80,7 +80,7 @@ int conf_refuse(const char *name, struct span wrong, const char *expected, struc
  * One member per row of params.def, same name as in main.cf:
  *   STR   const char * (expanded, never NULL)     INT   int64_t
  *   WORD  the same, one of those that are accepted
- *   WORDS the same, any number of them, separated by ", "
+ *   WORDS the same, any number of them, separated by commas
  *   BOOL  bool                                    TIME  int64_t seconds
  *   SIZE  int64_t bytes
  */

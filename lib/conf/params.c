@@ -204,7 +204,7 @@ static bool find_words(const struct param_row *row, struct span value, struct sp
         const bool negated = may_be(row, "not") && span_take(&word, '!');
         if (word.len == 0 || !find_word(row, word, &accepted))
             return false;
-        str_addf(ret, "%s%s" SPAN_FMT, ret->len > 0 ? ", " : "", negated ? "!" : "", SPAN_ARG(accepted));
+        str_addf(ret, "%s%s" SPAN_FMT, ret->len > 0 ? "," : "", negated ? "!" : "", SPAN_ARG(accepted));
     }
     return ret->len > 0 || may_be(row, "empty");
 }

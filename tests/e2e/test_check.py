@@ -43,6 +43,8 @@ WRONG = {
     "smtpd_sender_restrictions = check_sender_access nosuch:/x, permit":
         'smtpd_sender_restrictions: unsupported table type "nosuch" in "nosuch:/x"; known types: ',
     "smtpd_recipient_restrictions = reject_rbl_client": "smtpd_recipient_restrictions: reject_rbl_client: its argument is missing: expected domain",
+    "smtpd_client_restrictions = reject_rbl_client bl.test=127.0.0": 'smtpd_client_restrictions: "bl.test=127.0.0": a domain, or',
+    "smtpd_client_restrictions = check_client_access inlien:{a=b}": 'smtpd_client_restrictions: unsupported table type "inlien"',
     "smtpd_relay_restrictions = permit_mynetworks": "smtpd_relay_restrictions: it lets everybody send mail to everywhere: expected, ",
     "smtpd_data_restrictions = check_policy_service 127.0.0.1:10": "smtpd_data_restrictions: policy service 127.0.0.1:10: inet:host:port or ",
     "smtpd_end_of_data_restrictions = sleep long": 'smtpd_end_of_data_restrictions: sleep "long": expected a time such as 5s',

@@ -64,6 +64,9 @@ CASES = {
     "dsnfilter": Case(answer=on("RCPT", "550 5.1.1 x"), 
                       files={"dsn.pcre": "/^5(\\.1\\.1 .*)/ 4$1\n"},
                       params={"smtp_delivery_status_filter": "pcre:DIR/dsn.pcre"}),
+    "dsnfilterall": Case(answer=on("RCPT", "550 5.1.1 x"), files={"all.pcre": "/^5(\\.1\\.1 .*)/ 4$1\n"},
+                         params={"default_delivery_status_filter": "pcre:DIR/all.pcre"}),
+    "lmtpslow": Case(program="lmtp", answer=slow("LHLO", 4), params={"lmtp_lhlo_timeout": "1s", "lmtp_helo_timeout": "100s"}),
     "limits": Case(ehlo=("PIPELINING", "LIMITS RCPTMAX=2 MAILMAX=5")),
     "mailmax": Case(ehlo=("PIPELINING", "LIMITS MAILMAX=1")),
     "reuse": Case(),
@@ -74,6 +77,8 @@ CASES = {
     "reuseshort": Case(params={"smtp_connection_cache_time_limit": "1s"}),
     "reset": Case(ehlo=("PIPELINING", "CHUNKING"), answer=lambda v, a, n: "450 4.2.0 later"
                   if v == "RCPT" and n == 1 else None),
+    "resetslow": Case(ehlo=("PIPELINING", "CHUNKING"), params={"smtp_rset_timeout": "1s"},
+                      answer=lambda v, a, n: "450 4.2.0 later" if v == "RCPT" and n == 1 else slow("RSET", 4)(v, a, n)),
     "quit": Case(params={"smtp_skip_quit_response": "no", "smtp_connection_cache_on_demand": "no"}),
     "pix": Case(answer=on("CONNECT", "220 ***0*2**"), params={"smtp_pix_workaround_threshold_time": "0s",
                                                               "smtp_pix_workaround_delay_time": "1s"}),
@@ -87,11 +92,16 @@ CASES = {
                      params={"smtp_send_xforward_command": "yes"}),
     "xforwardslow": Case(ehlo=("XFORWARD ADDR",), params={"smtp_send_xforward_command": "yes"},
                          answer=on("XFORWARD", "550 no")),
+    "xforwardlate": Case(ehlo=("XFORWARD ADDR",), params={"smtp_send_xforward_command": "yes", "smtp_xforward_timeout": "1s"},
+                         answer=slow("XFORWARD", 4)),
     "bind": Case(params={"smtp_bind_address": "127.0.0.3"}),
     "bindmap": Case(params={"smtp_bind_address_maps": "inline:{bob@a.test=127.0.0.4, @b.test=127.0.0.5}"}),
     "bindbad": Case(params={"smtp_bind_address": "192.0.2.99"}),
     "bindforce": Case(params={"smtp_bind_address": "192.0.2.99", "smtp_bind_address_enforce": "yes"}),
 }
+FALLBACK = CASES["plain"].receiver.port
+CASES["fallback"] = Case("[127.0.0.1]:1", params={"fallback_relay": f"[127.0.0.1]:{FALLBACK}"})
+CASES["lmtpport"] = Case("inet:127.0.0.1", program="lmtp", params={"lmtp_tcp_port": str(FALLBACK)})
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +111,8 @@ def out(make_instance, tmp_path_factory):
     yield Outbound(make_instance, directory, CASES, smtp_tls_security_level="none", bounce_size_limit="1000",
                    default_destination_concurrency_limit="1", notify_classes="")
     for case in CASES.values():
-        case.receiver.close()
+        if case.receiver:
+            case.receiver.close()
 
 
 HOST = r"127.0.0.1[127.0.0.1]"
@@ -133,6 +144,11 @@ OUTCOMES = [
     ("nonsense", "dsn=4.5.0, status=deferred"),
     ("filtered", f"dsn=4.1.1, status=deferred (host {HOST} said: 450 4.1.1 come again (in reply to RCPT TO command))"),
     ("dsnfilter", f"dsn=4.1.1, status=deferred (host {HOST} said: 550 5.1.1 x (in reply to RCPT TO command))"),
+    ("dsnfilterall", f"dsn=4.1.1, status=deferred (host {HOST} said: 550 5.1.1 x (in reply to RCPT TO command))"),
+    ("lmtpslow", f"status=deferred (conversation with {HOST} timed out while performing the LHLO handshake)"),
+    ("xforwardlate", f"status=deferred (conversation with {HOST} timed out while sending XFORWARD"),
+    ("fallback", f"relay=127.0.0.1[127.0.0.1]:{FALLBACK}, "),
+    ("lmtpport", f"relay=127.0.0.1[127.0.0.1]:{FALLBACK}, "),
     ("small", f"dsn=5.3.4, status=bounced (message size "),
     ("deadline", "status=sent"),
     ("bindbad", "status=sent"),
@@ -152,7 +168,7 @@ def outcomes(out):
 def test_what_a_server_says_is_in_the_log_line_and_decides_the_outcome(outcomes, out, name, wanted):
     line = out.outcome(f"x@{name}.test")
     assert wanted in line, line
-    if "status=sent" in wanted or "said:" in wanted:
+    if ("status=sent" in wanted or "said:" in wanted) and out[name]:
         assert f"relay=127.0.0.1[127.0.0.1]:{out[name].port}," in line
 
 
@@ -227,6 +243,12 @@ def test_a_kept_connection_on_which_a_message_failed_is_reset_first(out):
     line = out.send("two@reset.test")
     assert "status=sent" in line and "conn_use=2" in line
     assert "RSET" in out["reset"].commands and out["reset"].sessions == 1
+
+
+def test_a_connection_on_which_RSET_is_not_answered_in_time_is_given_up(out):
+    out.send("one@resetslow.test")
+    assert "status=sent" in out.send("two@resetslow.test")
+    assert "RSET" in out["resetslow"].commands and out["resetslow"].sessions == 2
 
 
 def test_the_reply_to_quit_is_waited_for_where_asked(out):
