@@ -25,6 +25,7 @@
 
 #define COPY_SIZE  32768
 #define OUTPUT_MAX 4096
+#define READS_MAX  64   /* at once: a command may write as fast as it is read, for ever */
 
 struct job {
     const struct pipe_request *q;
@@ -158,16 +159,20 @@ static void feeder(void *arg)
     waitq_wake(&j->ended, SIZE_MAX);
 }
 
-/* What it has written by now; false: it will write no more. */
+/* What it has written by now, or some of it; false: it will write no more. */
 static bool listen_now(struct job *j)
 {
     char buf[1024];
-    ssize_t n;
 
-    while ((n = read(j->out, buf, sizeof buf)) > 0)
+    for (int i = 0; i < READS_MAX; i++) {
+        ssize_t n = read(j->out, buf, sizeof buf);
+
+        if (n <= 0)
+            return n < 0 && errno == EAGAIN;
         if (j->output->len < OUTPUT_MAX)
             str_add(j->output, span_make(buf, (size_t)n));
-    return n < 0 && errno == EAGAIN;
+    }
+    return true;
 }
 
 static void listener(void *arg)
@@ -180,9 +185,15 @@ static void listener(void *arg)
     waitq_wake(&j->ended, SIZE_MAX);
 }
 
+/* Where no user is changed; and a child that is told to end before it has become one would not be found by him. */
+static bool kill_as_we_are(const struct job *j)
+{
+    return kill(-j->pid, SIGKILL) == 0 || (errno == ESRCH && kill(j->pid, SIGKILL) == 0);
+}
+
 static void kill_session(const struct job *j)
 {
-    pid_t killer = fork();
+    pid_t killer = kill_as_we_are(j) ? -1 : fork();
 
     if (killer == 0) {
         if (daemon_become_user(j->q->sv, j->q->config->uid, j->q->config->gid, NULL, 0) == 0)
