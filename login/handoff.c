@@ -154,7 +154,7 @@ static int on_hold(struct held *h)
         take_directories(h);
         answer.watched = watch_begin(h);
     }
-    relay_hold(h->relay, true);
+    relay_hold(h->relay);
     ipc_send(h->session, &session_held_shape, &answer);
     return ipc_flush(h->session);
 }
@@ -165,7 +165,7 @@ static int on_stay(struct held *h)
     int r = ipc_recv(h->session, &session_stay_shape, &m);
 
     watch_end(h);
-    relay_hold(h->relay, false);
+    relay_go_on(h->relay);
     return r;
 }
 

@@ -100,8 +100,9 @@ void watch_end(struct held *h);
 
 /* relay.c: fibers that copy; `session` is taken; d may be NULL. */
 struct relay *relay_start(struct stream *client, struct deflate *d, struct stream *session);
-/* Hold back what the client says, or let it go on. Nothing is half passed on in between. */
-void relay_hold(struct relay *r, bool hold);
+/* Hold back what the client says, or let it go on. Nothing is half passed on in between, unless the session has bytes to read. */
+MAY_WAIT void relay_hold(struct relay *r);
+void relay_go_on(struct relay *r);
 /* Wait until all that the session said has been passed on, and end both directions. Frees r. */
 MAY_WAIT void relay_end(struct relay *r);
 

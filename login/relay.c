@@ -7,6 +7,7 @@
  * Runs in: imapd-login, pop3d-login. Nothing is parsed here.
  */
 #include <errno.h>
+#include <poll.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,6 +23,7 @@ struct relay {
     struct deflate *deflate;        /* NULL: the client's bytes are as they are */
     struct fiber *up, *down;        /* client to session, and back; NULL once it has ended */
     bool held;
+    bool passing;                   /* `up` has taken something from the client, and the session does not have all of it */
     struct waitq resume;            /* `up` waits here while it is held */
     struct waitq end;               /* for both */
 };
@@ -83,7 +85,9 @@ static void copy_up(void *arg)
     while (err == 0 && stream_peek(r->client, &bytes) == 0) {
         if (!wait_while_held(r))
             break;
+        r->passing = true;
         err = r->deflate ? inflate_on(r, bytes) : send_up(r, bytes);
+        r->passing = false;
         stream_consume(r->client, bytes.len);
     }
     if (wait_while_held(r))
@@ -120,13 +124,29 @@ struct relay *relay_start(struct stream *client, struct deflate *d, struct strea
     return r;
 }
 
-void relay_hold(struct relay *r, bool hold)
+static bool can_take_more(const struct stream *st)
+{
+    struct pollfd p = { .fd = stream_fd(st), .events = POLLOUT };
+
+    return poll(&p, 1, 0) > 0;
+}
+
+void relay_hold(struct relay *r)
 {
     if (!r)
         return;
-    r->held = hold;
-    if (!hold)
-        waitq_wake(&r->resume, SIZE_MAX);
+    r->held = true;
+    /* A session that has not read what it has does not go; one that has is to find the rest before it looks. */
+    while (r->passing && can_take_more(r->session))
+        fiber_yield();
+}
+
+void relay_go_on(struct relay *r)
+{
+    if (!r)
+        return;
+    r->held = false;
+    waitq_wake(&r->resume, SIZE_MAX);
 }
 
 static void stop(struct relay *r, struct fiber *const *one)

@@ -124,11 +124,61 @@ static void test_a_session_s_last_words_reach_the_client(void **state)
     tear_down(&s);
 }
 
+enum { SAID = 60000 };
+
+/* The session reads all that is there: how much that was */
+static size_t read_all(const struct scene *s)
+{
+    static char bytes[SAID];
+    size_t sum = 0;
+    ssize_t n;
+
+    while ((n = recv(s->session[THEIRS], bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+        sum += (size_t)n;
+    return sum;
+}
+
+static void hold_when_read(void *arg)
+{
+    struct scene *s = arg;
+    size_t got = 0;
+    char c;
+
+    while (got < SAID) {
+        assert_true(fiber_wait_fd(s->session[THEIRS], EPOLLIN, CLOCK_NEVER) > 0);
+        got += read_all(s);
+        relay_hold(s->relay);
+        bool silent = recv(s->session[THEIRS], &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
+        for (int i = 0; i < 30; i++)
+            fiber_yield();
+        if (silent)
+            assert_int_equal(recv(s->session[THEIRS], &c, 1, MSG_PEEK | MSG_DONTWAIT), -1);
+        relay_go_on(s->relay);
+    }
+    close(s->session[THEIRS]);
+}
+
+static void test_a_session_that_has_read_all_finds_the_rest_before_it_can_go(void **state)
+{
+    static const char said[SAID];
+    int small = 4096;
+    struct scene s;
+
+    (void)state;
+    set_up(&s);
+    assert_int_equal(setsockopt(s.session[OURS], SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
+    assert_int_equal(write(s.client[THEIRS], said, SAID), SAID);
+    fiber_start(hold_when_read, &s);
+    close(s.signal[THEIRS]);
+    tear_down(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_session_may_end_in_the_moment_in_which_its_front_is_told_to),
         cmocka_unit_test(test_a_front_that_is_told_to_end_does_not_wait_for_its_session),
+        cmocka_unit_test(test_a_session_that_has_read_all_finds_the_rest_before_it_can_go),
         cmocka_unit_test(test_a_session_s_last_words_reach_the_client),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
