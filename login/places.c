@@ -212,6 +212,8 @@ static int serve(struct places *p)
 
 /* ---- the connection ---- */
 
+static void look_after_reader(struct places *p);
+
 static bool is_needed(const struct places *p)
 {
     return !p->draining || p->by_id.len > 0;
@@ -268,7 +270,9 @@ static void run_reader(void *arg)
             r = fiber_sleep_until(clock_deadline_ms(PAUSE_MS));
     }
     p->reader = NULL;
-    grant_all(p);
+    look_after_reader(p);       /* it may be needed again since it was told to end */
+    if (!p->reader)
+        grant_all(p);
 }
 
 /* It ends when it is not needed any more, so that a draining process can. */
