@@ -123,7 +123,7 @@ void serve_drain(struct running *rd, bool with_deadline);
 /* To master, when draining: from now on neither this process nor a child of it that waits takes a connection. */
 void serve_tell_retiring(struct running *rd);
 void serve_session(struct running *rd, int fd, const struct peer *peer);
-int serve_accept(struct listener *l);           /* all that wait: 0, there may be more later; -EAGAIN; or -errno */
+int serve_accept_one(struct listener *l);       /* 0, there may be more; -EAGAIN; or -errno */
 void serve_one_began(struct running *rd);       /* in a process of its own */
 void serve_one_ended(struct running *rd);
 void note_send(const struct running *rd, enum master_note_kind kind, unsigned number);

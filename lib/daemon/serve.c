@@ -237,23 +237,27 @@ void serve_one_began(struct running *rd)
     check_limits(rd);
 }
 
-int serve_accept(struct listener *l)
+int serve_accept_one(struct listener *l)
 {
-    struct running *rd = l->rd;
+    struct peer peer = { 0 };
+    socklen_t len = sizeof peer.remote;
+    int fd = accept4(l->fd, &peer.remote.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    while (!rd->full && !rd->draining) {
-        struct peer peer = { 0 };
-        socklen_t len = sizeof peer.remote;
-        int fd = accept4(l->fd, &peer.remote.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd >= 0) {
-            take_connection(rd, fd, &peer);
-            check_limits(rd);
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return -errno;
-        }
-    }
+    if (fd < 0)
+        return errno == EINTR || errno == ECONNABORTED ? 0 : -errno;
+    take_connection(l->rd, fd, &peer);
+    check_limits(l->rd);
     return 0;
+}
+
+/* accept_all - that wait, as far as there is room */
+static int accept_all(struct listener *l)
+{
+    int r = 0;
+
+    while (r == 0 && !l->rd->full && !l->rd->draining)
+        r = serve_accept_one(l);
+    return r;
 }
 
 /* read_wakeups - the bytes that came by a FIFO mean nothing but "look" */
@@ -286,7 +290,7 @@ static void run_acceptor(void *arg)
     int r = 0;
 
     while (!rd->draining && r != -ECANCELED) {
-        r = rd->kind == LISTEN_FIFO ? read_wakeups(l) : serve_accept(l);
+        r = rd->kind == LISTEN_FIFO ? read_wakeups(l) : accept_all(l);
         if (r == 0 && rd->full && !rd->draining) {
             waitq_wait(&rd->room, CLOCK_NEVER);
         } else if (r == -EAGAIN) {

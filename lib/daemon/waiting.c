@@ -44,19 +44,25 @@ static int wait_for_connection(int fd)
     return r;
 }
 
-/* One connection, and no more: the session that it starts is the process's. */
+/*
+ * One connection, and no more: the session that it starts is the process's. The kernel tells only one process of a connection,
+ * so it takes it also when it is told to go in the same moment.
+ */
 static void run_waiter(void *arg)
 {
     struct listener *l = arg;
     struct running *rd = l->rd;
+    bool told = false;
     int r = 0;
 
-    while (!rd->full && !rd->draining && r != -ECANCELED) {
-        r = serve_accept(l);
+    while (!rd->full && (told || !rd->draining) && r != -ECANCELED) {
+        r = serve_accept_one(l);
         if (r == -EAGAIN) {
             r = wait_for_connection(l->fd);
+            told = r > 0;
         } else if (r < 0) {
             log_warn_errno(r, "service %s: cannot accept; waiting", rd->sv.service);
+            told = false;
             r = fiber_sleep_until(clock_deadline_ms(CANNOT_ACCEPT_PAUSE_MS));
         }
     }
