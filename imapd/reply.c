@@ -11,10 +11,12 @@
 
 #include "base/chars.h"
 #include "base/log.h"
+#include "late_names.h"
 
 void imap_write(struct imap *s, struct span bytes)
 {
     s->stats.out += bytes.len;
+    late_names_before(s, bytes.len);
     stream_write(s->client, bytes);
 }
 

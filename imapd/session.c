@@ -17,6 +17,7 @@
 #include "command.h"
 #include "compress.h"
 #include "input.h"
+#include "late_names.h"
 #include "capability.h"
 #include "park.h"
 #include "reply.h"
@@ -131,6 +132,7 @@ static int run_next(struct imap *s)
     if (r == 0) {
         park_heard(s);
         r = command_run(s, command);
+        late_names_finish(s);
         park_heard(s);
     }
     if (r == 0)

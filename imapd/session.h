@@ -57,6 +57,7 @@ struct imap {
     const struct capability_masks *masks;   /* whose tables are asked (capability.h); NULL: none */
     uint64_t hidden;                /* capabilities that this client is not told of */
     struct seqset saved;            /* UIDs of the result that "$" stands for (RFC 5182) */
+    size_t late_room;               /* names of files are to follow before more bytes than these are written (late_names.h); 0: none */
     size_t keywords_told;           /* keywords of mb that the client has been told of with FLAGS */
 
     struct progress progress;       /* of the command that runs */

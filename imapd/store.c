@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "command.h"
 #include "flags.h"
+#include "late_names.h"
 #include "reply.h"
 #include "seqset.h"
 #include "untagged.h"
@@ -114,6 +115,7 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
                           st->unchanged_since, note_modified, &modified);
     if (r < 0)
         return reply_errno(s, r, "Storing flags");
+    late_names_begin(s);
     r = untagged_after_store(s, seqs, &modified, st->own);
     if (r < 0)
         return r;

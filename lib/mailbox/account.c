@@ -24,6 +24,9 @@
 #include "mailbox/spool.h"
 #include "mailbox/takeover.h"
 
+/* Fewer files are renamed in the time that a second commit takes. */
+#define LATE_MIN 100
+
 /* ---- small files ---- */
 
 int read_file(const char *path, size_t max, struct str *ret)
@@ -258,6 +261,7 @@ int account_open(const char *maildir, struct account **ret, struct str *err)
     int r;
 
     a->maildir = mem_strdup(maildir);
+    a->late_min = LATE_MIN;
     r = maildir_create(maildir);
     if (r < 0) {
         str_addf(err, "cannot create %s: %s", maildir, strerror(-r));

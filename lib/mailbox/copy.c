@@ -86,15 +86,28 @@ static int target_begin(struct target *t)
     return r < 0 ? r : target_read(t);
 }
 
-/* The mailbox that messages come from, in the same transaction */
-static int source_begin(struct target *t, struct folder *from)
+/* With the mailbox that messages come from in the same transaction, and its files under the names that the index says */
+static int target_begin_from(struct target *t, struct folder *from)
 {
-    struct index_mailbox rec;
-    int r = index_mailbox_get(&t->txn, from->id, &rec);
+    int late = 1;
 
-    if (r == 0)
+    while (late > 0) {
+        struct index_mailbox rec;
+        int r = target_begin(t);
+
+        if (r == 0)
+            r = index_mailbox_get(&t->txn, from->id, &rec);
+        if (r < 0)
+            return r;
         folder_follow(t->account, from, &rec);
-    return r;
+        late = folder_has_late_names(&t->txn, from, &rec);
+        if (late <= 0)
+            return late;
+        index_end(&t->txn);
+        late = folder_finish_names(t->account, from);
+        late = late < 0 ? late : 1;
+    }
+    return late;
 }
 
 static int target_commit(struct target *t)
@@ -401,9 +414,7 @@ int mailbox_replace(struct mailbox *mb, uint32_t uid, struct span to, const stru
     p.items = mem_calloc(1, sizeof *p.items);
     r = write_spool(&p, message);
     if (r == 0)
-        r = target_begin(&p.to);
-    if (r == 0)
-        r = source_begin(&p.to, &mb->folder);
+        r = target_begin_from(&p.to, &mb->folder);
     if (r == 0) {
         r = folder_message_size(&p.to.txn, &mb->folder, uid, &old_size);
         r = r == -ENOENT ? -ESTALE : r;
@@ -559,9 +570,7 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
         return r;
     c.to.account = mb->account;
     c.paths = mem_calloc(n + 1, sizeof *c.paths);
-    r = target_begin(&c.to);
-    if (r == 0)
-        r = source_begin(&c.to, &mb->folder);
+    r = target_begin_from(&c.to, &mb->folder);
     for (size_t i = 0; i < n && r == 0; i++) {
         uids[i] = mailbox_entry(mb, seqs[i])->uid;
         r = copy_message(&c, uids[i], &ret_uids[i]);

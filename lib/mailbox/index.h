@@ -12,6 +12,7 @@
  *     'c' id:8 modseq:8 page:4   nothing: a page, by the greatest modseq in it
  *     'd' id:8 uid:4             note: what a session has found out about the content of a message (account.h)
  *     'k' id:8                   keywords in the order of their bits, each ended by NUL; every mailbox has it
+ *     'l' id:8                   late names: what names of files still say that follow their flags later (late.c); mostly missing
  *     'm' id:8 uid:4             the message's file name, as a rule without its flags: those are in 'p'
  *     'n' id:8 base              uid u32: the message by the base of its file name
  *     'p' id:8 page:4            messages of 32 UIDs: flags, modseq, size, date
@@ -125,6 +126,11 @@ int index_expunged_add(struct index_txn *t, uint64_t id, struct index_mailbox *m
 
 /* Is it remembered that this one was expunged at this moment? 0, -ENOENT. */
 int index_expunged_get(struct index_txn *t, uint64_t id, uint64_t modseq, uint32_t uid);
+
+/* Late names; while there are, cur_stamp of the mailbox is 0. get: adds to an empty list, -ENOENT: there are none. */
+int index_late_get(struct index_txn *t, uint64_t id, struct late_names *ret);
+int index_late_put(struct index_txn *t, uint64_t id, const struct late_names *l);
+int index_late_delete(struct index_txn *t, uint64_t id);
 
 int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret);
 int index_note_put(struct index_txn *t, uint64_t id, uint32_t uid, struct span bytes);

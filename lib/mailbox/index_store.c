@@ -47,7 +47,7 @@ int index_mailbox_drop(struct index_txn *t, uint64_t id)
     if (t->kept)
         t->kept->valid = false;
 
-    for (const char *kind = "bcdkmnpx"; *kind && rc == MDB_SUCCESS; kind++) {
+    for (const char *kind = "bcdklmnpx"; *kind && rc == MDB_SUCCESS; kind++) {
         struct index_key prefix = index_key_of(*kind, id);
         MDB_val key = { prefix.len, prefix.bytes }, value;
         MDB_cursor *cursor;
@@ -293,7 +293,32 @@ int index_message_delete(struct index_txn *t, uint64_t id, struct index_mailbox 
     return index_expunged_add(t, id, mb, old->uid, modseq);
 }
 
-/* ---- notes ---- */
+/* ---- late names and notes ---- */
+
+int index_late_get(struct index_txn *t, uint64_t id, struct late_names *ret)
+{
+    struct index_key k = index_key_of('l', id);
+    struct span bytes;
+    int r = index_get(t, &k, &bytes);
+
+    return r < 0 ? r : record_late_decode(bytes, ret);
+}
+
+int index_late_put(struct index_txn *t, uint64_t id, const struct late_names *l)
+{
+    _cleanup_(str_free) struct str bytes = STR_INIT;
+    struct index_key k = index_key_of('l', id);
+
+    record_late_encode(l, &bytes);
+    return index_put(t, &k, str_span(&bytes));
+}
+
+int index_late_delete(struct index_txn *t, uint64_t id)
+{
+    struct index_key k = index_key_of('l', id);
+
+    return index_delete(t, &k);
+}
 
 int index_note_get(struct index_txn *t, uint64_t id, uint32_t uid, struct span *ret)
 {

@@ -16,6 +16,7 @@ struct account {
     char *maildir;
     struct index *index;
     struct account_watcher watcher;
+    size_t late_min;            /* a STORE of so many messages may leave names of files for later (late.c) */
 };
 
 /* Some of the work on many messages is done, within a transaction. */
@@ -66,6 +67,16 @@ int folder_refresh(struct account *a, struct folder *f, bool take, bool full, st
 
 /* Has the machine been started since cur/ was read? Until that is done no UID may be given. */
 bool folder_restarted(const struct index_mailbox *rec);
+
+/*
+ * Begin to write a mailbox of which no name of a file is late: what is, is made good first. *ret: its record, `dir` as in
+ * the transaction; the folder has followed it.
+ */
+int folder_begin_write(struct account *a, struct folder *f, struct index_txn *t, struct index_mailbox *ret);
+/* Are there late names? 1, 0, -errno */
+int folder_has_late_names(struct index_txn *t, const struct folder *f, const struct index_mailbox *rec);
+/* Rename the files that a STORE has left (late.c), in a transaction of its own. */
+int folder_finish_names(struct account *a, struct folder *f);
 
 /* mtime of a directory below the folder in ns; 0 if there is none. */
 uint64_t folder_stamp(const struct folder *f, const char *sub);
@@ -123,6 +134,8 @@ struct mailbox {
     struct folder folder;
     struct str name;            /* by which it was opened */
     bool read_only;
+    bool may_be_late;           /* MAILBOX_LATE_NAMES */
+    bool late;                  /* our last STORE has left names for mailbox_finish_names() */
     uint32_t uidvalidity, uidnext;
     uint64_t highestmodseq;     /* the snapshot has seen all changes up to it */
     struct str keywords;        /* as in the index */

@@ -159,6 +159,7 @@ static int open_folder(struct account *a, struct span name, unsigned flags, stru
 
     mb->account = a;
     mb->read_only = flags & MAILBOX_READ_ONLY;
+    mb->may_be_late = flags & MAILBOX_LATE_NAMES;
     str_set(&mb->name, name);
     mailbox_watch_init(mb);
     *ret = mb;
@@ -213,6 +214,7 @@ void mailbox_close(struct mailbox *mb)
         return;
     mailbox_watch_end(mb);
     index_end(&mb->txn);
+    mailbox_finish_names(mb);
     pending_notes_write(mb);
     pending_notes_done(&mb->pending);
     uid_list_done(&mb->recent);

@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/mem.h"
+#include "mailbox/internal.h"
 
 /* ---- checksum ---- */
 
@@ -296,4 +297,53 @@ int record_page_decode(struct span bytes, uint32_t page, struct index_page *ret)
         last = ret->items[i].uid;
     }
     return wrong == 0 ? 0 : -EBADMSG;
+}
+
+/* ---- late names ---- */
+
+struct packed_late {
+    uint32_t uid;
+    uint8_t flags;
+    uint32_t letters;
+} __attribute__((packed));
+
+void late_names_done(struct late_names *l)
+{
+    free(l->items);
+    *l = (struct late_names){ .stamp = 0 };
+}
+
+void record_late_encode(const struct late_names *l, struct str *ret)
+{
+    uint64_t stamp = htole64(l->stamp);
+
+    sum_begin(ret);
+    str_add(ret, span_make(&stamp, sizeof stamp));
+    for (size_t i = 0; i < l->len; i++) {
+        struct packed_late bytes = {
+            .uid = htole32(l->items[i].uid),
+            .flags = (uint8_t)l->items[i].flags,
+            .letters = htole32((uint32_t)l->items[i].letters),
+        };
+
+        str_add(ret, span_make(&bytes, sizeof bytes));
+    }
+    sum_end(ret);
+}
+
+int record_late_decode(struct span bytes, struct late_names *ret)
+{
+    struct packed_late m;
+
+    if (sum_check(&bytes) < 0 || bytes.len < 8 || (bytes.len - 8) % sizeof m != 0)
+        return -EBADMSG;
+    ret->stamp = number_get(bytes.ptr, 8);
+    for (bytes = span_from(bytes, 8); bytes.len > 0; bytes = span_from(bytes, sizeof m)) {
+        memcpy(&m, bytes.ptr, sizeof m);
+        if (m.flags >> 6 || le32toh(m.letters) >> KEYWORDS_LETTERS)
+            return -EBADMSG;
+        MEM_GROW(ret->items, ret->len, ret->cap);
+        ret->items[ret->len++] = (struct late_name){ le32toh(m.uid), m.flags, le32toh(m.letters) };
+    }
+    return 0;
 }

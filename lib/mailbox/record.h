@@ -71,6 +71,23 @@ int record_name_decode(struct span bytes, struct span *ret, bool *ret_whole);   
 /* One path component, at most as long as a file system allows? */
 bool record_is_file_name(struct span name);
 
+/*
+ * A STORE of many messages whose file names follow when the client has its answer (late.c): what the names still say.
+ */
+struct late_name {
+    uint32_t uid;
+    uint32_t flags;                 /* enum mail_flags */
+    uint64_t letters;               /* keywords that have a letter */
+};
+struct late_names {
+    uint64_t stamp;                 /* mtime of cur/ as it was left; 0: others have changed it, too */
+    struct late_name *items;
+    size_t len, cap;
+};
+void late_names_done(struct late_names *l);
+void record_late_encode(const struct late_names *l, struct str *ret);
+int record_late_decode(struct span bytes, struct late_names *ret);      /* adds to an empty list */
+
 /* Which page a UID is on, and a page's bytes; it has at least one message. */
 uint32_t record_page_of(uint32_t uid);
 void record_page_encode(const struct index_page *p, struct str *ret);

@@ -559,8 +559,8 @@ static bool is_unchanged(const struct folder *f, const struct index_mailbox *rec
 {
     bool once_more = rec->touched == INDEX_UNSETTLED && settled(cur_stamp);
 
-    if (cur_stamp == 0)
-        return false; /* it is gone: what reads it will say so */
+    if (cur_stamp == 0 || rec->cur_stamp == 0)
+        return false; /* it is gone, and what reads it will say so; or names are late */
     return (new_stamp == rec->new_stamp || new_stamp == f->new_seen) &&
            ((cur_stamp == rec->cur_stamp && !once_more) || cur_stamp == f->cur_seen);
 }
@@ -612,14 +612,10 @@ static int refresh(struct account *a, struct folder *f, bool take, bool full, st
         return 0;
     index_end(&t);
 
-    r = index_begin_write(a->index, &t);
-    if (r < 0)
-        return r;
     /* Anew, now that nobody else of ours changes anything. */
-    r = index_mailbox_get(&t, f->id, &s.rec);
+    r = folder_begin_write(a, f, &t, &s.rec);
     if (r < 0)
         return r;
-    folder_follow(a, f, &s.rec);
     new_stamp = folder_stamp(f, "new");
     cur_stamp = folder_stamp(f, "cur");
     _cleanup_(str_free) struct str dir = STR_INIT;

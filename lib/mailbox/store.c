@@ -3,7 +3,7 @@
  * store.c - change flags, expunge, measure: one write transaction for each call
  *
  * A flag is changed by renaming the file, which any Maildir program understands; the index follows
- * in the same transaction. All messages of one call share one modification sequence
+ * in the same transaction. Of many messages the index may be first (late.c). All messages of one call share one modification sequence
  * (RFC 7162 section 3.1: it only has to be greater than any before).
  *
  * Runs in: imapd, pop3d, as the mailbox owner.
@@ -12,13 +12,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 
 #include "base/mem.h"
 #include "mailbox/lf.h"
 #include "mailbox/quota.h"
 #include "mailbox/spool.h"
 
-enum { RENAME_ATTEMPTS = 5 };
+enum {
+    RENAME_ATTEMPTS = 5,
+    LATE_MAX = 4000, /* so that other programs see them within some hundredths of a second */
+};
 
 /* A write transaction on one mailbox */
 struct change {
@@ -30,6 +34,8 @@ struct change {
     int cur_fd;                     /* of the directory cur/: names below it are short to look up; -1: not opened yet */
     uint64_t modseq;
     bool changed, renamed;
+    bool may_be_late;               /* names may follow later: */
+    struct late_names late;
     int64_t gone_bytes, gone;       /* for the quota */
 };
 
@@ -37,6 +43,7 @@ static void change_done(struct change *c)
 {
     index_end(&c->txn);
     str_free(&c->dir);
+    late_names_done(&c->late);
     if (c->cur_fd >= 0)
         close(c->cur_fd);
 }
@@ -44,19 +51,25 @@ static void change_done(struct change *c)
 static int change_begin(struct mailbox *mb, struct change *c)
 {
     *c = (struct change){ .mb = mb, .txn = INDEX_TXN_INIT, .dir = STR_INIT, .cur_fd = -1 };
-    int r = index_begin_write(mb->account->index, &c->txn);
+    int r = folder_begin_write(mb->account, &mb->folder, &c->txn, &c->rec);
 
     if (r < 0)
         return r;
-    r = index_mailbox_get(&c->txn, mb->folder.id, &c->rec);
-    if (r < 0)
-        return r;
-    folder_follow(mb->account, &mb->folder, &c->rec);
     str_set(&c->dir, c->rec.dir);
     c->rec.dir = str_span(&c->dir);
     c->touch = folder_touch_begin(&mb->folder, &c->rec);
     c->modseq = c->rec.highestmodseq + 1;
     return 0;
+}
+
+/* Who writes after us, or looks, finds what is to be renamed, and how cur/ looked when it was not. */
+static int put_late(struct change *c)
+{
+    if (c->late.len == 0)
+        return 0;
+    c->late.stamp = c->touch.known ? c->rec.cur_stamp : 0;
+    c->rec.cur_stamp = 0;
+    return index_late_put(&c->txn, c->mb->folder.id, &c->late);
 }
 
 /* Nothing changed: nothing is written, and no flush is paid. */
@@ -65,7 +78,9 @@ static int change_commit(struct change *c, bool durable)
     if (!c->changed)
         return 0;
     folder_touch_end(&c->mb->folder, c->touch, &c->rec);
-    int r = index_mailbox_put(&c->txn, c->mb->folder.id, &c->rec);
+    int r = put_late(c);
+    if (r == 0)
+        r = index_mailbox_put(&c->txn, c->mb->folder.id, &c->rec);
     if (r == 0)
         r = pending_notes_put(c->mb, &c->txn);
     if (r == 0)
@@ -186,13 +201,26 @@ static struct index_message stored(const struct change *c, const struct index_me
     return m;
 }
 
+/* May the file of this message be renamed later? The first one never, which shows that it can be done; nor what has no
+ * regular name now, or cannot have the new one. */
+static bool leave_name(struct change *c, const struct index_message *old, const struct index_message *m)
+{
+    struct late_names *l = &c->late;
+
+    if (!c->may_be_late || !c->renamed || old->named || old->in_new || m->file.len > NAME_MAX || span_eq(old->file, m->file))
+        return false;
+    MEM_GROW(l->items, l->len, l->cap);
+    l->items[l->len++] = (struct late_name){ old->uid, old->flags, old->keywords & KEYWORDS_IN_NAME };
+    return true;
+}
+
 /* The flags that another program has given the file meanwhile stay: what is stored is added to the name it has now. */
 static int store_message(struct change *c, struct mail_entry *e, const struct index_message *old,
                          const struct store *s)
 {
     _cleanup_(str_free) struct str file = STR_INIT, now_file = STR_INIT;
     struct index_message now = *old, m = stored(c, &now, s, &file);
-    int r = m.flags == old->flags && m.keywords == old->keywords ? 1 : -ENOENT;
+    int r = m.flags == old->flags && m.keywords == old->keywords ? 1 : leave_name(c, old, &m) ? 0 : -ENOENT;
 
     for (int attempt = 0; attempt < RENAME_ATTEMPTS && r == -ENOENT; attempt++) {
         if (attempt > 0) {
@@ -245,6 +273,7 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
     if (r < 0)
         return account_check(mb->account, r);
     uint64_t before = c.rec.highestmodseq;
+    c.may_be_late = mb->may_be_late && n >= mb->account->late_min && n <= LATE_MAX;
     for (size_t i = 0; i < n && r >= 0; i++) {
         struct mail_entry *e = &mb->entries[seqs[i] - 1];
         struct index_message old;
@@ -260,8 +289,10 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
     }
     if (r == 0) {
         r = change_commit(&c, true);
-        if (r == 0)
+        if (r == 0) {
             note_modseq(&c, before);
+            mb->late = c.late.len > 0;
+        }
         if (c.changed && !c.renamed)
             folder_announce(&mb->folder);
     }

@@ -182,7 +182,7 @@ int mailbox_sync(struct mailbox *mb, bool allow_expunge, const struct mailbox_ch
 {
     _cleanup_(uid_list_done) struct uid_list recent = { 0 };
     struct change_list l = { .mb = mb };
-    int r = folder_refresh(mb->account, &mb->folder, !mb->read_only, false, &recent);
+    int r = mb->late ? 0 : folder_refresh(mb->account, &mb->folder, !mb->read_only, false, &recent);
 
     if (r == 0)
         r = read_changes(mb, &l);

@@ -27,6 +27,11 @@ static void check(struct span in)
         record_mailbox_encode(&b, &again);
         assert(span_eq(str_span(&again), in));
     }
+    _cleanup_(late_names_done) struct late_names late = { .stamp = 0 };
+    if (record_late_decode(in, &late) == 0) {
+        record_late_encode(&late, &again);
+        assert(span_eq(str_span(&again), in));
+    }
     if (record_page_decode(in, 0, &p) == 0) {
         record_page_encode(&p, &again);
         assert(span_eq(str_span(&again), in));
