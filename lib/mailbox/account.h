@@ -4,7 +4,8 @@
  *
  * One LMDB environment per account (MAILDIR/postern.index/) indexes every mailbox of it. Files are the
  * truth for content, flags letters and existence; the index is a cache of them, except for UIDs, UIDVALIDITY,
- * keywords and modseqs, which are flushed before a client is told of them. If it is
+ * keywords and modseqs, which are flushed before a client is told of them, and of flags that file names do not tell
+ * yet (MAILBOX_LATE_NAMES). If it is
  * lost or damaged it is rebuilt under a new UIDVALIDITY. Other programs may change the Maildir at any time;
  * several sessions may have the account open.
  *

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from imap_client import Client
+from instance import wait_until
 
 REMEMBERED = 20000      # expunges of a mailbox, then the older half is forgotten: lib/mailbox/index.h
 COPIES = 32768
@@ -17,7 +18,7 @@ COPIES = 32768
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=("alice", "bob", "carol"))
+    return make_instance(users=("alice", "bob", "carol", "dave"))
 
 
 def code(lines, name):
@@ -116,6 +117,65 @@ def test_of_two_clients_that_move_the_same_messages_at_once_one_has_them_and_the
         a.ok("CLOSE")
     a.close()
     b.close()
+
+
+MANY = 128              # for a STORE to leave names of files for the moment after its answer: lib/mailbox/account.c
+
+
+def many_messages(client):
+    client.append("Subject: a\r\n\r\nb\r\n")
+    client.ok("SELECT INBOX")
+    for _ in range(7):
+        client.ok("COPY 1:* INBOX")
+
+
+def flagged_names(suite, user):
+    return sum("F" in path.name.rpartition(":2,")[2] for path in (suite.maildir(user) / "cur").iterdir())
+
+
+def test_names_of_files_follow_the_flags_of_many_messages_whatever_the_client_does(suite):
+    client = Client(suite, "carol")
+    many_messages(client)
+    client.send("x STORE 1:* +FLAGS (\\Flagged)")         # and the client does not read
+    wait_until(lambda: flagged_names(suite, "carol") == MANY, 30, "names of the files")
+    assert len(client.answer("x")[0]) == MANY
+    client.send("x STORE 1:* -FLAGS (\\Flagged)\r\ny FETCH 1:* BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
+    assert client.answer("x")[1].startswith("OK")
+    lines, answer = client.answer("y")
+    assert answer.startswith("OK") and sum("Subject: a" in line for line in lines) == MANY
+    assert flagged_names(suite, "carol") == 0
+    client.ok("STORE 1:* +FLAGS.SILENT (\\Deleted)")
+    assert len(client.ok("EXPUNGE")) == MANY
+    client.ok("CLOSE")
+    client.close()
+
+
+def test_what_a_killed_session_has_said_of_the_flags_of_many_messages_stays_true(suite):
+    client = Client(suite, "dave")
+    many_messages(client)
+    client.close()
+    for n in range(24):
+        on, answered = n % 2 == 0, n % 4 < 2
+        client = Client(suite, "dave")
+        pid = int(suite.wait_log(r"imap-login: Login: user=<dave@.*mpid=(\d+)", count=2 * n + 2)[1])
+        client.ok("SELECT INBOX")
+        command = f"STORE 1:* {'+' if on else '-'}FLAGS.SILENT (\\Flagged)"
+        client.send("x " + command)
+        if answered:
+            client.until("x OK")        # some names have followed by now, or none
+        else:
+            time.sleep(n / 8000)        # anywhere between before and after
+        os.kill(pid, signal.SIGKILL)
+        client.close()
+        after = Client(suite, "dave")
+        after.ok("SELECT INBOX")
+        lines = after.ok("FETCH 1:* FLAGS")
+        flagged = sum("\\Flagged" in line for line in lines)
+        assert len(lines) == MANY and flagged == flagged_names(suite, "dave")
+        # not answered: done or not, but for the one file that shows whether it can be
+        assert flagged in ([MANY * on] if answered else [0, 1, MANY - 1, MANY]), (n, flagged)
+        after.ok(command)
+        after.close()
 
 
 # name: does it exist, is it subscribed, its use
