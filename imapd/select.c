@@ -199,7 +199,7 @@ static int select_mailbox(struct imap *s, struct parse *p, unsigned flags)
     select_leave(s);
     s->condstore |= q.condstore;
 
-    int r = mailbox_open(s->account, str_span(&name), flags | MAILBOX_COUNTS_FIRST | MAILBOX_LATE_NAMES, &s->mb);
+    int r = mailbox_open(s->account, str_span(&name), flags | MAILBOX_COUNTS_FIRST, &s->mb);
 
     if (r < 0)
         return reply_errno(s, r, "Opening the mailbox");

@@ -110,9 +110,11 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
         untagged_condstore(s);
     untagged_new_keywords(s);
     count_deleted(s, st, seqs);
-    if (seqs->len > 0)
+    if (seqs->len > 0) {
+        mailbox_allow_late_names(s->mb);
         r = mailbox_store(s->mb, seqs->items, seqs->len, st->mode, st->flags.flags, keywords,
                           st->unchanged_since, note_modified, &modified);
+    }
     if (r < 0)
         return reply_errno(s, r, "Storing flags");
     late_names_begin(s);

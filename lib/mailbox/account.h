@@ -5,8 +5,7 @@
  * One LMDB environment per account (MAILDIR/postern.index/) indexes every mailbox of it. Files are the
  * truth for content, flags letters and existence; the index is a cache of them, except for UIDs, UIDVALIDITY,
  * keywords and modseqs, which are flushed before a client is told of them, and of flags that file names do not tell
- * yet (MAILBOX_LATE_NAMES). If it is
- * lost or damaged it is rebuilt under a new UIDVALIDITY. Other programs may change the Maildir at any time;
+ * yet (mailbox_allow_late_names). If it is lost or damaged it is rebuilt under a new UIDVALIDITY. Other programs may change the Maildir at any time;
  * several sessions may have the account open.
  *
  * All calls block (disk) and belong in a one-session process or under offload().
@@ -100,9 +99,8 @@ struct mail_entry {
  * COUNTS_FIRST: of many messages only the counters may be there: until mailbox_complete(), which reads the messages as they
  * were at that moment, only the questions down to mailbox_first_unseen() are allowed, and the account is not
  * used otherwise. mailbox_complete: 0 or -errno; the mailbox is to be closed then.
- * LATE_NAMES: mailbox_store() may leave names for mailbox_finish_names(), which the caller will call at once.
  */
-enum mailbox_open_flags { MAILBOX_READ_ONLY = 1 << 0, MAILBOX_COUNTS_FIRST = 1 << 1, MAILBOX_LATE_NAMES = 1 << 2 };
+enum mailbox_open_flags { MAILBOX_READ_ONLY = 1 << 0, MAILBOX_COUNTS_FIRST = 1 << 1 };
 int mailbox_open(struct account *a, struct span name, unsigned flags, struct mailbox **ret);
 bool mailbox_is_complete(const struct mailbox *mb);
 int mailbox_complete(struct mailbox *mb);
@@ -176,12 +174,13 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
                   void (*modified)(uint32_t seq, void *arg), void *arg);
 
 /*
- * With MAILBOX_LATE_NAMES a mailbox_store() of many messages returns when the index has their flags, on disk; the names of the
- * files, which tell other programs, follow in mailbox_finish_names(), as soon as the client has its answer. Until
- * then mailbox_sync() looks at the index only. Who comes first finishes: this call, mailbox_close(), or, after a crash and in other
+ * After mailbox_allow_late_names() the next mailbox_store(), if it is of many messages, returns when the index has their flags, on
+ * disk; the names of the files, which tell other programs, follow in mailbox_finish_names(), which the caller owes as soon as the
+ * client has its answer. Until then mailbox_sync() looks at the index only. Who comes first finishes: this call, mailbox_close(), or, after a crash and in other
  * sessions, whoever looks at the mailbox. Only if the index is lost before that the flags are as they were. -errno: they will
  * be finished later.
  */
+void mailbox_allow_late_names(struct mailbox *mb);
 bool mailbox_has_late_names(const struct mailbox *mb);
 int mailbox_finish_names(struct mailbox *mb);
 

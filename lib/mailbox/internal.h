@@ -134,8 +134,8 @@ struct mailbox {
     struct folder folder;
     struct str name;            /* by which it was opened */
     bool read_only;
-    bool may_be_late;           /* MAILBOX_LATE_NAMES */
-    bool late;                  /* our last STORE has left names for mailbox_finish_names() */
+    bool may_be_late;           /* our next STORE may leave names ... */
+    bool late;                  /* ... and the last one has, for mailbox_finish_names() */
     uint32_t uidvalidity, uidnext;
     uint64_t highestmodseq;     /* the snapshot has seen all changes up to it */
     struct str keywords;        /* as in the index */

@@ -202,6 +202,11 @@ int folder_finish_names(struct account *a, struct folder *f)
     return finish(a, &all);
 }
 
+void mailbox_allow_late_names(struct mailbox *mb)
+{
+    mb->may_be_late = true;
+}
+
 bool mailbox_has_late_names(const struct mailbox *mb)
 {
     return mb->late;

@@ -56,13 +56,19 @@ static void rename_by_other(const char *from, const char *to)
     assert_int_equal(to ? rename(old, new) : unlink(old), 0);
 }
 
-static void store(struct mailbox *mb, enum flags_mode mode, uint32_t flags)
+static void store_at_once(struct mailbox *mb, enum flags_mode mode, uint32_t flags)
 {
     uint32_t seqs[MESSAGES];
 
     for (uint32_t i = 0; i < MESSAGES; i++)
         seqs[i] = i + 1;
     assert_int_equal(mailbox_store(mb, seqs, MESSAGES, mode, flags, 0, UINT64_MAX, NULL, NULL), 0);
+}
+
+static void store(struct mailbox *mb, enum flags_mode mode, uint32_t flags)
+{
+    mailbox_allow_late_names(mb);
+    store_at_once(mb, mode, flags);
 }
 
 static void assert_flags(struct mailbox *mb, uint32_t seq, uint32_t want)
@@ -95,7 +101,7 @@ static void run_killed(void (*fn)(void))
 
 static void flag_all_late(void)
 {
-    struct mailbox *mb = open_mailbox(open_late_account(), "INBOX", MAILBOX_LATE_NAMES);
+    struct mailbox *mb = open_mailbox(open_late_account(), "INBOX", 0);
 
     store(mb, FLAGS_ADD, MAIL_FLAGGED);
     assert_true(mailbox_has_late_names(mb));
@@ -108,7 +114,7 @@ static void test_names_follow_when_the_client_has_its_answer(void **state)
     (void)state;
     make_files();
     _cleanup_(account_close_ptr_) struct account *a = open_late_account();
-    struct mailbox *mb = open_mailbox(a, "INBOX", MAILBOX_LATE_NAMES);
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0);
     uint64_t before = mailbox_highestmodseq(mb);
 
     store(mb, FLAGS_ADD, MAIL_FLAGGED);
@@ -135,13 +141,17 @@ static void test_nobody_is_late_who_did_not_say_that_he_finishes(void **state)
     _cleanup_(account_close_ptr_) struct account *a = open_late_account();
     struct mailbox *mb = open_mailbox(a, "INBOX", 0);
 
-    store(mb, FLAGS_ADD, MAIL_FLAGGED);
+    store_at_once(mb, FLAGS_ADD, MAIL_FLAGGED);
     assert_false(mailbox_has_late_names(mb));
     assert_int_equal(count_names("*:2,F*"), MESSAGES);
-    mailbox_close(mb);
     a->late_min = MESSAGES + 1;
-    mb = open_mailbox(a, "INBOX", MAILBOX_LATE_NAMES);
     store(mb, FLAGS_REMOVE, MAIL_FLAGGED);
+    assert_false(mailbox_has_late_names(mb));
+    assert_int_equal(count_names("*:2,F*"), 0);
+    a->late_min = 2;
+    store(mb, FLAGS_ADD, MAIL_FLAGGED);
+    assert_true(mailbox_has_late_names(mb));
+    store_at_once(mb, FLAGS_REMOVE, MAIL_FLAGGED);      /* what was allowed was for one */
     assert_false(mailbox_has_late_names(mb));
     assert_int_equal(count_names("*:2,F*"), 0);
     mailbox_close(mb);
@@ -187,7 +197,7 @@ static void store_again(struct account *a)
 {
     struct mailbox *mb;
 
-    assert_int_equal(mailbox_load(a, INBOX, MAILBOX_LATE_NAMES, &mb), 0);
+    assert_int_equal(mailbox_load(a, INBOX, 0, &mb), 0);
     a->late_min = 2;
     store(mb, FLAGS_ADD, MAIL_ANSWERED);
     store(mb, FLAGS_REMOVE, MAIL_ANSWERED);
@@ -280,7 +290,7 @@ static void test_what_other_programs_do_meanwhile_stays(void **state)
     (void)state;
     make_files();
     _cleanup_(account_close_ptr_) struct account *a = open_late_account(), *b = open_account();
-    struct mailbox *mb = open_mailbox(a, "INBOX", MAILBOX_LATE_NAMES), *other = open_mailbox(b, "INBOX", 0);
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0), *other = open_mailbox(b, "INBOX", 0);
 
     store(mb, FLAGS_ADD, MAIL_FLAGGED);
     rename_by_other("103.host:2,S", "103.host:2,RSa");      /* one flag and a keyword more */
@@ -311,7 +321,7 @@ static void test_another_session_sees_the_flags_and_finishes(void **state)
     (void)state;
     make_files();
     _cleanup_(account_close_ptr_) struct account *a = open_late_account(), *b = open_account();
-    struct mailbox *mb = open_mailbox(a, "INBOX", MAILBOX_LATE_NAMES), *other = open_mailbox(b, "INBOX", MAILBOX_READ_ONLY);
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0), *other = open_mailbox(b, "INBOX", MAILBOX_READ_ONLY);
 
     store(mb, FLAGS_ADD, MAIL_FLAGGED);
     assert_int_equal(mailbox_sync(other, true, NULL), 0);
@@ -328,7 +338,7 @@ static void test_messages_may_be_expunged_while_names_are_late(void **state)
     (void)state;
     make_files();
     _cleanup_(account_close_ptr_) struct account *a = open_late_account(), *b = open_account();
-    struct mailbox *mb = open_mailbox(a, "INBOX", MAILBOX_LATE_NAMES), *other = open_mailbox(b, "INBOX", 0);
+    struct mailbox *mb = open_mailbox(a, "INBOX", 0), *other = open_mailbox(b, "INBOX", 0);
 
     store(mb, FLAGS_ADD, MAIL_DELETED);
     assert_int_equal(mailbox_expunge(other, (uint32_t[]){ 2, 3 }, 2), 0);

@@ -159,7 +159,6 @@ static int open_folder(struct account *a, struct span name, unsigned flags, stru
 
     mb->account = a;
     mb->read_only = flags & MAILBOX_READ_ONLY;
-    mb->may_be_late = flags & MAILBOX_LATE_NAMES;
     str_set(&mb->name, name);
     mailbox_watch_init(mb);
     *ret = mb;

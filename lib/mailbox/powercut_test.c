@@ -100,7 +100,7 @@ static void open_world(void)
     world.account->late_min = 2;
     account_create(world.account, span_of(boxes[1]));
     for (int i = 0; i < BOXES; i++)
-        world.mb[i] = open_mailbox(world.account, boxes[i], MAILBOX_LATE_NAMES);
+        world.mb[i] = open_mailbox(world.account, boxes[i], 0);
 }
 
 static void close_world(void)
@@ -192,6 +192,7 @@ static void step_store(void)
     int bit = pick(3) ? -1 : mailbox_keyword_make(mb, span_of(pick(2) ? "$Three" : "$Four"));
     enum flags_mode mode = pick(3);
 
+    mailbox_allow_late_names(mb);
     assert_int_equal(mailbox_store(mb, seqs, n, mode, pick(64) & ~(unsigned)MAIL_DELETED, bit < 0 ? 0 : (uint64_t)1 << bit, UINT64_MAX, NULL,
                                    NULL), 0);
     world.answered = disk.len; /* names may be late, and follow: by this call, or when a message is looked at */

@@ -247,7 +247,7 @@ int mailbox_resume(struct account *a, const struct snapshot *s, struct mailbox *
     struct ranges known;
 
     find_name(a, s, &name);
-    int r = mailbox_load(a, str_span(&name), s->read_only ? MAILBOX_READ_ONLY : MAILBOX_LATE_NAMES, &mb);
+    int r = mailbox_load(a, str_span(&name), s->read_only ? MAILBOX_READ_ONLY : 0, &mb);
     if (r < 0)
         return r;
     if (mb->folder.id != s->id || mb->uidvalidity != s->uidvalidity || mb->uidnext < s->uidnext ||

@@ -268,12 +268,13 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
     _cleanup_(change_done) struct change c;
     _cleanup_(str_free) struct str file = STR_INIT;
     struct store s = { mode, flags, keywords };
+    bool may_be_late = TAKE(mb->may_be_late, false);
     int r = change_begin(mb, &c);
 
     if (r < 0)
         return account_check(mb->account, r);
     uint64_t before = c.rec.highestmodseq;
-    c.may_be_late = mb->may_be_late && n >= mb->account->late_min && n <= LATE_MAX;
+    c.may_be_late = may_be_late && n >= mb->account->late_min && n <= LATE_MAX;
     for (size_t i = 0; i < n && r >= 0; i++) {
         struct mail_entry *e = &mb->entries[seqs[i] - 1];
         struct index_message old;
