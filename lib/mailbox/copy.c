@@ -7,7 +7,7 @@
  * base of a name stands for one message of one mailbox; flags travel in the name.
  *
  * A power cut may take back what the index has of an APPEND, which saves it a commit: the file is on disk with all that the client
- * was told, its UID in its date, and scan.c gives that to it again before any other UID is given. So one message waits
+ * was told, its UID in its date, and the next scan gives that to it again before any other UID is given. So one message waits
  * for one flush, and the index follows when somebody else needs it (index_arrivals.c).
  *
  * Runs in: imapd, as the mailbox owner.

@@ -80,6 +80,8 @@ int folder_finish_names(struct account *a, struct folder *f);
 
 /* mtime of a directory below the folder in ns; 0 if there is none. */
 uint64_t folder_stamp(const struct folder *f, const char *sub);
+/* A stamp to be trusted, or 0 when the directory may still change within the same tick. */
+uint64_t folder_settled(uint64_t stamp);
 
 /* Around changes of our own in cur/, within a write transaction: so that they do not cost a reading of it. */
 struct touch {

@@ -43,7 +43,7 @@ void spool_write_back(struct spool *s);
 
 /*
  * Date a message of SPOOL_SOURCE_NONE before it is placed: its INTERNALDATE, and as nanoseconds its UID, for the scan that
- * finds the file after a power cut (scan.c). 1; 0: the file system does not keep such a date; -errno.
+ * finds the file after a power cut (scan_record.c). 1; 0: the file system does not keep such a date; -errno.
  */
 int spool_date(const struct spool *s, int64_t received, uint32_t uid);
 /* The UID in a file's date, if it is one of ours: else any number */
