@@ -176,7 +176,7 @@ static void tell_highest(struct imap *s)
 
 int untagged_sync(struct imap *s, enum untagged_expunge expunge)
 {
-    if (!s->mb)
+    if (!s->mb || s->state == IMAP_LOGOUT) /* who has been told BYE hears only the answer to his command */
         return 0;
 
     struct report r = { .s = s };

@@ -135,8 +135,12 @@ int index_begin_write(struct index *x, struct index_txn *ret)
 
     if (r == 0)
         r = index_begin_arrival(x, ret);
-    if (r == 0)
+    if (r == 0 && !x->checked)
+        r = index_check_branches(ret);
+    if (r == 0) {
+        x->checked = true;
         r = arrivals_take_in(ret);
+    }
     if (r < 0)
         index_end(ret);
     return r;
@@ -297,18 +301,6 @@ static int check_size(struct index *x)
     return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize ? check_whole(x) : 0;
 }
 
-/* The pages that a reader sees stay as they are; of the meta pages one may be written just now, and look damaged. */
-static int check_branches(struct index_txn *t)
-{
-    struct index *x = t->index;
-    int r = index_check_branches(t);
-
-    if (r != -EBADMSG)
-        return r;
-    index_end(t);
-    return check_whole(x);
-}
-
 /* A fresh database gets its header; an old one must have it. */
 static int check_header(struct index *x)
 {
@@ -326,7 +318,7 @@ static int check_header(struct index *x)
         return index_errno(rc);
     t.db = x->db;
     if (stat.ms_entries > 0)
-        return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : check_branches(&t);
+        return header_get(&t, &uidvalidity) < 0 ? -EBADMSG : 0;
     index_end(&t);
 
     r = begin_change(x, &t);

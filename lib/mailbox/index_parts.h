@@ -43,6 +43,7 @@ struct index {
     MDB_env *env;
     MDB_dbi db;
     ino_t inode;                            /* of data.mdb, 0: not known */
+    bool checked;                           /* its branches, by this session: before the first write */
     bool unwritten;                         /* a commit could not be written: LMDB goes on strike, what is on disk is whole */
     char *path, *data, *lock;               /* the directory and its files */
     char *aside, *aside_data, *aside_lock, *aside_arrivals; /* where it goes when it is damaged */
@@ -146,8 +147,7 @@ int index_check_place(struct index_txn *t, const MDB_val *wanted, bool missing);
 /* Read all of it (index_check.c). 0: sound as far as LMDB's own structure goes; -EBADMSG; what pread(2) says. In a
  * transaction that writes, and has written nothing, so that nobody else does. */
 int index_check(struct index_txn *t);
-/* The same without the leaves of records: what leads LMDB to pages that it writes. In any transaction; in one that reads, damage that
- * is found may be a change that somebody is just writing. */
+/* The same without the leaves of records: what leads LMDB to pages that it writes. */
 int index_check_branches(struct index_txn *t);
 /* As index_check(), for a file that nobody writes. */
 int index_check_file(int fd, size_t page_size);

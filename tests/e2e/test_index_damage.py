@@ -14,7 +14,7 @@ MESSAGES = 320
 
 @pytest.fixture(scope="module")
 def suite(make_instance):
-    return make_instance(users=USERS)
+    return make_instance(users=USERS, params={"imap_hibernate_timeout": 0})   # who is woken opens the index anew
 
 
 def fill(suite, user):
