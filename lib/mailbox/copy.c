@@ -512,6 +512,32 @@ static uint64_t translate_keywords(struct copy *c, uint64_t bits)
     return ret;
 }
 
+static uint64_t quota_size(const struct index_message *m)
+{
+    struct maildir_name name;
+
+    maildir_name_parse(m->file, &name);
+    return name.size ? name.size : m->vsize;
+}
+
+/* Asked before any file is made: what a quota counts anew is all that lies in the directories. 1: there is no quota */
+static int has_room(struct copy *c, const uint32_t *seqs, size_t n)
+{
+    const char *maildir = c->from->account->maildir;
+    struct index_message m;
+    uint64_t bytes = 0;
+    int r = quota_check(maildir, 0, 0);
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        r = index_message_get(&c->to.txn, c->from->folder.id, mailbox_entry(c->from, seqs[i])->uid, &m);
+        if (r == 0)
+            bytes += quota_size(&m);
+        else if (r == -ENOENT)
+            r = -ESTALE;
+    }
+    return r == 0 ? quota_check(maildir, (int64_t)bytes, (int64_t)n) : r;
+}
+
 static int copy_message(struct copy *c, uint32_t uid, uint32_t *ret_uid)
 {
     _cleanup_(str_free) struct str base = STR_INIT, file = STR_INIT, old_file = STR_INIT;
@@ -531,7 +557,7 @@ static int copy_message(struct copy *c, uint32_t uid, uint32_t *ret_uid)
         str_addf(&base, ",S=%llu", (unsigned long long)name.size);
     if (name.vsize)
         str_addf(&base, ",W=%llu", (unsigned long long)name.vsize);
-    c->bytes += name.size ? name.size : old.vsize;
+    c->bytes += quota_size(&old);
     m.keywords = translate_keywords(c, old.keywords);
     m.in_new = false;
     keywords_letters(m.keywords, letters);
@@ -571,6 +597,11 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
     c.to.account = mb->account;
     c.paths = mem_calloc(n + 1, sizeof *c.paths);
     r = target_begin_from(&c.to, &mb->folder);
+
+    int room = r == 0 && !move ? has_room(&c, seqs, n) : 1;
+
+    if (room < 0)
+        r = room;
     for (size_t i = 0; i < n && r == 0; i++) {
         uids[i] = mailbox_entry(mb, seqs[i])->uid;
         r = copy_message(&c, uids[i], &ret_uids[i]);
@@ -578,9 +609,6 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
             r = -ESTALE; /* the message was expunged meanwhile; -ENOENT is "no such mailbox" */
         account_written(mb->account, i + 1, n);
     }
-    int room = r == 0 && !move ? quota_check(mb->account->maildir, (int64_t)c.bytes, (int64_t)n) : 1;
-    if (room < 0)
-        r = room;
     if (r == 0 && n > 0)
         r = flush_copies(&c);
     /* The copies are on disk, and from the first that goes on they stay: a crash leaves both, never none. */
@@ -592,7 +620,7 @@ int mailbox_copy(struct mailbox *mb, const uint32_t *seqs, size_t n, struct span
     if (r < 0)
         return account_check(mb->account, r);
     c.done = true;
-    if (!move)
+    if (room == 0)
         quota_add(mb->account->maildir, (int64_t)c.bytes, (int64_t)n);
     *ret_uidvalidity = c.to.rec.uidvalidity;
     return 0;
