@@ -111,7 +111,9 @@ static int run_store(struct imap *s, const struct store *st, struct seqs *seqs)
     untagged_new_keywords(s);
     count_deleted(s, st, seqs);
     if (seqs->len > 0) {
-        mailbox_allow_late_names(s->mb);
+        /* What is marked as deleted is expunged next, as a rule, and that would have to wait. */
+        if (!(st->flags.flags & MAIL_DELETED))
+            mailbox_allow_late_names(s->mb);
         r = mailbox_store(s->mb, seqs->items, seqs->len, st->mode, st->flags.flags, keywords,
                           st->unchanged_since, note_modified, &modified);
     }

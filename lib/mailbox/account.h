@@ -5,8 +5,8 @@
  * One LMDB environment per account (MAILDIR/postern.index/) indexes every mailbox of it. Files are the
  * truth for content, flags letters and existence; the index is a cache of them, except for UIDs, UIDVALIDITY,
  * keywords and modseqs, which are flushed before a client is told of them, and of flags that file names do not tell
- * yet (mailbox_allow_late_names). If it is lost or damaged it is rebuilt under a new UIDVALIDITY. Other programs may change the Maildir at any time;
- * several sessions may have the account open.
+ * yet (mailbox_allow_late_names). If it is lost or damaged it is rebuilt under a new UIDVALIDITY. Other programs may change
+ * the Maildir at any time; several sessions may have the account open.
  *
  * All calls block (disk) and belong in a one-session process or under offload().
  */
@@ -176,9 +176,9 @@ int mailbox_store(struct mailbox *mb, const uint32_t *seqs, size_t n, enum flags
 /*
  * After mailbox_allow_late_names() the next mailbox_store(), if it is of many messages, returns when the index has their flags, on
  * disk; the names of the files, which tell other programs, follow in mailbox_finish_names(), which the caller owes as soon as the
- * client has its answer. Until then mailbox_sync() looks at the index only. Who comes first finishes: this call, mailbox_close(), or, after a crash and in other
- * sessions, whoever looks at the mailbox. Only if the index is lost before that the flags are as they were. -errno: they will
- * be finished later.
+ * client has its answer. Until then mailbox_sync() looks at the index only. Who comes first finishes: this call,
+ * mailbox_close(), or, after a crash and in other sessions, whoever looks at the mailbox. Only if the index is lost before that
+ * the flags are as they were. -errno: they will be finished later.
  */
 void mailbox_allow_late_names(struct mailbox *mb);
 bool mailbox_has_late_names(const struct mailbox *mb);
