@@ -29,6 +29,8 @@ WRONG = {
     "tls_dane_digests = md5": 'tls_dane_digests: "md5": expected a list of sha256 or sha512',
     "smtp_tls_loglevel = 5": 'smtp_tls_loglevel: "5": expected a whole number from 0 to 4',
     "tls_ssl_options = NO_SUCH": 'tls_ssl_options: "NO_SUCH": expected ENABLE_MIDDLEBOX_COMPAT, ',
+    "imap_timeout = 29m": 'imap_timeout: "29m": expected a time such as 30s, 5m, 2h, 1d or 1w from 30m to 7d',
+    "pop3_timeout = 9m": 'pop3_timeout: "9m": expected a time such as 30s, 5m, 2h, 1d or 1w from 10m to 7d',
     "pop3_uidl_format = %v": 'pop3_uidl_format: "%v": expected printable text',
     # lists of TLS
     "smtpd_tls_protocols = TLSv9": 'smtpd_tls_protocols: "TLSv9": expected a list such as >=TLSv1.2',

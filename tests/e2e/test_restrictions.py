@@ -514,7 +514,13 @@ def suite(make_instance, dns, policy, unix_policy):
     """A running suite; .ports has the port of the service of each case."""
     cases = {**CASES, "policy": (rcpt("check_policy_service { %s, timeout=2s, policy_context=ctx }" % policy.endpoint),),
              "policy on a Unix socket": (rcpt("check_policy_service " + unix_policy.endpoint),),
-             "policy that is down": (rcpt("check_policy_service { inet:127.0.0.1:1, try_limit=1 }"),)}
+             "policy that is down": (rcpt("check_policy_service { inet:127.0.0.1:1, try_limit=1 }"),),
+             "policy by parameters": (rcpt("check_policy_service " + policy.endpoint) |
+                                      {"smtpd_policy_service_policy_context": "of all", "smtpd_policy_service_request_limit": "1"},),
+             "policy that is down, by parameters": (
+                 rcpt("check_policy_service inet:127.0.0.1:1") |
+                 {"smtpd_policy_service_try_limit": "1", "smtpd_policy_service_default_action": "DEFER nobody there",
+                  "smtpd_policy_service_retry_delay": "1h"},)}
     ports = dict(zip(cases, free_ports(len(cases))))
     services = []
     for name, (settings, *_) in cases.items():
@@ -698,6 +704,18 @@ def test_a_policy_service_that_is_down_gets_the_default_action(suite):
     assert last_reply(suite, suite.ports["policy that is down"], "policy") == \
         "451 4.3.5 <alice@a.test>: Recipient address rejected: Server configuration problem"
     log_since(suite, offset, r"warning: problem talking to server inet:127\.0\.0\.1:1: Connection refused")
+
+
+def test_what_a_service_does_not_say_itself_is_as_the_parameters_say(suite, policy):
+    policy.requests.clear()
+    policy.actions = ["DUNNO"]
+    before = policy.connections
+    for _ in range(3):
+        assert last_reply(suite, suite.ports["policy by parameters"], "policy") == OK
+    assert [r["policy_context"] for r in policy.requests] == ["of all"] * 3
+    assert policy.connections == before + 3
+    assert last_reply(suite, suite.ports["policy that is down, by parameters"], "policy") == \
+        "450 4.7.1 <alice@a.test>: Recipient address rejected: nobody there"     # asked once: no pause of an hour before another time
 
 
 # ---- what stops the start ----
