@@ -113,6 +113,7 @@ class Pair:
 
 OWN_CODES = {b"": b"", b"MAILBOXID": b"",      # RFC 8474, which Dovecot does not have
              b"CLIENTBUG": b"", b"CLOSED": b"", b"HIGHESTMODSEQ": b"", b"NOMODSEQ": b"", b"PERMANENTFLAGS": b"", b"UIDVALIDITY": b""}
+UNTOLD = (b"", b"CLOSED", b"MAILBOXID", b"HIGHESTMODSEQ", b"NOMODSEQ")     # of untagged codes, those that one may say and the other not
 CHILDREN = {b"\\haschildren", b"\\hasnochildren"}
 
 
@@ -181,7 +182,7 @@ def listed(a, b):
 
 def unlike(a, b):
     """In what two answers differ, in words; empty when they are alike."""
-    codes = lambda x: {k: OWN_CODES.get(k, v) for k, v in x.codes.items() if k not in (b"", b"CLOSED", b"MAILBOXID", b"HIGHESTMODSEQ", b"NOMODSEQ")}
+    codes = lambda x: {k: v.split()[1:] if k == b"COPYUID" else OWN_CODES.get(k, v) for k, v in x.codes.items() if k not in UNTOLD}
     counts = lambda x: {m: {k: v for k, v in i.items() if k not in (b"RECENT", b"HIGHESTMODSEQ")} for m, i in x.counts.items()}
     sides = {
         "answer": ((a.status, code(a)), (b.status, code(b))), "FETCH": (fetched(a, b), fetched(b, a)), "LIST": (listed(a, b), listed(b, a)),
