@@ -29,7 +29,7 @@ const char *__asan_default_options(void)
 }
 #endif
 
-enum { PAGE = 4096, MESSAGES = 60, CPU_SECONDS = 30, TRIES = 4 };
+enum { PAGE = 4096, MESSAGES = 60, CPU_SECONDS = 30, STEPS = 10, TRIES = 4 };
 
 /* ---- chance ---- */
 
@@ -243,13 +243,17 @@ static int vanished(struct mailbox *mb)
 
 enum { STEPS_SAME = 5, STEPS_ALL = 8 };     /* those that are the same at any time; all */
 
-/* All that a session does, between two looks */
-static int use(struct account *a, struct mailbox *mb)
+static void damage_now(void);
+
+/* All that a session does, between two looks; before one of its steps there may be damage. */
+static int use(struct account *a, struct mailbox *mb, uint32_t damage_before)
 {
     int r = 0;
 
-    for (uint32_t step = 1; step <= 10 && r == 0; step++) {
+    for (uint32_t step = 1; step <= STEPS && r == 0; step++) {
         truth->doing = step;
+        if (step == damage_before)
+            damage_now();
         switch (any(truth->steps)) {
         case 0: r = store(mb, MAIL_ANSWERED, any(2) ? FLAGS_ADD : FLAGS_REMOVE); break;
         case 1: r = expunge(mb); break;
@@ -422,11 +426,30 @@ static void damage_page(int fd, uint32_t pages)
     free(p);
 }
 
+/* What has been appended a moment ago */
+static bool damage_arrivals(void)
+{
+    char path[200], byte;
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/" INDEX_DIRECTORY "/arrivals", maildir);
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size == 0)
+        return false;
+    off_t at = (off_t)any((size_t)st.st_size < 512 ? (size_t)st.st_size : 512);
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte = (char)(byte ^ 1 << any(8));
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    return true;
+}
+
 static void damage_now(void)
 {
     char path[200];
     struct stat st;
 
+    if (any(3) == 0 && damage_arrivals())
+        return;
     snprintf(path, sizeof path, "%s/" INDEX_DIRECTORY "/data.mdb", maildir);
     _cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(fstat(fd, &st), 0);
@@ -447,11 +470,9 @@ static int session(bool damaged_within)
         r = mailbox_open(a, INBOX, 0, &mb);
     if (r < 0)
         return r;
-    if (damaged_within)
-        damage_now();
     r = see(mb);
     if (r == 0)
-        r = use(a, mb);
+        r = use(a, mb, damaged_within ? 1 + any(STEPS) : 0);
     if (r == 0)
         r = see(mb);
     mailbox_close(mb);

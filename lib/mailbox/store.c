@@ -89,12 +89,13 @@ static int change_commit(struct change *c, bool durable)
     return r;
 }
 
-/* Has the snapshot a message that cannot have gone, since nothing has happened after it, and this transaction has not removed it? */
+/* Has the snapshot a message that cannot have gone, since nothing has happened after it (the index may even have lost what has), and
+ * this transaction has not removed it? */
 static bool must_be_there(struct change *c, uint32_t uid)
 {
     uint32_t seq = mailbox_seq(c->mb, uid);
 
-    return seq > 0 && !c->mb->entries[seq - 1].expunged && c->mb->highestmodseq == c->modseq - 1 &&
+    return seq > 0 && !c->mb->entries[seq - 1].expunged && c->mb->highestmodseq >= c->modseq - 1 &&
            index_expunged_get(&c->txn, c->mb->folder.id, c->modseq, uid) == -ENOENT;
 }
 
