@@ -43,6 +43,7 @@ struct table {
     bool behind;              /* the version in use is not the one of the file */
     char *complaint;          /* what was reported of the version in `seen` */
     uint64_t checked_ms;
+    uint64_t openings, answered; /* numbers of the last one begun, and of the last one that came to an end */
     struct list link; /* in open_tables */
     size_t references;
 };
@@ -224,9 +225,16 @@ static void complain(struct table *t, const char *text)
 MAY_WAIT static void reopen(struct table *t)
 {
     _cleanup_(str_free) struct str err = STR_INIT;
+    const uint64_t number = ++t->openings;
     void *impl = NULL;
     int r = open_version(t, &impl, &err);
 
+    if (number < t->answered) {         /* another one has waited less, and seen what is newer */
+        if (r == 0)
+            t->type->close(impl);
+        return;
+    }
+    t->answered = number;
     t->behind = r < 0;
     if (r == -ETIMEDOUT || r == -ECANCELED) {
         t->unsettled = true; /* nobody has looked at it yet */
