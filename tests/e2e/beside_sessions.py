@@ -171,7 +171,7 @@ class Session:
         rnd = self.rnd
         if depth and rnd.random() < 0.4:
             a, b = self.key(t, depth - 1), self.key(t, depth - 1)
-            return rnd.choice((f"NOT {a}", f"OR {a} {b}", f"({a} {b})"))
+            return rnd.choice((f"NOT {self.key(t, 0)}", f"OR {a} {b}", f"({a} {b})"))     # Dovecot: NOT of a group finds too little
         day = f"{rnd.randrange(1, 28)}-{rnd.choice(MONTHS)}-{rnd.choice((2025, 2026))}"
         word = rnd.choice(WORDS[:3])[1:4]
         return rnd.choice((f"SUBJECT {word}", f"FROM {word}", f"BODY {word}", f"TEXT {word}", f"SINCE {day}", f"BEFORE {day}", f"ON {day}",
