@@ -345,6 +345,16 @@ const char *mailbox_keyword(const struct mailbox *mb, size_t i)
 
 /* ---- message files ---- */
 
+/* A message that the index has not: has it gone since the snapshot was taken? */
+static bool may_have_gone(struct mailbox *mb, struct index_txn *t, uint32_t uid)
+{
+    uint32_t seq = mailbox_seq(mb, uid);
+    struct index_mailbox rec;
+
+    return seq == 0 || mb->entries[seq - 1].expunged || index_mailbox_get(t, mb->folder.id, &rec) < 0 ||
+           rec.highestmodseq > mb->highestmodseq;
+}
+
 static int find_message(struct mailbox *mb, uint32_t uid, struct str *file, bool *in_new)
 {
     _cleanup_(index_end) struct index_txn t = INDEX_TXN_INIT;
@@ -355,7 +365,7 @@ static int find_message(struct mailbox *mb, uint32_t uid, struct str *file, bool
         return r;
     r = index_message_get(&t, mb->folder.id, uid, &m);
     if (r < 0)
-        return r;
+        return r == -ENOENT && !may_have_gone(mb, &t, uid) ? -EBADMSG : r;
     str_set(file, m.file);
     *in_new = m.in_new;
     return index_name_check(&t, mb->folder.id, &m);
