@@ -69,6 +69,8 @@ WRONG = {
     "mynetworks = 192.0.2.0/33": 'mynetworks: bad prefix length in "192.0.2.0/33"',
     "imap_trusted_networks = [2001:db8::/32": "imap_trusted_networks: bad network address",
     "smtpd_milters = 127.0.0.1:25": "smtpd_milters: milter 127.0.0.1:25: inet:host:port or unix:path is wanted",
+    "smtpd_milters = nonsense": "smtpd_milters: milter nonsense: inet:host:port or unix:path is wanted",
+    "smtpd_milters = { inet:127.0.0.1:1, default_action=maybe }": "smtpd_milters: milter inet:127.0.0.1:1: ",
     "non_smtpd_milters = { unix:/x, nonsense=1 }": 'non_smtpd_milters: milter unix:/x: "nonsense=1" is no setting of it',
     "smtpd_prescreen = yes\npostscreen_dnsbl_sites = list.test*x": 'postscreen_dnsbl_sites: "list.test*x": expected a number as the weight',
     "smtp_tcp_port = nosuch": 'smtp_tcp_port: "nosuch": expected a port or a service name',
@@ -83,6 +85,8 @@ WRONG_SERVICES = {
     "extra unix - - n - - lmtp -o lmtp_generic_maps=nosuch:/x": "bad value for parameter lmtp_generic_maps: unsupported table type",
     "extra unix - - n - - pipe user=nobody": "service extra: both user= and argv= are needed",
     "extra unix - - n - - pipe flags=! user=nobody argv=/bin/true": "unknown flag '!'",
+    "extra unix - - n - - smtpd -o smtpd_tls_security_level=may -o tls_server_sni_maps=nosuch:/x": 'unsupported table type "nosuch"',
+    f"extra unix - - n - - smtpd -o smtpd_tls_chain_files={TLS}": f"chain file {TLS}: No such file or directory",
     f"extra unix - - n - - smtpd -o smtpd_tls_cert_file={TLS}": f"{TLS}: No such file or directory",
 }
 

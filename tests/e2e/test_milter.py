@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import smtplib
-import socket
 import threading
 
 import pytest
@@ -616,19 +615,3 @@ def test_mail_that_was_put_back_is_not_shown_again(f):
     f.suite.wait_log(r"uid=\d+ from=<ann@b\.test>", count=before + 1)
     f.suite.wait_queue_empty()
     assert f.b.conversations == []
-
-
-@pytest.mark.parametrize("setting,why", [
-    ("smtpd_milters=nonsense", "inet:host:port or unix:path is wanted"),
-    ("smtpd_milters={ inet:127.0.0.1:1, timeout=3 }", '"timeout=3" is no setting of it'),
-    ("smtpd_milters={ inet:127.0.0.1:1, default_action=maybe }", "is no setting of it"),
-    ("milter_protocol=7", "a number from 2 to 6 is wanted"),
-])
-def test_a_wrong_setting_is_named(make_instance, setting, why):
-    name, _, value = setting.partition("=")
-    suite = make_instance(start=False, users=(), params={"smtpd_milters": "inet:127.0.0.1:1", name: value})
-    suite.expected_trouble += ["fatal", "exit status"]
-    suite.start()
-    with socket.create_connection(("127.0.0.1", suite.port["smtp"]), timeout=20):
-        suite.wait_log(re.escape(why))
-    suite.stop()

@@ -192,20 +192,6 @@ def test_sign_in_is_offered_without_tls_only_where_that_is_allowed(tls):
             assert s.has_extn("auth"), name
 
 
-@pytest.mark.parametrize("options", [
-    "smtpd_tls_mandatory_protocols = TLSv9", "smtpd_tls_fingerprint_digest = crc32", "tls_ssl_options = NO_SUCH",
-    "tls_server_sni_maps = nosuch:/table", "smtpd_tls_chain_files = /nowhere/chain.pem"])
-def test_what_cannot_be_meant_stops_the_start_and_is_named(make_instance, certificate, options):
-    port, = free_ports(1)
-    instance = make_instance(users=(), services=[service(port, "smtpd_tls_security_level = encrypt", options)])
-    instance.expected_trouble += ["fatal: service", "exit status"]
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), 5).close()
-    value = options.split("=")[1].strip()
-    instance.wait_log(rf"{LOG}error: .*{re.escape(value)}")
-    instance.end()
-
-
 # ---- protocols, ciphers, algorithms ----
 
 @pytest.mark.parametrize("name, client, line", [
